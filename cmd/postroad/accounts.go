@@ -1,0 +1,138 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"postroad/internal/service/control"
+)
+
+func (a *app) accountCommand() *cobra.Command {
+	name := ""
+	set := a.changes(&cobra.Command{
+		Use: "set ACCOUNT", Short: "Rename an account, given by id or name", Args: cobra.ExactArgs(1),
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			return a.change(cmd.Context(), http.MethodPatch, "/accounts"+segment(args[0]), nil, map[string]any{"name": name})
+		}),
+	})
+	set.Flags().StringVar(&name, "name", "", "new name")
+	must(set.MarkFlagRequired("name"))
+	return group("account", "Customers, who own domains",
+		a.changes(&cobra.Command{
+			Use: "add NAME", Short: "Add an account", Args: cobra.ExactArgs(1),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				return a.change(cmd.Context(), http.MethodPost, "/accounts", nil, map[string]any{"name": args[0]})
+			}),
+		}),
+		set,
+		&cobra.Command{
+			Use: "list", Short: "List accounts", Args: cobra.NoArgs,
+			RunE: work(func(cmd *cobra.Command, _ []string) error {
+				all, err := list[control.AccountInfo](cmd.Context(), a, "/accounts", nil)
+				if err != nil {
+					return err
+				}
+				return show(a, all, "ID NAME DOMAINS", func(i control.AccountInfo) []string {
+					return []string{string(i.ID), i.Name, strconv.Itoa(i.Domains)}
+				})
+			}),
+		},
+		a.changes(&cobra.Command{
+			Use: "remove ACCOUNT", Short: "Remove an account and its tokens; its domains must be gone", Args: cobra.ExactArgs(1),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				return a.change(cmd.Context(), http.MethodDelete, "/accounts"+segment(args[0]), nil, nil)
+			}),
+		}),
+	)
+}
+
+// must is for what only a programmer's error makes fail.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func (a *app) tokenCommand() *cobra.Command {
+	account := ""
+	add := a.changes(&cobra.Command{
+		Use: "add NAME", Short: "Add a token and show its secret, this once", Args: cobra.ExactArgs(1),
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			return a.change(cmd.Context(), http.MethodPost, "/tokens", nil, map[string]any{"name": args[0], "account": account})
+		}),
+	})
+	add.Flags().StringVar(&account, "account", "", "account that it may touch, by id or name (default the caller's own; the operator's may touch everything)")
+	return group("token", "Rights to use the API from afar",
+		add,
+		&cobra.Command{
+			Use: "list", Short: "List tokens", Args: cobra.NoArgs,
+			RunE: work(func(cmd *cobra.Command, _ []string) error {
+				all, err := list[control.TokenInfo](cmd.Context(), a, "/tokens", nil)
+				if err != nil {
+					return err
+				}
+				return show(a, all, "ID NAME ACCOUNT CREATED", func(t control.TokenInfo) []string {
+					return []string{t.ID, t.Name, string(t.Account), when(t.Created)}
+				})
+			}),
+		},
+		a.changes(&cobra.Command{
+			Use: "remove ID", Short: "Revoke a token", Args: cobra.ExactArgs(1),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				return a.change(cmd.Context(), http.MethodDelete, "/tokens"+segment(args[0]), nil, nil)
+			}),
+		}),
+	)
+}
+
+// auditPage is how many entries are asked for at a time.
+const auditPage = 1000
+
+func (a *app) auditCommand() *cobra.Command {
+	domain, limit := "", 0
+	c := &cobra.Command{
+		Use: "audit", Short: "List changes, newest first", Args: cobra.NoArgs,
+		RunE: work(func(cmd *cobra.Command, _ []string) error {
+			if limit < 0 {
+				return usagef("--limit %d is negative", limit)
+			}
+			all, err := a.entries(cmd, domain, limit)
+			if err != nil {
+				return err
+			}
+			return show(a, all, "ID AT ACTOR ACTION SUBJECT", func(e control.EntryInfo) []string {
+				return []string{strconv.FormatInt(e.ID, 10), when(e.At), e.Actor, e.Action, e.Subject}
+			})
+		}),
+	}
+	c.Flags().StringVar(&domain, "domain", "", "only of this domain")
+	c.Flags().IntVar(&limit, "limit", 100, "how many; 0 for all")
+	return c
+}
+
+func (a *app) entries(cmd *cobra.Command, domain string, limit int) ([]control.EntryInfo, error) {
+	all := []control.EntryInfo{}
+	query := url.Values{}
+	if domain != "" {
+		query.Set("domain", domain)
+	}
+	for {
+		page := auditPage
+		if limit > 0 {
+			page = min(page, limit-len(all))
+		}
+		query.Set("limit", strconv.Itoa(page))
+		got, err := list[control.EntryInfo](cmd.Context(), a, "/audit", query)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, got...)
+		if len(got) < page || len(all) == limit {
+			return all, nil
+		}
+		query.Set("before", strconv.FormatInt(got[len(got)-1].ID, 10))
+	}
+}

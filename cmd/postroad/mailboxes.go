@@ -1,0 +1,148 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"postroad/internal/service/control"
+)
+
+// mailboxFlags are what can be chosen for a mailbox.
+type mailboxFlags struct {
+	password bool
+	quota    sizeFlag
+}
+
+func (f *mailboxFlags) on(c *cobra.Command) {
+	c.Flags().BoolVar(&f.password, "password-stdin", false, "take the password from the first line of stdin")
+	c.Flags().Var(&f.quota, "quota", "how much it may hold, such as 1GiB; 0 without limit")
+}
+
+func (a *app) mailboxBody(f *mailboxFlags) (map[string]any, error) {
+	body := map[string]any{}
+	if f.quota.set {
+		body["quota"] = f.quota.octets
+	}
+	if f.password {
+		p, err := a.password()
+		if err != nil {
+			return nil, err
+		}
+		body["password"] = p
+	}
+	return body, nil
+}
+
+func (a *app) mailboxCommand() *cobra.Command {
+	var added, changed mailboxFlags
+	add := a.changes(&cobra.Command{
+		Use: "add ADDRESS", Short: "Add a mailbox; without a password nobody can log in to it", Args: cobra.ExactArgs(1),
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			body, err := a.mailboxBody(&added)
+			if err != nil {
+				return err
+			}
+			body["address"] = args[0]
+			return a.change(cmd.Context(), http.MethodPost, "/mailboxes", nil, body)
+		}),
+	})
+	added.on(add)
+	set := a.changes(&cobra.Command{
+		Use: "set ADDRESS", Short: "Change a mailbox's password or quota", Args: cobra.ExactArgs(1),
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			body, err := a.mailboxBody(&changed)
+			if err != nil {
+				return err
+			}
+			if len(body) == 0 {
+				return usagef("nothing to set is given: --password-stdin or --quota")
+			}
+			return a.change(cmd.Context(), http.MethodPatch, "/mailboxes"+segment(args[0]), nil, body)
+		}),
+	})
+	changed.on(set)
+	return group("mailbox", "Where messages are read", add, set,
+		a.mailboxList(),
+		a.changes(&cobra.Command{
+			Use: "remove ADDRESS", Short: "Remove a mailbox with its messages", Args: cobra.ExactArgs(1),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				return a.change(cmd.Context(), http.MethodDelete, "/mailboxes"+segment(args[0]), nil, nil)
+			}),
+		}),
+		a.changes(&cobra.Command{
+			Use: "import FILE.csv", Short: "Add many mailboxes from lines of address,password; - is stdin", Args: cobra.ExactArgs(1),
+			RunE: work(func(cmd *cobra.Command, args []string) error { return a.importMailboxes(cmd.Context(), args[0]) }),
+		}),
+		a.mailboxMessages(),
+		&cobra.Command{
+			Use: "message ADDRESS UID", Short: "Write one message's exact bytes", Args: cobra.ExactArgs(2),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				if _, err := strconv.ParseUint(args[1], 10, 32); err != nil {
+					return usagef("%q is no UID", args[1])
+				}
+				return a.download(cmd.Context(), "/mailboxes"+segment(args[0])+"/messages"+segment(args[1]))
+			}),
+		},
+	)
+}
+
+func (a *app) mailboxList() *cobra.Command {
+	domain := ""
+	c := &cobra.Command{
+		Use: "list", Short: "List mailboxes with what they hold", Args: cobra.NoArgs,
+		RunE: work(func(cmd *cobra.Command, _ []string) error {
+			query := url.Values{}
+			if domain != "" {
+				query.Set("domain", domain)
+			}
+			all, err := list[control.MailboxUsage](cmd.Context(), a, "/mailboxes", query)
+			if err != nil {
+				return err
+			}
+			return show(a, all, "ADDRESS MESSAGES BYTES QUOTA", func(m control.MailboxUsage) []string {
+				quota := "-"
+				if m.Quota > 0 {
+					quota = strconv.FormatInt(m.Quota, 10)
+				}
+				return []string{m.Address, strconv.FormatInt(m.Messages, 10), strconv.FormatInt(m.Bytes, 10), quota}
+			})
+		}),
+	}
+	c.Flags().StringVar(&domain, "domain", "", "only of this domain")
+	return c
+}
+
+// messagesPage is how many messages are asked for at a time.
+const messagesPage = 1000
+
+func (a *app) mailboxMessages() *cobra.Command {
+	return &cobra.Command{
+		Use: "messages ADDRESS", Short: "List all messages of a mailbox", Args: cobra.ExactArgs(1),
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			all, query := []control.MessageInfo{}, url.Values{"limit": {strconv.Itoa(messagesPage)}}
+			for {
+				page, err := list[control.MessageInfo](cmd.Context(), a, "/mailboxes"+segment(args[0])+"/messages", query)
+				if err != nil {
+					return err
+				}
+				all = append(all, page...)
+				if len(page) < messagesPage {
+					break
+				}
+				query.Set("after", strconv.FormatUint(uint64(page[len(page)-1].UID), 10))
+			}
+			return show(a, all, "UID DATE SIZE FROM SUBJECT FLAGS", func(m control.MessageInfo) []string {
+				return []string{
+					strconv.FormatUint(uint64(m.UID), 10), when(m.Date), strconv.FormatInt(m.Size, 10), m.From, m.Subject, strings.Join(m.Flags, " "),
+				}
+			})
+		}),
+	}
+}
+
+var errNothingImported = errors.New("nothing was added")

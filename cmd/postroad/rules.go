@@ -1,0 +1,153 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"postroad/internal/service/control"
+)
+
+// ruleWords are what differs between alias, forward and group.
+type ruleWords struct {
+	name, path, short, one string
+	keep                   bool
+}
+
+var (
+	aliasWords   = ruleWords{"alias", "/aliases", "Other names of addresses here", "an alias", false}
+	forwardWords = ruleWords{"forward", "/forwards", "Addresses whose mail is sent on", "a forward", true}
+	groupWords   = ruleWords{"group", "/groups", "Addresses that stand for several others", "a group", false}
+)
+
+func (a *app) ruleCommand(w ruleWords) *cobra.Command {
+	write := func(use, short, method string, request func(address string) (path string, body map[string]any)) *cobra.Command {
+		keep := false
+		c := a.changes(&cobra.Command{
+			Use: use + " ADDRESS TARGET...", Short: short, Args: cobra.MinimumNArgs(2),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				path, body := request(args[0])
+				body["targets"] = args[1:]
+				if w.keep {
+					body["keep"] = keep
+				}
+				return a.change(cmd.Context(), method, path, nil, body)
+			}),
+		})
+		if w.keep {
+			c.Flags().BoolVar(&keep, "keep", false, "the mailbox of the same address gets a copy too")
+		}
+		return c
+	}
+	return group(w.name, w.short,
+		write("add", "Add "+w.one, http.MethodPost, func(address string) (string, map[string]any) {
+			return w.path, map[string]any{"address": address}
+		}),
+		write("set", "Replace the targets of "+w.one, http.MethodPatch, func(address string) (string, map[string]any) {
+			return w.path + segment(address), map[string]any{}
+		}),
+		a.ruleList(w.path),
+		a.changes(&cobra.Command{
+			Use: "remove ADDRESS", Short: "Remove " + w.one, Args: cobra.ExactArgs(1),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				return a.change(cmd.Context(), http.MethodDelete, w.path+segment(args[0]), nil, nil)
+			}),
+		}),
+	)
+}
+
+func (a *app) ruleList(path string) *cobra.Command {
+	domain := ""
+	c := &cobra.Command{
+		Use: "list", Short: "List by address", Args: cobra.NoArgs,
+		RunE: work(func(cmd *cobra.Command, _ []string) error {
+			query := url.Values{}
+			if domain != "" {
+				query.Set("domain", domain)
+			}
+			all, err := list[control.RuleInfo](cmd.Context(), a, path, query)
+			if err != nil {
+				return err
+			}
+			return show(a, all, "ADDRESS TARGETS KEEP", func(r control.RuleInfo) []string {
+				return []string{r.Address, strings.Join(r.Targets, " "), map[bool]string{true: "yes"}[r.Keep]}
+			})
+		}),
+	}
+	c.Flags().StringVar(&domain, "domain", "", "only of this domain")
+	return c
+}
+
+func (a *app) catchAllCommand() *cobra.Command {
+	const path = "/catch-alls"
+	domain := func(s string) string { return segment(strings.TrimPrefix(s, "@")) }
+	return group("catch-all", "Where mail for addresses that are nothing else goes",
+		a.changes(&cobra.Command{
+			Use: "set DOMAIN TARGET...", Short: "Set a domain's catch-all", Args: cobra.MinimumNArgs(2),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				return a.change(cmd.Context(), http.MethodPut, path+domain(args[0]), nil, map[string]any{"targets": args[1:]})
+			}),
+		}),
+		a.ruleList(path),
+		a.changes(&cobra.Command{
+			Use: "remove DOMAIN", Short: "Remove a domain's catch-all", Args: cobra.ExactArgs(1),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				return a.change(cmd.Context(), http.MethodDelete, path+domain(args[0]), nil, nil)
+			}),
+		}),
+	)
+}
+
+func (a *app) outboundCommand() *cobra.Command {
+	var domain, user string
+	var password bool
+	set := a.changes(&cobra.Command{
+		Use: "set HOST:PORT", Short: "Set the smart host of the installation or of a sender's domain", Args: cobra.ExactArgs(1),
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			body := map[string]any{"hop": args[0], "domain": domain, "user": user}
+			if password {
+				p, err := a.password()
+				if err != nil {
+					return err
+				}
+				body["password"] = p
+			}
+			return a.change(cmd.Context(), http.MethodPut, "/outbound", nil, body)
+		}),
+	})
+	set.Flags().StringVar(&domain, "domain", "", "sender's domain (default the whole installation)")
+	set.Flags().StringVar(&user, "user", "", "user to log in as, over verified TLS only")
+	set.Flags().BoolVar(&password, "password-stdin", false, "take the password from the first line of stdin")
+	set.MarkFlagsRequiredTogether("user", "password-stdin")
+	gone := ""
+	remove := a.changes(&cobra.Command{
+		Use: "remove", Short: "Remove the smart host of the installation or of a sender's domain", Args: cobra.NoArgs,
+		RunE: work(func(cmd *cobra.Command, _ []string) error {
+			query := url.Values{}
+			if gone != "" {
+				query.Set("domain", gone)
+			}
+			return a.change(cmd.Context(), http.MethodDelete, "/outbound", query, nil)
+		}),
+	})
+	remove.Flags().StringVar(&gone, "domain", "", "sender's domain (default the whole installation)")
+	return group("outbound", "Smart hosts, through which mail to foreign domains leaves", set,
+		&cobra.Command{
+			Use: "list", Short: "List smart hosts", Args: cobra.NoArgs,
+			RunE: work(func(cmd *cobra.Command, _ []string) error {
+				all, err := list[control.OutboundInfo](cmd.Context(), a, "/outbound", nil)
+				if err != nil {
+					return err
+				}
+				return show(a, all, "FOR HOST USER", func(o control.OutboundInfo) []string {
+					whose := o.Domain
+					if whose == "" {
+						whose = "(all)"
+					}
+					return []string{whose, o.Hop, o.User}
+				})
+			}),
+		}, remove)
+}

@@ -1,0 +1,245 @@
+package acceptance
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"postroad/internal/sim"
+)
+
+// program is the binary under test, built once.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "postroad-acceptance")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "postroad")
+	build := exec.Command("go", "build", "-o", path, "postroad/cmd/postroad")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// instance is one running Postroad with a data folder of its own.
+type instance struct {
+	t      *testing.T
+	dir    string
+	data   string
+	smtp   string
+	submit string
+	secure string
+	http   string
+	cmd    *exec.Cmd
+	env    []string // beside the test's own
+	wrap   []string // what the program is run under
+	log    output
+	ended  chan error
+}
+
+// output gathers what a program writes; it may be read meanwhile.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// newInstance writes a configuration with the given further lines and starts the program.
+func newInstance(t *testing.T, config string) *instance {
+	t.Helper()
+	i := &instance{
+		t: t, dir: t.TempDir(),
+		smtp: sim.FreeAddress(t), submit: sim.FreeAddress(t), secure: sim.FreeAddress(t), http: sim.FreeAddress(t),
+	}
+	i.data = filepath.Join(i.dir, "data")
+	text := fmt.Sprintf("data_dir = %q\n", i.data)
+	if !strings.Contains(config, "hostname =") {
+		text += "hostname = \"mx.test.example\"\n"
+	}
+	if !strings.Contains(config, "[resolver]") {
+		config += "[resolver]\nservers = [\"127.0.0.1:9\"]\n" // nothing of a test asks the machine's DNS
+	}
+	before, after, _ := strings.Cut(config, "[")
+	if after != "" {
+		after = "[" + after
+	}
+	text += before + fmt.Sprintf("[listen]\nsmtp = [%q]\nsubmission = [%q]\nsubmissions = [%q]\nhttp = [%q]\nimap = []\nimaps = []\ndns = []\n", i.smtp, i.submit, i.secure, i.http) + after
+	if err := os.WriteFile(filepath.Join(i.dir, "postroad.toml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	i.start()
+	t.Cleanup(func() {
+		i.kill(syscall.SIGKILL)
+		if t.Failed() {
+			t.Logf("log of the server:\n%s", tail(i.log.String(), 8000))
+		}
+	})
+	return i
+}
+
+func tail(s string, n int) string { return s[max(0, len(s)-n):] }
+
+// start runs the program and waits until its API answers.
+func (i *instance) start() {
+	i.t.Helper()
+	path, err := program()
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	args := append(append([]string{}, i.wrap...), path, "serve", "--config", filepath.Join(i.dir, "postroad.toml"))
+	i.cmd = exec.Command(args[0], args[1:]...)
+	i.cmd.Env = append(os.Environ(), i.env...)
+	i.cmd.Stdout, i.cmd.Stderr = &i.log, &i.log
+	if err := i.cmd.Start(); err != nil {
+		i.t.Fatal(err)
+	}
+	i.ended = make(chan error, 1)
+	go func() { i.ended <- i.cmd.Wait() }()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if c, err := net.Dial("unix", filepath.Join(i.data, "postroad.sock")); err == nil {
+			_ = c.Close()
+			if c, err := net.Dial("tcp", i.smtp); err == nil {
+				_ = c.Close()
+				return
+			}
+		}
+		select {
+		case err := <-i.ended:
+			i.ended <- err
+			i.t.Fatalf("the server ended: %v\n%s", err, i.log.String())
+		case <-ctx.Done():
+			i.t.Fatalf("the server does not answer\n%s", i.log.String())
+		case <-tick.C:
+		}
+	}
+}
+
+// kill sends a signal and waits for the end.
+func (i *instance) kill(sig os.Signal) error {
+	if i.cmd == nil || i.cmd.Process == nil {
+		return nil
+	}
+	if err := i.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		i.t.Errorf("signal: %v", err)
+	}
+	select {
+	case err := <-i.ended:
+		i.ended <- err
+		return err
+	case <-time.After(40 * time.Second):
+		i.t.Error("the server does not end")
+		_ = i.cmd.Process.Kill()
+		return <-i.ended
+	}
+}
+
+// try runs a command and gives its output and exit code.
+func (i *instance) try(args ...string) (out, errs string, code int) {
+	i.t.Helper()
+	path, err := program()
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	cmd := exec.Command(path, append([]string{"--data", i.data}, args...)...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		i.t.Fatal(err)
+	}
+	return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()
+}
+
+// run runs a command that must succeed.
+func (i *instance) run(args ...string) string {
+	i.t.Helper()
+	out, errs, code := i.try(args...)
+	if code != 0 {
+		i.t.Fatalf("postroad %s: exit %d\n%s%s", strings.Join(args, " "), code, out, errs)
+	}
+	return out
+}
+
+// ask runs a command with --json and reads its answer.
+func ask[T any](i *instance, args ...string) T {
+	i.t.Helper()
+	out := i.run(append(args, "--json")...)
+	var v T
+	if err := json.Unmarshal([]byte(out), &v); err != nil {
+		i.t.Fatalf("postroad %s --json: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return v
+}
+
+// message is a message as `mailbox messages --json` lists it.
+type message struct {
+	UID     uint32   `json:"uid"`
+	From    string   `json:"from"`
+	Subject string   `json:"subject"`
+	Date    string   `json:"date"`
+	Size    int64    `json:"size"`
+	Flags   []string `json:"flags"`
+}
+
+// await waits until a mailbox holds at least n messages and lists them.
+func (i *instance) await(address string, n int) []message {
+	i.t.Helper()
+	var list []message
+	eventually(i.t, fmt.Sprintf("%d messages in %s", n, address), func() bool {
+		list = ask[[]message](i, "mailbox", "messages", address)
+		return len(list) >= n
+	})
+	return list
+}
+
+// counts are those of `queue count --json`.
+type counts struct {
+	Messages   int `json:"messages"`
+	Recipients int `json:"recipients"`
+	Due        int `json:"due"`
+	Held       int `json:"held"`
+}
+
+// eventually waits for a condition, at most a while.
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	deadline := time.After(60 * time.Second)
+	tick := time.NewTicker(30 * time.Millisecond)
+	defer tick.Stop()
+	for !cond() {
+		select {
+		case <-deadline:
+			t.Fatalf("waited in vain for %s", what)
+		case <-tick.C:
+		}
+	}
+}

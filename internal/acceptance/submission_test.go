@@ -1,0 +1,117 @@
+package acceptance
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"postroad/internal/sim"
+)
+
+// swaks runs Debian's swaks and gives its dialogue and exit code.
+func swaks(t *testing.T, args ...string) (string, int) {
+	t.Helper()
+	if _, err := exec.LookPath("swaks"); err != nil {
+		missing(t, "this needs: apt-get install swaks libnet-ssleay-perl")
+	}
+	cmd := exec.Command("swaks", args...)
+	out, _ := cmd.CombinedOutput()
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// addMailbox adds a mailbox with a password.
+func (i *instance) addMailbox(address, password string) {
+	i.t.Helper()
+	path, err := program()
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	cmd := exec.Command(path, "--data", i.data, "mailbox", "add", address, "--password-stdin")
+	cmd.Stdin = strings.NewReader(password + "\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		i.t.Fatalf("mailbox add %s: %v\n%s", address, err, out)
+	}
+}
+
+func TestALoginSendsAsItselfAndAsNobodyElse(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	o.zone("far.example", "@ MX 10 a\na A 127.0.0.11\n")
+	a := o.peer(11, sim.Script{})
+	i := o.instance("")
+	i.run("domain", "add", "other.example", "--proved")
+	i.addMailbox("ann@other.example", "a password")
+	i.addMailbox("bob@other.example", "another password")
+	i.run("alias", "add", "sales@other.example", "ann@other.example")
+	for _, c := range []struct {
+		name, server, tls, auth, user, password, from, header, want string
+	}{
+		{"own address, STARTTLS", i.submit, "--tls", "PLAIN", "ann@other.example", "a password", "ann@other.example", "ann@other.example", "250 2.0.0"},
+		{"own address, TLS", i.secure, "--tls-on-connect", "LOGIN", "ann@other.example", "a password", "ann@other.example", "ann@other.example", "250 2.0.0"},
+		{"own alias", i.secure, "--tls-on-connect", "PLAIN", "ann@other.example", "a password", "sales@other.example", "sales@other.example", "250 2.0.0"},
+		{"neighbour in MAIL", i.submit, "--tls", "PLAIN", "ann@other.example", "a password", "bob@other.example", "ann@other.example", "553 5.7.1"},
+		{"neighbour in From", i.submit, "--tls", "PLAIN", "ann@other.example", "a password", "ann@other.example", "bob@other.example", "553 5.7.1"},
+		{"another account", i.submit, "--tls", "PLAIN", "ann@other.example", "a password", "ann@here.example", "ann@here.example", "553 5.7.1"},
+		{"wrong password", i.submit, "--tls", "PLAIN", "ann@other.example", "guess", "ann@other.example", "ann@other.example", "535 5.7.8"},
+		{"nobody", i.submit, "--tls", "PLAIN", "nobody@other.example", "guess", "ann@other.example", "ann@other.example", "535 5.7.8"},
+	} {
+		out, code := swaks(t, "--server", c.server, c.tls, "--auth", c.auth, "--auth-user", c.user, "--auth-password", c.password,
+			"--from", c.from, "--to", "x@far.example", "--h-From", c.header, "--h-Subject", c.name)
+		if !strings.Contains(out, c.want) || (code == 0) != strings.HasPrefix(c.want, "250") {
+			t.Errorf("%s: exit %d, want %s\n%s", c.name, code, c.want, out)
+		}
+	}
+	out, _ := swaks(t, "--server", i.submit, "--from", "ann@other.example", "--to", "x@far.example")
+	if !strings.Contains(out, "530 5.7.0") || strings.Contains(out, "AUTH PLAIN") {
+		t.Errorf("in clear:\n%s", out)
+	}
+	a.Await(3)
+	for _, m := range a.Messages() {
+		if bytes.Contains(m.Body, []byte("neighbour")) {
+			t.Error("a forged message left")
+		}
+		if !bytes.Contains(m.Body, []byte("ESMTPSA")) {
+			t.Errorf("the Received field does not tell of TLS and AUTH: %.300s", m.Body)
+		}
+	}
+}
+
+func TestSmartHostGetsItsLoginOverVerifiedTLSOnly(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	o.zone("smart.example", "@ A 127.0.0.11\n")
+	ca := sim.NewCA(t)
+	smart := o.peer(11, sim.Script{TLS: ca.TLS("smart.example"), TLSExtensions: []string{"PIPELINING", "AUTH PLAIN LOGIN"}, Users: map[string]string{"us": "their password"}})
+	i := o.instance("retry = [\"1s\"]")
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, "--data", i.data, "outbound", "set", "smart.example:"+o.port, "--user", "us", "--password-stdin", "--yes")
+	cmd.Stdin = strings.NewReader("their password\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("outbound set: %v\n%s", err, out)
+	}
+	i.sender().send("ann@here.example", text("by the smart host"), "x@far.example")
+	eventually(t, "an attempt", func() bool { return strings.Contains(i.log.String(), "destination is down") })
+	if n := len(smart.Messages()); n != 0 || strings.Contains(strings.Join(smart.Commands(), "\n"), "AUTH") {
+		t.Fatalf("a smart host that nobody vouches for got %d messages, or the login", n)
+	}
+	file := filepath.Join(i.dir, "ca.pem")
+	if err := os.WriteFile(file, ca.PEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := i.kill(syscall.SIGTERM); err != nil {
+		t.Fatalf("SIGTERM: %v", err)
+	}
+	i.env = append(i.env, "SSL_CERT_FILE="+file)
+	i.start()
+	smart.Await(1)
+	if m := smart.Messages()[0]; m.User != "us" || m.TLS == nil || m.Accepted()[0] != "x@far.example" {
+		t.Errorf("arrived as user %q, TLS %v, for %v", m.User, m.TLS != nil, m.Accepted())
+	}
+}

@@ -1,0 +1,173 @@
+// Package config reads the installation's configuration: TOML 1.0 text with an overlay of environment variables.
+//
+// What people change daily is data and lives in the store; what stands here is needed before the store is open,
+// or belongs to the machine. Every key has a default, so that no configuration at all is a working one.
+//
+// # Failure
+//
+// Load reports everything that is wrong at once, as ProblemErrors: unknown keys with the nearest known one, values
+// of the wrong kind, values out of range, each with its line or its environment variable and a hint.
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is everything that is configured. The zero value means the defaults; Load and WithDefaults fill them in.
+type Config struct {
+	// DataDir is the folder of everything that is kept: databases, bodies, keys, the socket. Default ./postroad-data.
+	DataDir string
+	// Hostname is the name in greetings, Received fields and reports (RFC 5321 §2.3.5). Default: the machine's name.
+	Hostname string
+	// Addresses are the addresses that count as ours beside those of the listeners: public ones behind NAT.
+	// A next hop that leads to one of them is a loop.
+	Addresses []netip.Addr
+	// RoutingDomain is the domain of routing addresses, one for the whole installation. Default "in." + Hostname.
+	RoutingDomain string
+
+	Listen   Listen
+	Store    Store
+	Resolver Resolver
+	Deliver  Deliver
+	Queue    Queue
+	DNS      DNS
+	TLS      TLS
+	Receive  Receive
+	Limits   Limits
+}
+
+// Listen says where each listener listens: a list of "address:port". In the zero value nil means the default;
+// an empty list that is not nil means off.
+type Listen struct {
+	SMTP        []string // mail exchanger; default 127.0.0.1:2525
+	Submission  []string // submission with STARTTLS (RFC 6409); default 127.0.0.1:2587
+	Submissions []string // submission over TLS (RFC 8314); default 127.0.0.1:2465
+	IMAP        []string // IMAP with STARTTLS; default 127.0.0.1:2143
+	IMAPS       []string // IMAP over TLS; default 127.0.0.1:2993
+	LMTP        []string // LMTP (RFC 2033), "unix:/path" or address:port; default off
+	DNS         []string // authoritative DNS, UDP and TCP; default 127.0.0.1:2053
+	HTTP        []string // API, metrics and health, in clear; default 127.0.0.1:8025
+	HTTPS       []string // the same over TLS; default off
+}
+
+// Store says where data is kept.
+type Store struct {
+	// DSN is empty for SQLite in the data folder, or a postgres:// address. "env:NAME" and "file:PATH" in the
+	// configuration are replaced by what the variable or the file holds, so that no password need stand there.
+	DSN string
+}
+
+// Resolver says who is asked about foreign DNS.
+type Resolver struct {
+	// Servers are "address:port" of recursive servers; empty means those of /etc/resolv.conf.
+	Servers []string
+}
+
+// Deliver is how mail leaves.
+type Deliver struct {
+	// Port is the port of exchangers found by MX. Default 25.
+	Port int
+	// Allow lists networks that may be dialled although they are private or loopback, on any port.
+	Allow []netip.Prefix
+}
+
+// Queue is how long and how often is tried.
+type Queue struct {
+	// Hold is how long mail is kept before it is returned. Default 5 days.
+	Hold time.Duration
+	// Retry are the waits between attempts; the last one repeats. Default 1m,5m,15m,30m,1h,1h,2h,3h.
+	Retry []time.Duration
+	// DelayNotice is when a sender is told that mail is late. Default 4 hours.
+	DelayNotice time.Duration
+}
+
+// DNS is how questions are answered.
+type DNS struct {
+	// RateLimit is the number of UDP answers a second to one network; 0, the default, is no limit.
+	RateLimit int
+}
+
+// TLS is the certificate of all listeners.
+type TLS struct {
+	// CertFile and KeyFile are PEM files, both or neither. Without them a self-signed certificate is made and
+	// kept in the data folder.
+	CertFile string
+	KeyFile  string
+}
+
+// Receive is who may do what when mail comes in.
+type Receive struct {
+	// TrustedNetworks may send as any domain hosted here, to anywhere. Default none.
+	TrustedNetworks []netip.Prefix
+}
+
+// Limits bound what one message, one session and the whole program may use.
+type Limits struct {
+	MessageSize        int64 // octets of a message (RFC 1870); default 50 MiB
+	Recipients         int   // recipients of a message; default 1,000; RFC 5321 §4.5.3.1.8 wants at least 100
+	Sessions           int   // SMTP sessions at a time; default 10,000
+	SessionsPerAddress int   // SMTP sessions at a time from one address or IPv6 /64; default 100
+	Memory             int64 // octets for message content held in memory; default 256 MiB
+}
+
+// DefaultDataDir is the data folder when none is named.
+const DefaultDataDir = "./postroad-data"
+
+func defaultRetry() []time.Duration {
+	return []time.Duration{
+		time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute,
+		time.Hour, time.Hour, 2 * time.Hour, 3 * time.Hour,
+	}
+}
+
+// WithDefaults gives the configuration with every key that is unset at its default. machine is the machine's own
+// name; one that is no domain name is passed over for "localhost".
+func (c Config) WithDefaults(machine string) Config {
+	orText(&c.DataDir, DefaultDataDir)
+	if !isDomainName(machine) {
+		machine = "localhost"
+	}
+	orText(&c.Hostname, fold(machine))
+	orText(&c.RoutingDomain, "in."+c.Hostname)
+	l := &c.Listen
+	orList(&l.SMTP, "127.0.0.1:2525")
+	orList(&l.Submission, "127.0.0.1:2587")
+	orList(&l.Submissions, "127.0.0.1:2465")
+	orList(&l.IMAP, "127.0.0.1:2143")
+	orList(&l.IMAPS, "127.0.0.1:2993")
+	orList(&l.LMTP)
+	orList(&l.DNS, "127.0.0.1:2053")
+	orList(&l.HTTP, "127.0.0.1:8025")
+	orList(&l.HTTPS)
+	orNumber(&c.Deliver.Port, 25)
+	orNumber(&c.Queue.Hold, 5*day)
+	orNumber(&c.Queue.DelayNotice, 4*time.Hour)
+	if len(c.Queue.Retry) == 0 {
+		c.Queue.Retry = defaultRetry()
+	}
+	orNumber(&c.Limits.MessageSize, 50<<20)
+	orNumber(&c.Limits.Recipients, 1000)
+	orNumber(&c.Limits.Sessions, 10_000)
+	orNumber(&c.Limits.SessionsPerAddress, min(100, c.Limits.Sessions))
+	orNumber(&c.Limits.Memory, 256<<20)
+	return c
+}
+
+func orText(v *string, def string) {
+	if *v == "" {
+		*v = def
+	}
+}
+
+func orList(v *[]string, def ...string) {
+	if *v == nil {
+		*v = append([]string{}, def...)
+	}
+}
+
+func orNumber[N int | int64 | time.Duration](v *N, def N) {
+	if *v == 0 {
+		*v = def
+	}
+}

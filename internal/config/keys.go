@@ -1,0 +1,218 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// key is one configuration key: its place in Config, what it means, and how its text becomes a value.
+type key struct {
+	name    string // dotted, as in the file
+	kind    kind
+	def     string // the default as the reference page shows it
+	doc     string
+	put     func(c *Config, text []string) error // text has one element unless kind is a list
+	example string                               // right-hand side for the reference page
+}
+
+// kind is what a key holds.
+type kind uint8
+
+const (
+	kindText kind = iota
+	kindNumber
+	kindSize
+	kindDuration
+	kindTexts
+	kindDurations
+)
+
+func (k kind) list() bool { return k == kindTexts || k == kindDurations }
+
+// describe says what a key of this kind wants.
+func (k kind) describe() string {
+	switch k {
+	case kindText:
+		return `text, as in "text"`
+	case kindNumber:
+		return "a whole number"
+	case kindSize:
+		return `a size, as in "50MiB", or a number of octets`
+	case kindDuration:
+		return `a duration, as in "5d", "4h" or "90s"`
+	case kindTexts:
+		return `a list of texts, as in ["a", "b"]`
+	case kindDurations:
+		return `a list of durations, as in ["1m", "5m"]`
+	}
+	return "a value"
+}
+
+// short names the kind in the reference page.
+func (k kind) short() string {
+	switch k {
+	case kindText:
+		return "text"
+	case kindNumber:
+		return "number"
+	case kindSize:
+		return "size"
+	case kindDuration:
+		return "duration"
+	case kindTexts:
+		return "list of texts"
+	case kindDurations:
+		return "list of durations"
+	}
+	return ""
+}
+
+// keys is every key there is, in the order of the reference page.
+func keys() []key {
+	out := []key{
+		{
+			name: "data_dir", def: `"./postroad-data"`, example: `"/var/lib/postroad"`,
+			doc: "Folder of everything that is kept: databases, message bodies, keys, and the socket of the command line. Made at the first start. One running server per folder.",
+			put: text(func(c *Config) *string { return &c.DataDir }, notEmpty),
+		},
+		{
+			name: "hostname", def: "the machine's name", example: `"mx.example.com"`,
+			doc: "Name in greetings, EHLO, Received fields and reports. It should resolve to this machine and back, or other servers may refuse mail from it.",
+			put: name(func(c *Config) *string { return &c.Hostname }),
+		},
+		{
+			name: "addresses", kind: kindTexts, def: "[]", example: `["203.0.113.5", "2001:db8::5"]`,
+			doc: "Addresses that count as ours beside those listened on, such as the public one behind NAT. A next hop that leads to one of them is a loop.",
+			put: list(func(c *Config) *[]netip.Addr { return &c.Addresses }, address),
+		},
+		{
+			name: "routing_domain", def: `"in." + hostname`, example: `"in.mx.example.com"`,
+			doc: "Domain of routing addresses (user=domain@in.mx.example.com), which reach a mailbox whatever public MX records say. One for the whole installation.",
+			put: name(func(c *Config) *string { return &c.RoutingDomain }),
+		},
+	}
+	out = append(out, listenKeys()...)
+	out = append(out, serviceKeys()...)
+	return append(out, limitKeys()...)
+}
+
+func listenKeys() []key {
+	type listener struct {
+		name, def, doc string
+		field          func(c *Config) *[]string
+		ok             check
+	}
+	var out []key
+	for _, l := range []listener{
+		{"smtp", "127.0.0.1:2525", "Mail exchanger: mail from other servers (port 25 in production).", func(c *Config) *[]string { return &c.Listen.SMTP }, listenAddress},
+		{"submission", "127.0.0.1:2587", "Mail from our own users, STARTTLS and login wanted (port 587 in production).", func(c *Config) *[]string { return &c.Listen.Submission }, listenAddress},
+		{"submissions", "127.0.0.1:2465", "The same over TLS from the first octet (port 465 in production).", func(c *Config) *[]string { return &c.Listen.Submissions }, listenAddress},
+		{"imap", "127.0.0.1:2143", "IMAP with STARTTLS (port 143 in production).", func(c *Config) *[]string { return &c.Listen.IMAP }, listenAddress},
+		{"imaps", "127.0.0.1:2993", "IMAP over TLS (port 993 in production).", func(c *Config) *[]string { return &c.Listen.IMAPS }, listenAddress},
+		{"lmtp", "", "Hand-over from a filter on the same machine: \"unix:/path\" or address:port.", func(c *Config) *[]string { return &c.Listen.LMTP }, listenLocal},
+		{"dns", "127.0.0.1:2053", "Authoritative DNS over UDP and TCP (port 53 in production).", func(c *Config) *[]string { return &c.Listen.DNS }, listenAddress},
+		{"http", "127.0.0.1:8025", "API, metrics and health in clear. Whoever reaches it and has a token may use it: keep it on loopback or behind a proxy with TLS.", func(c *Config) *[]string { return &c.Listen.HTTP }, listenAddress},
+		{"https", "", "The same over TLS.", func(c *Config) *[]string { return &c.Listen.HTTPS }, listenAddress},
+	} {
+		def := "[]"
+		if l.def != "" {
+			def = `["` + l.def + `"]`
+		}
+		out = append(out, key{
+			name: "listen." + l.name, kind: kindTexts, def: def, example: `["0.0.0.0:25", "[::]:25"]`,
+			doc: l.doc + " An empty list is off.",
+			put: listenList(l.field, l.ok),
+		})
+	}
+	return out
+}
+
+func serviceKeys() []key {
+	return []key{
+		{
+			name: "store.dsn", def: `""`, example: `"env:POSTROAD_DATABASE"`,
+			doc: "Empty keeps everything in SQLite in the data folder; postgres://… keeps it in PostgreSQL. \"env:NAME\" and \"file:PATH\" stand for what the variable or the file holds, so that no password need be written here.",
+			put: dsn,
+		},
+		{
+			name: "resolver.servers", kind: kindTexts, def: "[]", example: `["127.0.0.1:53"]`,
+			doc: "Recursive DNS servers, address:port. Empty means those of /etc/resolv.conf.",
+			put: texts(func(c *Config) *[]string { return &c.Resolver.Servers }, dnsServer),
+		},
+		{
+			name: "deliver.port", kind: kindNumber, def: "25", example: "25",
+			doc: "Port of exchangers found by MX records. Anything but 25 is for tests.",
+			put: number(func(c *Config) *int { return &c.Deliver.Port }, 1, 65535),
+		},
+		{
+			name: "deliver.allow", kind: kindTexts, def: "[]", example: `["10.1.0.0/16"]`,
+			doc: "Networks that mail may be delivered to although they are private or loopback, on any port. Everybody who may set a route can then reach them.",
+			put: list(func(c *Config) *[]netip.Prefix { return &c.Deliver.Allow }, network),
+		},
+		{
+			name: "queue.hold", kind: kindDuration, def: `"5d"`, example: `"5d"`,
+			doc: "How long mail is kept and tried before it is returned to its sender.",
+			put: duration(func(c *Config) *time.Duration { return &c.Queue.Hold }, time.Second, 60*day),
+		},
+		{
+			name: "queue.retry", kind: kindDurations, def: `["1m", "5m", "15m", "30m", "1h", "1h", "2h", "3h"]`, example: `["1m", "5m", "15m", "1h"]`,
+			doc: "Waits between attempts to a destination that is down; the last one repeats.",
+			put: durations(func(c *Config) *[]time.Duration { return &c.Queue.Retry }, time.Second, 7*day),
+		},
+		{
+			name: "queue.delay_notice", kind: kindDuration, def: `"4h"`, example: `"4h"`,
+			doc: "After this time the sender is told why the mail is late and until when it will be tried.",
+			put: duration(func(c *Config) *time.Duration { return &c.Queue.DelayNotice }, time.Second, 60*day),
+		},
+		{
+			name: "dns.rate_limit", kind: kindNumber, def: "0", example: "200",
+			doc: "UDP answers a second to one network (IPv4 /24, IPv6 /56); 0 is no limit.",
+			put: number(func(c *Config) *int { return &c.DNS.RateLimit }, 0, 1_000_000),
+		},
+		{
+			name: "tls.cert_file", def: `""`, example: `"/etc/ssl/mx.example.com.pem"`,
+			doc: "PEM file with the certificate and its chain. Empty: a self-signed one, kept in the data folder.",
+			put: text(func(c *Config) *string { return &c.TLS.CertFile }, anyText),
+		},
+		{
+			name: "tls.key_file", def: `""`, example: `"/etc/ssl/private/mx.example.com.key"`,
+			doc: "PEM file with its key. Both files or neither.",
+			put: text(func(c *Config) *string { return &c.TLS.KeyFile }, anyText),
+		},
+		{
+			name: "receive.trusted_networks", kind: kindTexts, def: "[]", example: `["192.0.2.0/28"]`,
+			doc: "Networks that may send as any domain hosted here, to anywhere, without login. Too wide a network makes an open relay.",
+			put: list(func(c *Config) *[]netip.Prefix { return &c.Receive.TrustedNetworks }, network),
+		},
+	}
+}
+
+func limitKeys() []key {
+	return []key{
+		{
+			name: "limits.message_size", kind: kindSize, def: `"50MiB"`, example: `"50MiB"`,
+			doc: "Largest message, announced by SIZE.",
+			put: size(func(c *Config) *int64 { return &c.Limits.MessageSize }, 1<<10, 2<<30),
+		},
+		{
+			name: "limits.recipients", kind: kindNumber, def: "1000", example: "1000",
+			doc: "Recipients of one message, announced by LIMITS. RFC 5321 §4.5.3.1.8 wants at least 100.",
+			put: number(func(c *Config) *int { return &c.Limits.Recipients }, 1, 100_000),
+		},
+		{
+			name: "limits.sessions", kind: kindNumber, def: "10000", example: "10000",
+			doc: "SMTP sessions at a time; the next ones are told 421.",
+			put: number(func(c *Config) *int { return &c.Limits.Sessions }, 1, 1_000_000),
+		},
+		{
+			name: "limits.sessions_per_address", kind: kindNumber, def: "100", example: "100",
+			doc: "SMTP sessions at a time from one IPv4 address or one IPv6 /64.",
+			put: number(func(c *Config) *int { return &c.Limits.SessionsPerAddress }, 1, 1_000_000),
+		},
+		{
+			name: "limits.memory", kind: kindSize, def: `"256MiB"`, example: `"256MiB"`,
+			doc: "Memory for message content and other large buffers. When it is short, messages go to files; when it is used up, MAIL gets 452.",
+			put: size(func(c *Config) *int64 { return &c.Limits.Memory }, 16<<20, 1<<40),
+		},
+	}
+}

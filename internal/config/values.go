@@ -1,0 +1,266 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// check judges one text; its error is the hint.
+type check func(s string) error
+
+type put = func(c *Config, text []string) error
+
+func one(text []string) string {
+	if len(text) == 0 {
+		return ""
+	}
+	return text[0]
+}
+
+func text(field func(c *Config) *string, ok check) put {
+	return func(c *Config, text []string) error {
+		s := one(text)
+		if err := ok(s); err != nil {
+			return err
+		}
+		*field(c) = s
+		return nil
+	}
+}
+
+func name(field func(c *Config) *string) put {
+	return func(c *Config, text []string) error {
+		s := fold(one(text))
+		if s != "" && !isDomainName(s) {
+			return fmt.Errorf("%q is no domain name: letters, digits and hyphens in parts joined by dots", s)
+		}
+		*field(c) = s
+		return nil
+	}
+}
+
+func texts(field func(c *Config) *[]string, ok check) put {
+	return func(c *Config, text []string) error {
+		for _, s := range text {
+			if err := ok(s); err != nil {
+				return err
+			}
+		}
+		*field(c) = append([]string{}, text...)
+		return nil
+	}
+}
+
+func listenList(field func(c *Config) *[]string, ok check) put { return texts(field, ok) }
+
+func list[T any](field func(c *Config) *[]T, parse func(s string) (T, error)) put {
+	return func(c *Config, text []string) error {
+		out := make([]T, 0, len(text))
+		for _, s := range text {
+			v, err := parse(s)
+			if err != nil {
+				return err
+			}
+			out = append(out, v)
+		}
+		*field(c) = out
+		return nil
+	}
+}
+
+func number(field func(c *Config) *int, low, high int) put {
+	return func(c *Config, text []string) error {
+		n, err := strconv.Atoi(one(text))
+		if err != nil {
+			return fmt.Errorf("%q is no whole number", one(text))
+		}
+		if n < low || n > high {
+			return fmt.Errorf("%d is outside %d to %d", n, low, high)
+		}
+		*field(c) = n
+		return nil
+	}
+}
+
+func size(field func(c *Config) *int64, low, high int64) put {
+	return func(c *Config, text []string) error {
+		n, err := ParseSize(one(text))
+		if err != nil {
+			return fmt.Errorf("%w; write 52428800 or \"50MiB\"", err)
+		}
+		if n < low || n > high {
+			return fmt.Errorf("%s is outside %s to %s", FormatSize(n), FormatSize(low), FormatSize(high))
+		}
+		*field(c) = n
+		return nil
+	}
+}
+
+func duration(field func(c *Config) *time.Duration, low, high time.Duration) put {
+	return func(c *Config, text []string) error {
+		d, err := boundedDuration(one(text), low, high)
+		if err != nil {
+			return err
+		}
+		*field(c) = d
+		return nil
+	}
+}
+
+func durations(field func(c *Config) *[]time.Duration, low, high time.Duration) put {
+	return func(c *Config, text []string) error {
+		out := make([]time.Duration, 0, len(text))
+		for _, s := range text {
+			d, err := boundedDuration(s, low, high)
+			if err != nil {
+				return err
+			}
+			out = append(out, d)
+		}
+		if len(out) == 0 {
+			return errors.New("an empty list would never try again")
+		}
+		*field(c) = out
+		return nil
+	}
+}
+
+func boundedDuration(s string, low, high time.Duration) (time.Duration, error) {
+	d, err := ParseDuration(s)
+	if err != nil {
+		return 0, fmt.Errorf("%w; write \"5d\", \"4h\", \"90s\"", err)
+	}
+	if d < low || d > high {
+		return 0, fmt.Errorf("%s is outside %s to %s", FormatDuration(d), FormatDuration(low), FormatDuration(high))
+	}
+	return d, nil
+}
+
+func dsn(c *Config, text []string) error {
+	s := one(text)
+	if v, ok := strings.CutPrefix(s, "env:"); ok {
+		if s = os.Getenv(v); s == "" {
+			return fmt.Errorf("the environment variable %q, which it names, is not set", v)
+		}
+	} else if v, ok := strings.CutPrefix(s, "file:"); ok {
+		b, err := os.ReadFile(v)
+		if err != nil {
+			return fmt.Errorf("the file it names cannot be read: %w", err)
+		}
+		s = strings.TrimSpace(string(b))
+	}
+	if s != "" && !strings.HasPrefix(s, "postgres://") && !strings.HasPrefix(s, "postgresql://") {
+		return errors.New("neither empty nor a postgres:// address")
+	}
+	c.Store.DSN = s
+	return nil
+}
+
+func anyText(string) error { return nil }
+
+func notEmpty(s string) error {
+	if s == "" {
+		return errors.New("empty")
+	}
+	return nil
+}
+
+func address(s string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(s)
+	if err != nil || a.Zone() != "" {
+		return netip.Addr{}, fmt.Errorf("%q is no IP address", s)
+	}
+	return a.Unmap(), nil
+}
+
+func network(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("%q is no network; write 10.0.0.0/8 or 2001:db8::/32", s)
+	}
+	if p != p.Masked() {
+		return netip.Prefix{}, fmt.Errorf("%q has bits set behind its length; did you mean %q", s, p.Masked().String())
+	}
+	return p, nil
+}
+
+func listenLocal(s string) error {
+	if path, ok := strings.CutPrefix(s, "unix:"); ok {
+		if path == "" {
+			return errors.New("unix: without a path")
+		}
+		return nil
+	}
+	return listenAddress(s)
+}
+
+func listenAddress(s string) error { return splitHostPort(s) }
+
+// dnsServer takes an IP address with or without a port: a name could not be looked up by anybody.
+func dnsServer(s string) error {
+	if _, err := netip.ParseAddr(s); err == nil {
+		return nil
+	}
+	if at, err := netip.ParseAddrPort(s); err != nil || at.Port() == 0 {
+		return fmt.Errorf("%q is no IP address with a port; write 127.0.0.1:53 or [::1]:53", s)
+	}
+	return nil
+}
+
+// splitHostPort checks "host:port" of a listener: an empty host is all addresses, port 0 any free one.
+func splitHostPort(s string) error {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 {
+		return fmt.Errorf("%q has no port; write address:port", s)
+	}
+	host, port := s[:i], s[i+1:]
+	_, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return fmt.Errorf("%q has no port from 0 to 65535", s)
+	}
+	if v6, ok := strings.CutPrefix(host, "["); ok {
+		a, err := netip.ParseAddr(strings.TrimSuffix(v6, "]"))
+		if err != nil || !a.Is6() || !strings.HasSuffix(v6, "]") {
+			return fmt.Errorf("%q has no IPv6 address between [ and ]", s)
+		}
+		return nil
+	}
+	if strings.Contains(host, ":") {
+		return fmt.Errorf("%q: an IPv6 address goes between [ and ]", s)
+	}
+	if host == "" {
+		return nil
+	}
+	if !isDomainName(fold(host)) {
+		return fmt.Errorf("%q has neither an address nor a name before the port", s)
+	}
+	return nil
+}
+
+func fold(s string) string { return strings.ToLower(strings.TrimSuffix(strings.TrimSpace(s), ".")) }
+
+// isDomainName reports whether s is letters, digits and inner hyphens in parts of 1 to 63, at most 253 long; dotted
+// decimals pass as well.
+func isDomainName(s string) bool {
+	if s == "" || len(s) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(strings.ToLower(s), ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		if strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return false
+		}
+	}
+	return true
+}

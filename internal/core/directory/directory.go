@@ -1,0 +1,150 @@
+// Package directory holds accounts' domains, mailboxes and addresses, and leads from an address to its destinations.
+//
+// A Snapshot is immutable: a change makes a new one that shares all but what changed, so that receive, queue
+// and explain each decide by one consistent state. Keys are A-labels in lower case and local parts in lower
+// case (a host treats its own local parts without regard to case, RFC 5321 §2.4).
+package directory
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"postroad/internal/core/account"
+)
+
+// Mode is a domain's routing mode.
+type Mode string
+
+// The routing modes.
+const (
+	ModeLocal  Mode = "local"  // mail is delivered here
+	ModeRelay  Mode = "relay"  // mail is handed to an explicit list of hosts
+	ModeRemote Mode = "remote" // the domain's mail is none of ours; our own users' mail to it leaves
+)
+
+// ZoneHosting says who answers for the domain's zone.
+type ZoneHosting string
+
+// The kinds of zone hosting.
+const (
+	ZoneHosted   ZoneHosting = "hosted"
+	ZoneExternal ZoneHosting = "external"
+)
+
+// RecipientPolicy says how recipients that are not known here are judged in mode relay.
+type RecipientPolicy string
+
+// The recipient policies.
+const (
+	RecipientsAccept RecipientPolicy = "accept" // every recipient is taken
+)
+
+// HostPort is a host name or address literal and a TCP port.
+type HostPort struct {
+	Host string `json:"host"`
+	Port uint16 `json:"port"`
+}
+
+// Domain is a mail domain.
+type Domain struct {
+	ID         string // random, never reused
+	Account    account.ID
+	Name       string // A-label, lower case
+	Proved     bool   // ownership shown; an unproved domain is inert
+	Mode       Mode
+	Zone       ZoneHosting
+	NextHops   []HostPort // mode relay: tried in this order; mode remote: instead of MX when given
+	Recipients RecipientPolicy
+	Hold       time.Duration // how long mail for it is kept in the queue; 0 for the installation's
+	Created    time.Time
+
+	hops string // text of NextHops, made once by a Snapshot
+}
+
+// HopList is the text of the next hops: "host:port,host:port".
+func (d *Domain) HopList() string {
+	if d.hops != "" || len(d.NextHops) == 0 {
+		return d.hops
+	}
+	return HopList(d.NextHops)
+}
+
+// HopList is the text of a list of next hops: "host:port,host:port".
+func HopList(list []HostPort) string {
+	var b strings.Builder
+	for i, h := range list {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(h.Host)
+		b.WriteByte(':')
+		b.WriteString(strconv.Itoa(int(h.Port)))
+	}
+	return b.String()
+}
+
+// Mailbox is where messages are read.
+type Mailbox struct {
+	ID      string // random, never reused
+	Account account.ID
+	Domain  string // domain name
+	Local   string // lower case
+	Quota   int64  // octets; 0 without limit
+
+	address string // made once by a Snapshot
+}
+
+// Address is the mailbox's address.
+func (m *Mailbox) Address() string {
+	if m.address != "" {
+		return m.address
+	}
+	return m.Local + "@" + m.Domain
+}
+
+// RuleKind tells what an address that is no mailbox stands for.
+type RuleKind string
+
+// The kinds of rule.
+const (
+	RuleAlias    RuleKind = "alias"     // another name of one or more local addresses
+	RuleForward  RuleKind = "forward"   // sent on to addresses anywhere
+	RuleGroup    RuleKind = "group"     // several addresses, here or anywhere
+	RuleCatchAll RuleKind = "catch-all" // every address of the domain that is nothing else
+)
+
+// Rule leads from an address to others.
+type Rule struct {
+	ID      string // random, never reused
+	Account account.ID
+	Domain  string // domain name
+	Local   string // lower case; empty for a catch-all
+	Kind    RuleKind
+	Targets []string // full addresses, in the order given
+	Keep    bool     // forward only: the mailbox of the same address gets a copy too
+}
+
+// Address is the rule's address; "@domain" for a catch-all.
+func (r *Rule) Address() string { return r.Local + "@" + r.Domain }
+
+// Outbound is the smart host through which mail of our own users to foreign domains leaves.
+type Outbound struct {
+	ID       string
+	Account  account.ID
+	Domain   string // sender's domain; empty for the whole installation
+	Hop      HostPort
+	User     string // AUTH user; empty without AUTH
+	Password string // only ever sent over verified TLS
+}
+
+// FoldLocal is a local part in the form that is compared: lower case.
+func FoldLocal(local string) string { return strings.ToLower(local) }
+
+// Base is a local part without its plus-suffix ("ann+news" is "ann"); the same text when it has none.
+func Base(local string) string {
+	if i := strings.IndexByte(local, '+'); i > 0 {
+		return local[:i]
+	}
+	return local
+}

@@ -1,0 +1,31 @@
+package directory
+
+import (
+	"slices"
+	"strings"
+
+	"postroad/internal/proto/smtp"
+)
+
+// Owns reports whether a login may send as an address: its own one, with or without a plus-suffix, and the
+// aliases that lead to it directly.
+func (s *Snapshot) Owns(login string, a smtp.Address) bool {
+	i := strings.LastIndexByte(login, '@')
+	if i <= 0 || a.Domain == "" {
+		return false
+	}
+	box, ok := s.Mailbox(login[i+1:], FoldLocal(login[:i]))
+	if !ok {
+		return false
+	}
+	domain, local := strings.ToLower(a.Domain), FoldLocal(a.Local)
+	for _, l := range []string{local, Base(local)} {
+		if domain == box.Domain && l == box.Local {
+			return true
+		}
+		if r, ok := s.Rule(domain, l); ok && l != "" && r.Kind == RuleAlias && r.Account == box.Account && slices.Contains(r.Targets, box.Address()) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,239 @@
+package directory
+
+import (
+	"iter"
+	"slices"
+	"strings"
+)
+
+// Snapshot is the whole directory at one version. It never changes; With makes the next one.
+type Snapshot struct {
+	version   int64
+	domains   *table[*entry]
+	outbounds []Outbound // the installation's (empty domain) and those of senders' domains
+}
+
+// entry is a domain with everything in it.
+type entry struct {
+	domain    *Domain
+	mailboxes *table[*Mailbox]
+	rules     *table[*Rule]
+}
+
+// Delta is the difference between two snapshots. Removals come first.
+type Delta struct {
+	Version         int64
+	PutDomains      []Domain
+	PutMailboxes    []Mailbox
+	PutRules        []Rule
+	PutOutbounds    []Outbound
+	RemoveDomains   []string // names; their mailboxes and rules go with them
+	RemoveMailboxes []string // addresses
+	RemoveRules     []string // addresses, "@domain" for a catch-all
+	RemoveOutbounds []string // ids
+}
+
+// NewSnapshot makes a snapshot of everything. Mailboxes and rules of domains that are not listed are left out.
+func NewSnapshot(version int64, domains []Domain, mailboxes []Mailbox, rules []Rule, outbounds []Outbound) *Snapshot {
+	s := &Snapshot{version: version, domains: newTable[*entry](len(domains)), outbounds: slices.Clone(outbounds)}
+	boxes, ruled := map[string]int{}, map[string]int{}
+	for i := range mailboxes {
+		boxes[mailboxes[i].Domain]++
+	}
+	for i := range rules {
+		ruled[rules[i].Domain]++
+	}
+	for i := range domains {
+		d := domains[i]
+		d.hops = HopList(d.NextHops)
+		s.domains.fill(d.Name, &entry{domain: &d, mailboxes: newTable[*Mailbox](boxes[d.Name]), rules: newTable[*Rule](ruled[d.Name])})
+	}
+	for i := range mailboxes {
+		m := mailboxes[i]
+		if e, ok := s.domains.get(m.Domain); ok {
+			m.address = m.Local + "@" + m.Domain
+			e.mailboxes.fill(m.Local, &m)
+		}
+	}
+	for i := range rules {
+		r := rules[i]
+		if e, ok := s.domains.get(r.Domain); ok {
+			e.rules.fill(r.Local, &r)
+		}
+	}
+	return s
+}
+
+// Version is the configuration's version that the snapshot shows.
+func (s *Snapshot) Version() int64 { return s.version }
+
+// Domain finds a domain by its A-label in lower case.
+func (s *Snapshot) Domain(name string) (*Domain, bool) {
+	e, ok := s.domains.get(name)
+	if !ok {
+		return nil, false
+	}
+	return e.domain, true
+}
+
+// Mailbox finds a mailbox by domain name and folded local part, without regard to plus-suffixes.
+func (s *Snapshot) Mailbox(domain, local string) (*Mailbox, bool) {
+	e, ok := s.domains.get(domain)
+	if !ok {
+		return nil, false
+	}
+	return e.mailboxes.get(local)
+}
+
+// Rule finds an alias, forward or group by domain name and folded local part; an empty local part finds the catch-all.
+func (s *Snapshot) Rule(domain, local string) (*Rule, bool) {
+	e, ok := s.domains.get(domain)
+	if !ok {
+		return nil, false
+	}
+	return e.rules.get(local)
+}
+
+// Outbound finds the smart host for a sender's domain: its own, else the installation's.
+func (s *Snapshot) Outbound(domain string) (Outbound, bool) {
+	var found Outbound
+	ok := false
+	for _, o := range s.outbounds {
+		if o.Domain == domain && domain != "" {
+			return o, true
+		}
+		if o.Domain == "" {
+			found, ok = o, true
+		}
+	}
+	return found, ok
+}
+
+// Outbounds lists all smart hosts.
+func (s *Snapshot) Outbounds() []Outbound { return slices.Clone(s.outbounds) }
+
+// Domains goes through all domains in no particular order.
+func (s *Snapshot) Domains() iter.Seq[*Domain] {
+	return func(yield func(*Domain) bool) {
+		for _, e := range s.domains.all() {
+			if !yield(e.domain) {
+				return
+			}
+		}
+	}
+}
+
+// Mailboxes goes through a domain's mailboxes in no particular order.
+func (s *Snapshot) Mailboxes(domain string) iter.Seq[*Mailbox] {
+	return func(yield func(*Mailbox) bool) {
+		if e, ok := s.domains.get(domain); ok {
+			for _, m := range e.mailboxes.all() {
+				if !yield(m) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Rules goes through a domain's aliases, forwards, groups and catch-all in no particular order.
+func (s *Snapshot) Rules(domain string) iter.Seq[*Rule] {
+	return func(yield func(*Rule) bool) {
+		if e, ok := s.domains.get(domain); ok {
+			for _, r := range e.rules.all() {
+				if !yield(r) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// With gives the snapshot after a change; the receiver stays as it is.
+func (s *Snapshot) With(d Delta) *Snapshot {
+	edits := map[string]*edit{}
+	at := func(domain string) *edit {
+		e := edits[domain]
+		if e == nil {
+			e = &edit{mailboxes: map[string]*Mailbox{}, rules: map[string]*Rule{}}
+			edits[domain] = e
+		}
+		return e
+	}
+	for _, address := range d.RemoveMailboxes {
+		local, domain := splitAddress(address)
+		e := at(domain)
+		e.dropMailboxes = append(e.dropMailboxes, local)
+	}
+	for _, address := range d.RemoveRules {
+		local, domain := splitAddress(address)
+		e := at(domain)
+		e.dropRules = append(e.dropRules, local)
+	}
+	for i := range d.PutDomains {
+		at(d.PutDomains[i].Name).domain = &d.PutDomains[i]
+	}
+	for i := range d.PutMailboxes {
+		m := d.PutMailboxes[i]
+		m.address = m.Local + "@" + m.Domain
+		at(m.Domain).mailboxes[m.Local] = &m
+	}
+	for i := range d.PutRules {
+		r := d.PutRules[i]
+		at(r.Domain).rules[r.Local] = &r
+	}
+	removed := &Snapshot{domains: s.domains.with(nil, d.RemoveDomains)}
+	put := make(map[string]*entry, len(edits))
+	for name, e := range edits {
+		old, ok := removed.domains.get(name)
+		if !ok && e.domain == nil {
+			continue
+		}
+		put[name] = e.apply(old)
+	}
+	next := &Snapshot{version: d.Version, domains: removed.domains.with(put, nil), outbounds: slices.Clone(s.outbounds)}
+	for _, id := range d.RemoveOutbounds {
+		next.outbounds = slices.DeleteFunc(next.outbounds, func(o Outbound) bool { return o.ID == id })
+	}
+	for _, o := range d.PutOutbounds {
+		next.outbounds = slices.DeleteFunc(next.outbounds, func(old Outbound) bool { return old.ID == o.ID })
+		next.outbounds = append(next.outbounds, o)
+	}
+	return next
+}
+
+// edit is what changes in one domain.
+type edit struct {
+	domain        *Domain
+	mailboxes     map[string]*Mailbox
+	rules         map[string]*Rule
+	dropMailboxes []string
+	dropRules     []string
+}
+
+func (e *edit) apply(old *entry) *entry {
+	if old == nil {
+		old = &entry{}
+	}
+	next := &entry{domain: old.domain, mailboxes: old.mailboxes, rules: old.rules}
+	if e.domain != nil {
+		d := *e.domain
+		d.hops = HopList(d.NextHops)
+		next.domain = &d
+	}
+	if len(e.mailboxes) > 0 || len(e.dropMailboxes) > 0 {
+		next.mailboxes = old.mailboxes.with(e.mailboxes, e.dropMailboxes)
+	}
+	if len(e.rules) > 0 || len(e.dropRules) > 0 {
+		next.rules = old.rules.with(e.rules, e.dropRules)
+	}
+	return next
+}
+
+func splitAddress(address string) (local, domain string) {
+	i := strings.LastIndexByte(address, '@')
+	if i < 0 {
+		return address, ""
+	}
+	return address[:i], address[i+1:]
+}

@@ -1,0 +1,35 @@
+// Package finding names what is wrong with a domain, with the evidence for it.
+package finding
+
+import "time"
+
+// Name is a diagnosis by name, the same in panel, API, command line and documentation.
+type Name string
+
+// The findings of the main job.
+const (
+	RouteLoopSelf    Name = "ROUTE_LOOP_SELF"    // the way to the domain's server leads back to ourselves
+	AliasLoop        Name = "ALIAS_LOOP"         // aliases, forwards or groups lead back to where they started
+	PrimaryMXMissing Name = "PRIMARY_MX_MISSING" // no exchanger in public DNS takes the domain's mail
+)
+
+// Finding is one diagnosis of one domain.
+type Finding struct {
+	Name     Name
+	Domain   string
+	Evidence string    // who answered what, one line
+	Since    time.Time // first seen without a break
+}
+
+// Sentence says in plain words what the diagnosis means.
+func (n Name) Sentence() string {
+	switch n {
+	case RouteLoopSelf:
+		return "The way to this domain's mail server leads back to this installation."
+	case AliasLoop:
+		return "Aliases, forwards or groups of this domain lead in a circle."
+	case PrimaryMXMissing:
+		return "Public DNS shows no server that takes this domain's mail."
+	}
+	return string(n)
+}

@@ -1,0 +1,37 @@
+package mail
+
+import "time"
+
+// Filter selects rows for a listing or a change; empty fields select all.
+type Filter struct {
+	IDs       []ID
+	Domain    string // of the destination
+	Host      string // key of the lane, whole or its host part
+	States    []State
+	OlderThan time.Time // received before; zero for any
+}
+
+// Listed is a message in a listing with those of its rows that the filter selects.
+type Listed struct {
+	Message Message
+	Rows    []Recipient
+}
+
+// Counts are totals over the queue.
+type Counts struct {
+	Messages   int64
+	Recipients int64
+	Due        int64 // scheduled rows whose time has come
+	Held       int64 // held, quarantined and dead rows
+}
+
+// Action is what an operator does to queued rows.
+type Action uint8
+
+// The actions of a queue change.
+const (
+	Expedite Action = iota + 1 // make due now
+	Hold                       // keep until released
+	Release                    // held, quarantined or dead rows back to waiting
+	Drop                       // remove without a report
+)

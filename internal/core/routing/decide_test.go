@@ -1,0 +1,196 @@
+package routing_test
+
+import (
+	"strings"
+	"testing"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+	"postroad/internal/core/routing"
+	"postroad/internal/proto/smtp"
+)
+
+// world is a small installation with a domain for each mode.
+func world() routing.View {
+	hop := []directory.HostPort{{Host: "mx.acme-own.example", Port: 25}, {Host: "10.0.0.2", Port: 2525}}
+	domains := []directory.Domain{
+		{Name: "mx.host.example", Account: account.Operator, Proved: true, Mode: directory.ModeLocal},
+		{Name: "local.example", Account: "a", Proved: true, Mode: directory.ModeLocal},
+		{Name: "all.example", Account: "a", Proved: true, Mode: directory.ModeLocal},
+		{Name: "relay.example", Account: "a", Proved: true, Mode: directory.ModeRelay, NextHops: hop, Recipients: directory.RecipientsAccept},
+		{Name: "remote.example", Account: "b", Proved: true, Mode: directory.ModeRemote},
+		{Name: "pinned.example", Account: "b", Proved: true, Mode: directory.ModeRemote, NextHops: hop[:1]},
+		{Name: "inert.example", Account: "b", Mode: directory.ModeLocal},
+	}
+	boxes := []directory.Mailbox{
+		{ID: "box-pm", Account: account.Operator, Domain: "mx.host.example", Local: "postmaster"},
+		{ID: "box-ann", Account: "a", Domain: "local.example", Local: "ann"},
+		{ID: "box-bob", Account: "a", Domain: "local.example", Local: "bob"},
+		{ID: "box-fwd", Account: "a", Domain: "local.example", Local: "kept"},
+		{ID: "box-all", Account: "a", Domain: "all.example", Local: "info"},
+		{ID: "box-rem", Account: "b", Domain: "remote.example", Local: "left"},
+		{ID: "box-inert", Account: "b", Domain: "inert.example", Local: "eve"},
+	}
+	rule := func(domain, local string, kind directory.RuleKind, keep bool, targets ...string) directory.Rule {
+		return directory.Rule{ID: domain + local, Account: "a", Domain: domain, Local: local, Kind: kind, Keep: keep, Targets: targets}
+	}
+	rules := []directory.Rule{
+		rule("local.example", "sales", directory.RuleAlias, false, "ann@local.example"),
+		rule("local.example", "team", directory.RuleGroup, false, "ann@local.example", "bob@local.example", "sales@local.example", "x@far.example"),
+		rule("local.example", "away", directory.RuleForward, false, "ann@far.example"),
+		rule("local.example", "kept", directory.RuleForward, true, "ann@far.example"),
+		rule("local.example", "loop1", directory.RuleAlias, false, "loop2@local.example"),
+		rule("local.example", "loop2", directory.RuleAlias, false, "loop1@local.example"),
+		rule("local.example", "moved", directory.RuleForward, false, "u@relay.example", "u@remote.example", "eve@inert.example"),
+		rule("all.example", "", directory.RuleCatchAll, false, "info@all.example"),
+	}
+	return routing.View{
+		Directory: directory.NewSnapshot(1, domains, boxes, rules, nil),
+		Self:      routing.Self{Hostname: "mx.host.example"},
+	}
+}
+
+// show writes a decision the way an admin would note it: reply, then destinations.
+func show(d routing.Decision) string {
+	if !d.Accepted() {
+		return d.Reply.Enhanced.String()
+	}
+	var out []string
+	for _, to := range d.Destinations {
+		switch {
+		case to.Mailbox != "":
+			out = append(out, to.Mailbox)
+		default:
+			out = append(out, string(to.Lane)+" "+to.Address)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func TestDecideByModeRecipientAndSender(t *testing.T) {
+	t.Parallel()
+	const (
+		denied  = "5.7.1"
+		unknown = "5.1.1"
+		relay   = "relay/mx.acme-own.example:25,10.0.0.2:2525 "
+	)
+	for _, c := range []struct {
+		rcpt              string
+		stranger, ownUser string
+	}{
+		// rcpt                        from outside          from our own user
+		{"ann@local.example", "box-ann", "box-ann"},
+		{"ANN@local.example", "box-ann", "box-ann"},
+		{"ann+news@local.example", "box-ann", "box-ann"},
+		{"+ann@local.example", unknown, unknown},
+		{"nobody@local.example", unknown, unknown},
+		{"sales@local.example", "box-ann", "box-ann"},
+		{"sales+x@local.example", "box-ann", "box-ann"},
+		{"team@local.example", "box-ann, box-bob, remote/far.example x@far.example", "box-ann, box-bob, remote/far.example x@far.example"},
+		{"away@local.example", "remote/far.example ann@far.example", "remote/far.example ann@far.example"},
+		{"kept@local.example", "remote/far.example ann@far.example, box-fwd", "remote/far.example ann@far.example, box-fwd"},
+		{"loop1@local.example", unknown, unknown},
+		{
+			"moved@local.example", relay + "u@relay.example, remote/remote.example u@remote.example, remote/inert.example eve@inert.example",
+			relay + "u@relay.example, remote/remote.example u@remote.example, remote/inert.example eve@inert.example",
+		},
+		{"postmaster@local.example", "box-pm", "box-pm"},
+		{"Postmaster@all.example", "box-pm", "box-pm"},
+		{"anything@all.example", "box-all", "box-all"},
+		{"who@relay.example", relay + "who@relay.example", relay + "who@relay.example"},
+		{"left@remote.example", denied, "remote/remote.example left@remote.example"},
+		{"u@pinned.example", denied, "relay/mx.acme-own.example:25 u@pinned.example"},
+		{"eve@inert.example", denied, "remote/inert.example eve@inert.example"},
+		{"x@far.example", denied, "remote/far.example x@far.example"},
+		{"x@sub.local.example", denied, "remote/sub.local.example x@sub.local.example"},
+		{"far%other.example@local.example", denied, unknown},
+		{"other.example!x@local.example", denied, unknown},
+		{"x@[192.0.2.1]", denied, "remote/[192.0.2.1] x@[192.0.2.1]"},
+	} {
+		to, err := smtp.ParseAddress(c.rcpt, false)
+		if err != nil {
+			t.Fatalf("%s: %v", c.rcpt, err)
+		}
+		if got := show(routing.Decide(world(), routing.Session{Kind: routing.Stranger}, to)); got != c.stranger {
+			t.Errorf("%s from outside: %s, want %s", c.rcpt, got, c.stranger)
+		}
+		if got := show(routing.Decide(world(), routing.Session{Kind: routing.Login, Login: "ann@local.example"}, to)); got != c.ownUser {
+			t.Errorf("%s from our own user: %s, want %s", c.rcpt, got, c.ownUser)
+		}
+	}
+}
+
+func TestDecidePostmasterWithoutDomain(t *testing.T) {
+	t.Parallel()
+	if got := show(routing.Decide(world(), routing.Session{}, smtp.Address{Local: "postmaster"})); got != "box-pm" {
+		t.Errorf("<postmaster> goes to %s", got)
+	}
+	if got := routing.Decide(world(), routing.Session{}, smtp.Address{Local: "root"}); got.Accepted() {
+		t.Error("<root> without a domain was taken")
+	}
+}
+
+func TestDecideGivesNoFinalRefusalFromAStaleView(t *testing.T) {
+	t.Parallel()
+	v := world()
+	v.Stale = true
+	for rcpt, want := range map[string]int{"nobody@local.example": 451, "x@far.example": 451, "ann@local.example": 250} {
+		to, _ := smtp.ParseAddress(rcpt, false)
+		if d := routing.Decide(v, routing.Session{}, to); d.Reply.Code != want {
+			t.Errorf("%s: %s, want %d", rcpt, d.Reply, want)
+		}
+	}
+}
+
+func TestDecideThroughASmartHost(t *testing.T) {
+	t.Parallel()
+	v := world()
+	v.Directory = v.Directory.With(directory.Delta{PutOutbounds: []directory.Outbound{
+		{ID: "o1", Hop: directory.HostPort{Host: "smart.example", Port: 587}, User: "u", Password: "p"},
+		{ID: "o2", Domain: "local.example", Hop: directory.HostPort{Host: "own.example", Port: 25}},
+	}})
+	to, _ := smtp.ParseAddress("x@far.example", false)
+	for sender, want := range map[string]string{
+		"ann@local.example": "relay/own.example:25 x@far.example",
+		"u@all.example":     "relay/smart.example:587#o1 x@far.example",
+	} {
+		from, _ := smtp.ParseAddress(sender, false)
+		if got := show(routing.Decide(v, routing.Session{Kind: routing.Login, Sender: from}, to)); got != want {
+			t.Errorf("from %s: %s, want %s", sender, got, want)
+		}
+	}
+	hops, id := routing.ParseHops("smart.example:587,[2001:db8::1]:25#o1")
+	if id != "o1" || len(hops) != 2 || hops[1] != (routing.Hop{Host: "[2001:db8::1]", Port: 25}) {
+		t.Errorf("ParseHops: %v %q", hops, id)
+	}
+}
+
+func TestEveryReasonHasASentence(t *testing.T) {
+	t.Parallel()
+	for r := routing.RuleAddressForm; r <= routing.RuleStaleView; r++ {
+		s := (routing.Reason{Rule: r, Fact: "FACT"}).Sentence()
+		if r.String() == "none" || s == "FACT" || strings.Contains(s, "%!") {
+			t.Errorf("rule %d: %q %q", r, r, s)
+		}
+	}
+}
+
+func BenchmarkDecideMailbox(b *testing.B) {
+	v, to := world(), smtp.Address{Local: "ann", Domain: "local.example"}
+	b.ReportAllocs()
+	for b.Loop() {
+		if d := routing.Decide(v, routing.Session{}, to); !d.Accepted() {
+			b.Fatal(d.Reply)
+		}
+	}
+}
+
+func BenchmarkDecideRelay(b *testing.B) {
+	v, to := world(), smtp.Address{Local: "who", Domain: "relay.example"}
+	b.ReportAllocs()
+	for b.Loop() {
+		if d := routing.Decide(v, routing.Session{}, to); !d.Accepted() {
+			b.Fatal(d.Reply)
+		}
+	}
+}

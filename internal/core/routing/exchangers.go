@@ -1,0 +1,89 @@
+package routing
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"postroad/internal/core/facts"
+	"postroad/internal/proto/smtp"
+)
+
+// Exchanger is a host that takes a domain's mail, with the addresses to try in order.
+type Exchanger struct {
+	Host       string
+	Preference uint16
+	Addrs      []netip.Addr
+}
+
+// MaxAddresses is the number of addresses tried in one attempt, over all exchangers (RFC 5321 §5.1).
+const MaxAddresses = 10
+
+// Replies for domains whose exchangers cannot be used. For a domain of this installation none of them is
+// permanent; the caller holds the mail instead (routing.md).
+var (
+	replyDNSTemporary = smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 4, 3}, Text: "the domain's exchangers could not be looked up"}
+	replyNoDomainDNS  = smtp.Reply{Code: 550, Enhanced: smtp.Enhanced{5, 1, 2}, Text: "the domain does not exist"}
+	replyNullMX       = smtp.Reply{Code: 556, Enhanced: smtp.Enhanced{5, 1, 10}, Text: "the domain takes no mail (null MX)"}
+	replyNoAddress    = smtp.Reply{Code: 550, Enhanced: smtp.Enhanced{5, 4, 4}, Text: "no exchanger of the domain has an address"}
+	replyLoopSelf     = smtp.Reply{Code: 554, Enhanced: smtp.Enhanced{5, 4, 6}, Text: "the domain's exchangers lead back to this server"}
+)
+
+// Candidates names the exchangers of an MX answer whose addresses are needed: those listed, or the domain
+// itself when it has no MX records at all (RFC 5321 §5.1). A reply with a code says that there is nowhere to go.
+func Candidates(mx facts.MXAnswer) ([]facts.MX, smtp.Reply) {
+	switch mx.Status {
+	case facts.Found:
+		if mx.Null {
+			return nil, replyNullMX
+		}
+		return mx.Records, smtp.Reply{}
+	case facts.NoData:
+		return []facts.MX{{Host: mx.Name}}, smtp.Reply{}
+	case facts.NXDomain:
+		return nil, replyNoDomainDNS
+	case facts.Temporary:
+		return nil, replyDNSTemporary
+	}
+	return nil, replyDNSTemporary
+}
+
+// Exchangers orders a domain's exchangers for an attempt: by preference, equal ones in the order that shuffle
+// makes (RFC 5321 §5.1), without ourselves and without those that are not better than we are. Whether an
+// exchanger is ourselves is judged by its addresses. A reply with a code says that there is nowhere to go.
+func Exchangers(list []facts.MX, addrs map[string]facts.AddrAnswer, ours func(netip.Addr) bool, shuffle func(n int, swap func(i, j int))) ([]Exchanger, smtp.Reply) {
+	list = slices.Clone(list)
+	shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	slices.SortStableFunc(list, func(a, b facts.MX) int { return cmp.Compare(a.Preference, b.Preference) })
+	own := -1 // preference of the best exchanger that is ourselves
+	for _, mx := range list {
+		if slices.ContainsFunc(addrs[mx.Host].Addrs, ours) {
+			own = int(mx.Preference)
+			break
+		}
+	}
+	temporary, room := false, MaxAddresses
+	out := make([]Exchanger, 0, len(list))
+	for _, mx := range list {
+		if own >= 0 && int(mx.Preference) >= own {
+			continue
+		}
+		a := addrs[mx.Host]
+		temporary = temporary || a.Status == facts.Temporary || a.Partial
+		take := a.Addrs[:min(len(a.Addrs), room)]
+		if len(take) == 0 {
+			continue
+		}
+		room -= len(take)
+		out = append(out, Exchanger{Host: mx.Host, Preference: mx.Preference, Addrs: take})
+	}
+	switch {
+	case len(out) > 0:
+		return out, smtp.Reply{}
+	case temporary:
+		return nil, replyDNSTemporary
+	case own >= 0:
+		return nil, replyLoopSelf
+	}
+	return nil, replyNoAddress
+}

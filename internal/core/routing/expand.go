@@ -1,0 +1,145 @@
+package routing
+
+import (
+	"strings"
+
+	"postroad/internal/core/directory"
+	"postroad/internal/core/mail"
+	"postroad/internal/proto/smtp"
+)
+
+// expansion leads one recipient of a local domain through aliases, forwards, groups and the catch-all to its
+// final destinations, each of them once.
+type expansion struct {
+	view     View
+	session  *Session
+	decision *Decision
+	seen     map[string]bool // addresses on the way
+	overflow bool
+}
+
+// maxDepth bounds the length of a chain of aliases; loops are refused when saved, this stops what slipped by.
+const maxDepth = 10
+
+// local resolves a local part in a domain of mode local.
+func (x *expansion) local(dom *directory.Domain, local string, depth int) {
+	folded := directory.FoldLocal(local)
+	if x.known(dom, folded, depth) {
+		return
+	}
+	if base := directory.Base(folded); base != folded {
+		x.decision.reason(RulePlusAddress, base+"@"+dom.Name)
+		if x.known(dom, base, depth) {
+			return
+		}
+	}
+	if rule, ok := x.view.Directory.Rule(dom.Name, ""); ok && folded != "postmaster" {
+		x.decision.reason(RuleCatchAll, rule.Address())
+		x.targets(rule, depth)
+		return
+	}
+	if folded == "postmaster" {
+		x.postmaster(depth)
+	}
+}
+
+// known delivers to the mailbox or follows the rule of exactly this local part.
+func (x *expansion) known(dom *directory.Domain, local string, depth int) bool {
+	if local == "" {
+		return false
+	}
+	rule, ruled := x.view.Directory.Rule(dom.Name, local)
+	box, boxed := x.view.Directory.Mailbox(dom.Name, local)
+	if ruled {
+		x.decision.reason(ruleOf(rule.Kind), rule.Address())
+		x.targets(rule, depth)
+	}
+	if boxed && (!ruled || rule.Keep) {
+		x.mailbox(box)
+	}
+	return ruled || boxed
+}
+
+func ruleOf(k directory.RuleKind) Rule {
+	switch k {
+	case directory.RuleAlias:
+		return RuleAlias
+	case directory.RuleForward:
+		return RuleForward
+	case directory.RuleGroup:
+		return RuleGroup
+	case directory.RuleCatchAll:
+		return RuleCatchAll
+	}
+	return RuleAlias
+}
+
+func (x *expansion) mailbox(box *directory.Mailbox) {
+	x.decision.reason(RuleMailbox, box.Address())
+	for i := range x.decision.Destinations {
+		if x.decision.Destinations[i].Mailbox == box.ID {
+			return
+		}
+	}
+	x.decision.Destinations = append(x.decision.Destinations, Destination{
+		Transport: mail.TransportLocal, Lane: LocalLane, Address: box.Address(), Mailbox: box.ID, Account: box.Account,
+	})
+}
+
+// LocalLane is the lane of everything that goes into mailboxes here.
+var LocalLane = mail.MakeLane(mail.TransportLocal, "mailboxes")
+
+// postmaster takes what nobody was named for: every domain must have one (RFC 5321 §4.5.1).
+func (x *expansion) postmaster(depth int) {
+	x.decision.reason(RulePostmaster, "postmaster@"+x.view.Self.Hostname)
+	if own, ok := x.view.Directory.Domain(x.view.Self.Hostname); ok && own.Mode == directory.ModeLocal && depth < maxDepth {
+		x.known(own, "postmaster", depth+1)
+	}
+}
+
+// targets follows every target of a rule.
+func (x *expansion) targets(rule *directory.Rule, depth int) {
+	for _, t := range rule.Targets {
+		if len(x.decision.Destinations) >= maxDestinations {
+			x.overflow = true
+			return
+		}
+		i := strings.LastIndexByte(t, '@')
+		if i <= 0 || depth >= maxDepth || !x.once(t) {
+			continue
+		}
+		x.target(rule, smtp.Address{Local: t[:i], Domain: t[i+1:]}, depth)
+	}
+}
+
+func (x *expansion) target(rule *directory.Rule, to smtp.Address, depth int) {
+	dom, ours := x.view.Directory.Domain(to.Domain)
+	if !ours || !dom.Proved {
+		x.decision.outward(x.view, rule.Domain, to)
+		return
+	}
+	switch dom.Mode {
+	case directory.ModeLocal:
+		x.local(dom, to.Local, depth+1)
+	case directory.ModeRelay:
+		x.decision.relay(dom, to.String())
+	case directory.ModeRemote:
+		if len(dom.NextHops) > 0 {
+			x.decision.relay(dom, to.String())
+			return
+		}
+		x.decision.byMX(to, dom.Account)
+	}
+}
+
+// once reports whether this is the first time that something is met.
+func (x *expansion) once(what string) bool {
+	if x.seen[what] {
+		return false
+	}
+	if x.seen == nil {
+		x.seen = make(map[string]bool, 4)
+	}
+	x.seen[what] = true
+	return true
+}

@@ -1,0 +1,334 @@
+// Package routing decides where a recipient's mail goes. Decide is the only place where that is decided.
+//
+// Receive asks it at RCPT; queue, explain, plans and loop proof ask it with another view. It is pure: it looks
+// nothing up, and what it says of a recipient depends on its arguments alone. What may be looked up afterwards
+// (the exchangers of a foreign domain) is ordered by Exchangers, a second pure function.
+//
+// # Known limits
+//
+// The modes split, backup and auto, windows and verification are not decided here yet.
+package routing
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+	"postroad/internal/core/mail"
+	"postroad/internal/proto/smtp"
+)
+
+// SessionKind is who asks.
+type SessionKind uint8
+
+// The kinds of session.
+const (
+	Stranger SessionKind = iota // anybody who connects to the MX listener
+	Login                       // a mailbox user after AUTH
+	Local                       // mail made here: reports
+	Trusted                     // a client in trusted_networks
+	Accepted                    // the queue, deciding anew for a row it has accepted
+)
+
+// String is the kind in the words of commands.
+func (k SessionKind) String() string {
+	switch k {
+	case Stranger:
+		return "stranger"
+	case Login:
+		return "login"
+	case Local:
+		return "local"
+	case Trusted:
+		return "trusted"
+	case Accepted:
+		return "accepted"
+	}
+	return "unknown"
+}
+
+// Session is what is known of the client when it names a recipient.
+type Session struct {
+	Kind    SessionKind
+	Login   string     // full address, for Login
+	Account account.ID // of the login
+	Sender  smtp.Address
+	Client  netip.Addr
+	Helo    string
+	TLS     string
+}
+
+// own reports whether the session may send to anywhere.
+func (s *Session) own() bool { return s.Kind != Stranger }
+
+// View is what a decision is made from.
+type View struct {
+	Directory *directory.Snapshot
+	Self      Self
+	// Stale says that the directory was not confirmed by the store for 30 s: a negative answer may then be
+	// wrong and is given as temporary (routing.md, Inputs).
+	Stale bool
+}
+
+// Self is every name this installation answers for.
+type Self struct {
+	Hostname string // A-label, lower case; postmaster@Hostname takes what nobody else does
+}
+
+// Class is the outcome in one word.
+type Class string
+
+// The classes.
+const (
+	ClassLocal   Class = "local"   // delivered into mailboxes here, or expanded
+	ClassRelay   Class = "relay"   // handed to the domain's own server
+	ClassRemote  Class = "remote"  // our domain, whose mail is elsewhere
+	ClassForeign Class = "foreign" // not our domain
+)
+
+// Rule names what decided a step. Text is made when it is shown.
+type Rule uint8
+
+// The rules, in the order in which they are asked.
+const (
+	RuleAddressForm Rule = iota + 1
+	RuleDomainOurs
+	RuleDomainForeign
+	RuleDomainInert
+	RuleModeLocal
+	RuleModeRelay
+	RuleModeRemote
+	RuleMailbox
+	RulePlusAddress
+	RuleAlias
+	RuleForward
+	RuleGroup
+	RuleCatchAll
+	RulePostmaster
+	RuleUnknownRecipient
+	RuleExpansionLimit
+	RuleNextHop
+	RuleByMX
+	RuleOutbound
+	RuleOwnUser
+	RuleRelayDenied
+	RuleStaleView
+)
+
+// Reason is one step of a decision: the rule that spoke and the fact it spoke of.
+type Reason struct {
+	Rule Rule
+	Fact string
+	Age  time.Duration // of the fact; 0 for what is configured here
+}
+
+// Hop is a place a message may go to next. Preference is that of the exchanger; 0 for explicit hops.
+type Hop struct {
+	Host       string
+	Port       uint16
+	Preference uint16
+}
+
+// Destination is one final destination of a recipient.
+type Destination struct {
+	Transport mail.Transport
+	Lane      mail.Lane
+	Address   string     // what the mailbox or the next hop is told
+	Mailbox   string     // mailbox id, for local
+	Account   account.ID // owner of the destination's domain; empty for foreign ones
+	Hops      []Hop      // explicit hops; empty for local and for routes by MX
+}
+
+// Decision is the outcome for one recipient.
+type Decision struct {
+	EffectiveMode directory.Mode // empty for domains that are not ours
+	Class         Class
+	Account       account.ID // owner of the recipient's domain; empty for foreign ones
+	Domain        string
+	Reply         smtp.Reply // what RCPT answers: 250, or why not
+	Destinations  []Destination
+	Reasons       []Reason
+}
+
+// Accepted reports whether the recipient is taken.
+func (d *Decision) Accepted() bool { return d.Reply.Code == 250 }
+
+// maxDestinations bounds what one recipient may expand to.
+const maxDestinations = 1000
+
+// Decide says what happens to mail for a recipient. It allocates nothing but its result.
+func Decide(v View, s Session, rcpt smtp.Address) Decision {
+	var d Decision
+	if rcpt.Domain == "" {
+		if !strings.EqualFold(rcpt.Local, "postmaster") {
+			d.refuse(replyNoDomain, RuleAddressForm, rcpt.Local)
+			return d
+		}
+		rcpt.Domain = v.Self.Hostname
+	}
+	d.Domain = rcpt.Domain
+	if r, bad := refusedForm(rcpt, s.own()); bad {
+		d.refuse(r, RuleAddressForm, rcpt.Local)
+		return d
+	}
+	dom, ours := v.Directory.Domain(rcpt.Domain)
+	switch {
+	case !ours:
+		d.reason(RuleDomainForeign, rcpt.Domain)
+		decideForeign(&d, v, &s, rcpt)
+	case !dom.Proved:
+		d.reason(RuleDomainInert, rcpt.Domain)
+		decideForeign(&d, v, &s, rcpt)
+	default:
+		d.Account, d.EffectiveMode = dom.Account, dom.Mode
+		d.reason(RuleDomainOurs, dom.Name)
+		decideOurs(&d, v, &s, rcpt, dom)
+	}
+	if v.Stale && d.Reply.Permanent() {
+		d.refuse(replyStale, RuleStaleView, "")
+	}
+	return d
+}
+
+func (d *Decision) reason(r Rule, fact string) {
+	if d.Reasons == nil {
+		d.Reasons = make([]Reason, 0, 4)
+	}
+	d.Reasons = append(d.Reasons, Reason{Rule: r, Fact: fact})
+}
+
+func (d *Decision) refuse(reply smtp.Reply, r Rule, fact string) {
+	d.Reply, d.Destinations = reply, nil
+	d.reason(r, fact)
+}
+
+// refusedForm finds addresses that smuggle a second route into the local part. Strangers may use none of
+// them; our own users may write foreign local parts as they are.
+func refusedForm(a smtp.Address, own bool) (smtp.Reply, bool) {
+	if strings.HasPrefix(a.Domain, "[") {
+		if own {
+			return smtp.Reply{}, false
+		}
+		return replyRelay, true
+	}
+	if !own && strings.ContainsAny(a.Local, "%!@:") {
+		return replyRoute, true
+	}
+	return smtp.Reply{}, false
+}
+
+func decideOurs(d *Decision, v View, s *Session, rcpt smtp.Address, dom *directory.Domain) {
+	switch dom.Mode {
+	case directory.ModeLocal:
+		d.Class = ClassLocal
+		d.reason(RuleModeLocal, dom.Name)
+		x := expansion{view: v, session: s, decision: d}
+		x.local(dom, rcpt.Local, 0)
+		switch {
+		case x.overflow:
+			d.refuse(replyTooManyTargets, RuleExpansionLimit, rcpt.String())
+		case len(d.Destinations) > 0:
+			d.Reply = replyAccepted
+		case d.Reply.Code == 0:
+			d.refuse(replyUnknown, RuleUnknownRecipient, rcpt.String())
+		}
+	case directory.ModeRelay:
+		d.Class = ClassRelay
+		d.reason(RuleModeRelay, dom.Name)
+		d.relay(dom, rcpt.String())
+	case directory.ModeRemote:
+		d.Class = ClassRemote
+		d.reason(RuleModeRemote, dom.Name)
+		if !s.own() {
+			d.refuse(replyRelay, RuleRelayDenied, dom.Name)
+			return
+		}
+		d.reason(RuleOwnUser, s.Login)
+		if len(dom.NextHops) > 0 {
+			d.relay(dom, rcpt.String())
+			return
+		}
+		d.byMX(rcpt, dom.Account)
+	}
+}
+
+// relay sends to the domain's explicit hosts.
+func (d *Decision) relay(dom *directory.Domain, address string) {
+	hops, key := explicitHops(dom.NextHops), dom.HopList()
+	d.reason(RuleNextHop, key)
+	d.Destinations = append(d.Destinations, Destination{
+		Transport: mail.TransportRelay, Lane: mail.MakeLane(mail.TransportRelay, key),
+		Address: address, Account: dom.Account, Hops: hops,
+	})
+	d.Reply = replyAccepted
+}
+
+func (d *Decision) byMX(rcpt smtp.Address, owner account.ID) {
+	d.reason(RuleByMX, rcpt.Domain)
+	d.Destinations = append(d.Destinations, Destination{
+		Transport: mail.TransportRemote, Lane: mail.MakeLane(mail.TransportRemote, rcpt.Domain),
+		Address: rcpt.String(), Account: owner,
+	})
+	d.Reply = replyAccepted
+}
+
+func decideForeign(d *Decision, v View, s *Session, rcpt smtp.Address) {
+	d.Class = ClassForeign
+	if !s.own() {
+		d.refuse(replyRelay, RuleRelayDenied, rcpt.Domain)
+		return
+	}
+	d.reason(RuleOwnUser, s.Login)
+	d.outward(v, s.Sender.Domain, rcpt)
+}
+
+// outward sends to a foreign domain: through the outbound route of the responsible domain, or by MX.
+func (d *Decision) outward(v View, responsible string, rcpt smtp.Address) {
+	if out, ok := v.Directory.Outbound(responsible); ok {
+		list := []directory.HostPort{out.Hop}
+		hops, key := explicitHops(list), directory.HopList(list)
+		d.reason(RuleOutbound, key)
+		if out.User != "" {
+			key += OutboundMark + out.ID
+		}
+		d.Destinations = append(d.Destinations, Destination{
+			Transport: mail.TransportRelay, Lane: mail.MakeLane(mail.TransportRelay, key), Address: rcpt.String(), Hops: hops,
+		})
+		d.Reply = replyAccepted
+		return
+	}
+	d.byMX(rcpt, "")
+}
+
+// OutboundMark parts the host of a relay lane from the id of the outbound route whose login it needs.
+const OutboundMark = "#"
+
+// explicitHops gives hops in the order in which they are tried.
+func explicitHops(list []directory.HostPort) []Hop {
+	hops := make([]Hop, len(list))
+	for i, h := range list {
+		hops[i] = Hop{Host: h.Host, Port: h.Port}
+	}
+	return hops
+}
+
+// ParseHops reads the hops back from a relay or lmtp lane's key; outbound is the id of the outbound route, if
+// any. Entries that are no host and port are left out.
+func ParseHops(key string) (hops []Hop, outbound string) {
+	key, outbound, _ = strings.Cut(key, OutboundMark)
+	for part := range strings.SplitSeq(key, ",") {
+		i := strings.LastIndexByte(part, ':')
+		if i < 0 {
+			continue
+		}
+		port, err := strconv.ParseUint(part[i+1:], 10, 16)
+		if err != nil {
+			continue
+		}
+		hops = append(hops, Hop{Host: part[:i], Port: uint16(port)})
+	}
+	return hops, outbound
+}

@@ -1,0 +1,529 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/mail"
+	"postroad/internal/core/mailbox"
+	"postroad/internal/edge/api"
+	"postroad/internal/service/access"
+	"postroad/internal/service/control"
+)
+
+// house is the API over memory with two customers, whose tokens it knows.
+type house struct {
+	t        *testing.T
+	m        *memory
+	control  *control.Service
+	handler  http.Handler
+	ann, bob string // secrets
+	operator string
+	annID    account.ID
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	m := newMemory()
+	svc := control.New(control.Options{
+		Store: m, Boxes: m, Queue: inQueue{m}, Resolver: dnsOf{m}, Hostname: "mx.host.example", RoutingDomain: "in.mx.host.example",
+		Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5")},
+		Verifier: func(p string) (string, error) {
+			if strings.ContainsRune(p, '\x07') {
+				return "", errors.New("control characters")
+			}
+			return "verifier of " + p, nil
+		},
+	})
+	if err := svc.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tokens := access.TokensFunc(func(ctx context.Context, hash []byte) (access.Token, error) {
+		tok, err := m.Token(ctx, account.System(), hash)
+		if errors.Is(err, control.ErrNotFound) {
+			return access.Token{}, access.ErrUnknown
+		}
+		return access.Token{Name: tok.Name, Account: tok.Account, Hash: tok.Hash}, err
+	})
+	handler, err := api.Handler(api.Options{Control: svc, Access: access.New(tokens), Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{t: t, m: m, control: svc, handler: handler}
+	h.operator = h.must("", http.MethodPost, "/tokens", `{"name":"op"}`)["secret"].(string)
+	for _, name := range []string{"ann", "bob"} {
+		h.must("", http.MethodPost, "/accounts", `{"name":"`+name+`"}`)
+		h.must("", http.MethodPost, "/domains", `{"name":"`+name+`.example","account":"`+name+`","proved":true}`)
+		h.must("", http.MethodPost, "/mailboxes", `{"address":"box@`+name+`.example","password":"a password"}`)
+		secret := h.must("", http.MethodPost, "/tokens", `{"name":"`+name+`'s","account":"`+name+`"}`)["secret"].(string)
+		if name == "ann" {
+			h.ann = secret
+		} else {
+			h.bob = secret
+		}
+	}
+	for _, a := range m.accounts {
+		if a.Name == "ann" {
+			h.annID = a.ID
+		}
+	}
+	return h
+}
+
+// answer is what a request got.
+type answer struct {
+	status int
+	header http.Header
+	text   string
+	json   map[string]any
+}
+
+// ask sends a request: with a token, or through the socket when it is empty.
+func (h *house) ask(token, method, path, body string, headers ...string) answer {
+	h.t.Helper()
+	r := httptest.NewRequest(method, api.Prefix+path, strings.NewReader(body))
+	if body == "" {
+		r.Body, r.ContentLength = http.NoBody, 0
+	} else {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if token == "" {
+		r = r.WithContext(api.ConnContext(r.Context(), nil))
+	} else if token != "none" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.handler.ServeHTTP(w, r)
+	a := answer{status: w.Code, header: w.Header(), text: w.Body.String()}
+	if strings.Contains(a.header.Get("Content-Type"), "json") {
+		if err := json.Unmarshal(w.Body.Bytes(), &a.json); err != nil {
+			h.t.Fatalf("%s %s: %q: %v", method, path, a.text, err)
+		}
+	}
+	return a
+}
+
+func (h *house) must(token, method, path, body string) map[string]any {
+	h.t.Helper()
+	a := h.ask(token, method, path, body)
+	if a.status != http.StatusOK {
+		h.t.Fatalf("%s %s: %d %s", method, path, a.status, a.text)
+	}
+	return a.json
+}
+
+// problem checks the shape of a refusal (RFC 9457).
+func (h *house) problem(a answer, status int, typ string) map[string]any {
+	h.t.Helper()
+	got, _ := a.json["type"].(string)
+	if a.status != status || a.json["status"] != float64(status) || got != typ || a.json["title"] == "" || a.json["detail"] == "" ||
+		a.header.Get("Content-Type") != "application/problem+json" {
+		h.t.Errorf("want %d %s, got %d %s %s", status, typ, a.status, a.header.Get("Content-Type"), a.text)
+	}
+	return a.json
+}
+
+func TestStrangersGetNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for _, token := range []string{"none", "pr_", "pr_" + strings.Repeat("x", 52), h.ann + "x", strings.ToUpper(h.ann)} {
+		a := h.ask(token, http.MethodGet, "/domains", "")
+		h.problem(a, http.StatusUnauthorized, "")
+		if !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Bearer") {
+			t.Error("no WWW-Authenticate")
+		}
+	}
+	h.problem(h.ask("none", http.MethodGet, "/domains", "", "Authorization", "Basic b3A6b3A="), http.StatusUnauthorized, "")
+	h.problem(h.ask("none", http.MethodPost, "/no-such-thing", "{}"), http.StatusUnauthorized, "")
+	// A wrong token is refused even through the socket: who shows one means to be that one.
+	h.problem(h.ask("", http.MethodGet, "/domains", "", "Authorization", "Bearer pr_wrong"), http.StatusUnauthorized, "")
+}
+
+func TestATokenThatIsRevokedIsUnknown(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for id, tok := range h.m.tokens {
+		if tok.Account == h.annID {
+			h.must("", http.MethodDelete, "/tokens/"+id+"?confirm=true", "")
+		}
+	}
+	h.problem(h.ask(h.ann, http.MethodGet, "/domains", ""), http.StatusUnauthorized, "")
+}
+
+func TestPlanThenConfirm(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	dry := h.must("", http.MethodDelete, "/mailboxes/box@ann.example?dry_run=true", "")
+	if dry["applied"] != false || dry["plan"].(map[string]any)["asks"] != true {
+		t.Errorf("%v", dry)
+	}
+	refused := h.problem(h.ask("", http.MethodDelete, "/mailboxes/box@ann.example", ""), http.StatusConflict, api.TypeConfirm)
+	plan := refused["plan"].(map[string]any)
+	change := plan["changes"].([]any)[0].(map[string]any)
+	if change["kind"] != "mailbox" || change["verb"] != "remove" || change["subject"] != "box@ann.example" || len(plan["sentences"].([]any)) == 0 {
+		t.Errorf("%v", plan)
+	}
+	if len(h.m.boxes) != 2 {
+		t.Fatal("removed without a yes")
+	}
+	h.must("", http.MethodPost, "/mailboxes", `{"address":"other@bob.example"}`)
+	h.problem(h.ask("", http.MethodDelete, "/mailboxes/box@ann.example?confirm=true&version=1", ""), http.StatusConflict, api.TypeVersion)
+	done := h.must("", http.MethodDelete, "/mailboxes/box@ann.example?confirm=true", "")
+	if done["applied"] != true || len(h.m.boxes) != 2 {
+		t.Errorf("%v", done)
+	}
+}
+
+func TestProblems(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.must("", http.MethodPost, "/forwards", `{"address":"a@ann.example","targets":["b@ann.example"]}`)
+	for _, tt := range []struct {
+		name, token, method, path, body string
+		status                          int
+		typ                             string
+	}{
+		{"unknown", "", "GET", "/domains/nowhere.example", "", 404, ""},
+		{"nothing here", "", "GET", "/nothing", "", 404, ""},
+		{"taken", "", "POST", "/domains", `{"name":"ann.example"}`, 409, api.TypeExists},
+		{"in use", "", "DELETE", "/accounts/ann?confirm=true", "", 409, api.TypeInUse},
+		{"no name", "", "POST", "/domains", `{"name":"a b"}`, 422, api.TypeInvalid},
+		{"mode of another release", "", "POST", "/domains", `{"name":"n.example","mode":"split"}`, 422, api.TypeInvalid},
+		{"loop", "", "POST", "/forwards", `{"address":"b@ann.example","targets":["a@ann.example"]}`, 422, api.TypeInvalid},
+		{"not the operator", h.ann, "POST", "/accounts", `{"name":"x"}`, 403, ""},
+		{"proved by oneself", h.ann, "POST", "/domains", `{"name":"n.example","proved":true}`, 403, ""},
+		{"a bad password", "", "POST", "/mailboxes", `{"address":"n@ann.example","password":"a\u0007"}`, 422, api.TypeInvalid},
+		{"all of the queue", "", "POST", "/queue/drop?confirm=true", "", 422, api.TypeInvalid},
+	} {
+		a := h.ask(tt.token, tt.method, tt.path, tt.body)
+		if tt.name == "nothing here" && a.status == 404 {
+			continue
+		}
+		p := h.problem(a, tt.status, tt.typ)
+		if tt.name == "loop" && (p["finding"] != "ALIAS_LOOP" || len(p["path"].([]any)) != 3) {
+			t.Errorf("%v", p)
+		}
+	}
+}
+
+func TestBodiesThatAreNotWhatIsAskedForAreRefused(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	deep := strings.Repeat(`{"name":`, 5000) + "1" + strings.Repeat("}", 5000)
+	for name, body := range map[string]string{
+		"unknown field":       `{"name":"n.example","owner":"bob"}`,
+		"mass assignment":     `{"name":"n.example","id":"x","account_id":"operator","created":"2000-01-01T00:00:00Z"}`,
+		"field in other case": `{"name":"n.example","Proved":true}`,
+		"wrong kind":          `{"name":7}`,
+		"list for object":     `["n.example"]`,
+		"no name":             `{}`,
+		"nothing":             ``,
+		"not JSON":            `name=n.example`,
+		"half":                `{"name":"n.example"`,
+		"deep":                deep,
+		"too large":           `{"name":"` + strings.Repeat("a", 1<<20) + `"}`,
+		"null":                `null`,
+		"negative hold":       `{"name":"n.example","hold_seconds":-1}`,
+	} {
+		a := h.ask(h.ann, http.MethodPost, "/domains", body)
+		if a.status < 400 || a.status >= 500 || a.header.Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: %d %.200s", name, a.status, a.text)
+		}
+	}
+	for _, q := range []string{"?confirm=maybe", "?confrim=true", "?version=-1", "?dry_run=true&x=1"} {
+		if a := h.ask("", http.MethodPost, "/domains"+q, `{"name":"n.example"}`); a.status != 422 {
+			t.Errorf("%s: %d %s", q, a.status, a.text)
+		}
+	}
+	if len(h.m.domains) != 2 {
+		t.Error("something was added")
+	}
+}
+
+func TestPagesOfOtherOriginsChangeNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for _, headers := range [][]string{{"Origin", "https://evil.example"}, {"Sec-Fetch-Site", "cross-site"}} {
+		h.problem(h.ask("", http.MethodPost, "/domains", `{"name":"n.example"}`, headers...), http.StatusForbidden, "")
+	}
+	if a := h.ask("", http.MethodPost, "/domains", `{"name":"n.example"}`, "Sec-Fetch-Site", "same-origin"); a.status != 200 {
+		t.Errorf("%d %s", a.status, a.text)
+	}
+}
+
+func TestInternalErrorsTellNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.m.failUpdate = errors.New("disk /dev/sda1 is full")
+	a := h.ask("", http.MethodPost, "/domains", `{"name":"n.example"}`)
+	h.problem(a, http.StatusInternalServerError, "")
+	if strings.Contains(a.text, "sda1") {
+		t.Error(a.text)
+	}
+}
+
+func TestMessagesComeByteForByte(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	const body = "Subject: <script>\r\n\r\n\x00\xff bytes\r\n.\r\n"
+	for id, b := range h.m.mailboxes {
+		if b.Address() == "box@ann.example" {
+			h.m.messages[id] = []mailbox.Message{{UID: 1, Subject: "<script>", Size: int64(len(body))}}
+			h.m.bodies[id+"/1"] = body
+		}
+	}
+	a := h.ask(h.ann, http.MethodGet, "/mailboxes/"+url.PathEscape("box@ann.example")+"/messages/1", "")
+	if a.status != 200 || a.text != body || a.header.Get("Content-Type") != "message/rfc822" || a.header.Get("Content-Disposition") != "attachment" ||
+		a.header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("%d %q %v", a.status, a.text, a.header)
+	}
+	list := h.must(h.ann, http.MethodGet, "/mailboxes/box@ann.example/messages", "")
+	if m := list["items"].([]any)[0].(map[string]any); len(m) != 6 || m["subject"] != "<script>" {
+		t.Errorf("%v", m)
+	}
+	h.problem(h.ask(h.ann, http.MethodGet, "/mailboxes/box@ann.example/messages/2", ""), 404, "")
+}
+
+func TestChangesAtTheSameTimeAllSucceed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	var wg sync.WaitGroup
+	for i := range 12 {
+		wg.Go(func() {
+			a := h.ask(h.ann, http.MethodPost, "/mailboxes", `{"address":"`+strings.Repeat("x", i+1)+`@ann.example","password":"12345678"}`)
+			if a.status != 200 {
+				t.Errorf("%d %s", a.status, a.text)
+			}
+		})
+	}
+	wg.Wait()
+	if len(h.m.boxes) != 14 {
+		t.Errorf("%d mailboxes", len(h.m.boxes))
+	}
+}
+
+func TestImport(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	ok := h.must(h.ann, http.MethodPost, "/mailboxes/import", `{"mailboxes":[{"address":"a@ann.example","password":"12345678"},{"address":"b@ann.example","quota":1000}]}`)
+	if ok["applied"] != true || len(h.m.boxes) != 4 {
+		t.Errorf("%v", ok)
+	}
+	p := h.problem(h.ask(h.ann, http.MethodPost, "/mailboxes/import", `{"mailboxes":[{"address":"c@ann.example"},{"address":"a@ann.example"}]}`), 409, api.TypeExists)
+	if !strings.Contains(p["detail"].(string), "entry 2") || len(h.m.boxes) != 4 {
+		t.Errorf("%v", p)
+	}
+}
+
+// calls gives for each operation a request that touches something of ann's. An operation that is not in it fails the
+// test, so that a new one is tried too.
+func calls(h *house) map[string][3]string {
+	return map[string][3]string{
+		"account-list":     {"", "", ""}, // listings show what is in scope: see the other test
+		"account-add":      {"POST", "/accounts", `{"name":"x"}`},
+		"account-set":      {"PATCH", "/accounts/" + string(h.annID), `{"name":"x"}`},
+		"account-remove":   {"DELETE", "/accounts/" + string(h.annID), ""},
+		"domain-list":      {"", "", ""},
+		"domain-show":      {"GET", "/domains/ann.example", ""},
+		"domain-add":       {"POST", "/domains", `{"name":"x.example","account":"ann"}`},
+		"domain-set":       {"PATCH", "/domains/ann.example", `{"mode":"remote"}`},
+		"domain-remove":    {"DELETE", "/domains/ann.example", ""},
+		"mailbox-list":     {"GET", "/mailboxes?domain=ann.example", ""},
+		"mailbox-add":      {"POST", "/mailboxes", `{"address":"x@ann.example"}`},
+		"mailbox-import":   {"POST", "/mailboxes/import", `{"mailboxes":[{"address":"x@ann.example"}]}`},
+		"mailbox-set":      {"PATCH", "/mailboxes/box@ann.example", `{"password":"12345678"}`},
+		"mailbox-remove":   {"DELETE", "/mailboxes/box@ann.example", ""},
+		"mailbox-messages": {"GET", "/mailboxes/box@ann.example/messages", ""},
+		"mailbox-message":  {"GET", "/mailboxes/box@ann.example/messages/1", ""},
+		"alias-list":       {"GET", "/aliases?domain=ann.example", ""},
+		"alias-add":        {"POST", "/aliases", `{"address":"x@ann.example","targets":["box@ann.example"]}`},
+		"alias-set":        {"PATCH", "/aliases/al@ann.example", `{"targets":["box@ann.example"]}`},
+		"alias-remove":     {"DELETE", "/aliases/al@ann.example", ""},
+		"forward-list":     {"GET", "/forwards?domain=ann.example", ""},
+		"forward-add":      {"POST", "/forwards", `{"address":"x@ann.example","targets":["box@bob.example"]}`},
+		"forward-set":      {"PATCH", "/forwards/fw@ann.example", `{"targets":["box@bob.example"]}`},
+		"forward-remove":   {"DELETE", "/forwards/fw@ann.example", ""},
+		"group-list":       {"GET", "/groups?domain=ann.example", ""},
+		"group-add":        {"POST", "/groups", `{"address":"x@ann.example","targets":["box@bob.example"]}`},
+		"group-set":        {"PATCH", "/groups/gr@ann.example", `{"targets":["box@bob.example"]}`},
+		"group-remove":     {"DELETE", "/groups/gr@ann.example", ""},
+		"catch-all-list":   {"GET", "/catch-alls?domain=ann.example", ""},
+		"catch-all-set":    {"PUT", "/catch-alls/ann.example", `{"targets":["box@bob.example"]}`},
+		"catch-all-remove": {"DELETE", "/catch-alls/ann.example", ""},
+		"outbound-list":    {"", "", ""},
+		"outbound-set":     {"PUT", "/outbound", `{"hop":"smart.example:587","domain":"ann.example"}`},
+		"outbound-remove":  {"DELETE", "/outbound?domain=ann.example", ""},
+		"token-list":       {"", "", ""},
+		"token-add":        {"POST", "/tokens", `{"name":"x","account":"ann"}`},
+		"token-remove":     {"DELETE", "/tokens/" + h.token(), ""},
+		"audit":            {"", "", ""},
+		"explain":          {"GET", "/explain?address=box@ann.example", ""},
+		"queue-list":       {"", "", ""},
+		"queue-count":      {"", "", ""},
+		"queue-show":       {"GET", "/queue/" + string(queuedID), ""},
+		"queue-content":    {"GET", "/queue/" + string(queuedID) + "/content", ""},
+		"queue-retry":      {"POST", "/queue/retry?id=" + string(queuedID), ""},
+		"queue-hold":       {"POST", "/queue/hold?id=" + string(queuedID), ""},
+		"queue-release":    {"POST", "/queue/release?id=" + string(queuedID), ""},
+		"queue-drop":       {"POST", "/queue/drop?id=" + string(queuedID), ""},
+	}
+}
+
+const queuedID = mail.ID("01j00000000000000000000000")
+
+func (h *house) token() string {
+	for id, tok := range h.m.tokens {
+		if tok.Account == h.annID {
+			return id
+		}
+	}
+	return ""
+}
+
+func (h *house) furnish() {
+	h.t.Helper()
+	h.must("", "POST", "/aliases", `{"address":"al@ann.example","targets":["box@ann.example"]}`)
+	h.must("", "POST", "/forwards", `{"address":"fw@ann.example","targets":["x@away.example"]}`)
+	h.must("", "POST", "/groups", `{"address":"gr@ann.example","targets":["box@ann.example"]}`)
+	h.must("", "PUT", "/catch-alls/ann.example", `{"targets":["x@away.example"]}`)
+	h.must("", "PUT", "/outbound?confirm=true", `{"hop":"old.example:587","domain":"ann.example","user":"u","password":"smart secret"}`)
+	h.m.queue = []mail.Listed{{
+		Message: mail.Message{ID: queuedID, Account: h.annID, Sender: "box@ann.example"},
+		Rows:    []mail.Recipient{{Row: mail.Row{ID: queuedID}, Account: h.annID, Destination: "x@away.example", Lane: "remote/away.example", State: mail.StateDeferred}},
+	}}
+	for id, b := range h.m.mailboxes {
+		if b.Address() == "box@ann.example" {
+			h.m.messages[id], h.m.bodies[id+"/1"] = []mailbox.Message{{UID: 1}}, "x"
+		}
+	}
+}
+
+type document struct {
+	OpenAPI string `json:"openapi"`
+	Paths   map[string]map[string]struct {
+		ID         string `json:"operationId"`
+		Parameters []struct {
+			Name string `json:"name"`
+		} `json:"parameters"`
+	} `json:"paths"`
+}
+
+func (h *house) document() document {
+	h.t.Helper()
+	w := httptest.NewRecorder()
+	h.handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/openapi.json", nil))
+	var d document
+	if err := json.NewDecoder(bytes.NewReader(w.Body.Bytes())).Decode(&d); err != nil || w.Code != 200 {
+		h.t.Fatal(w.Code, err)
+	}
+	if bytes.Contains(w.Body.Bytes(), []byte("$schema")) || bytes.Contains(w.Body.Bytes(), []byte("unpkg")) {
+		h.t.Error("the document names pages of others")
+	}
+	return d
+}
+
+func TestEveryOperationKeepsAccountsApart(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.furnish()
+	table := calls(h)
+	seen := 0
+	for path, methods := range h.document().Paths {
+		for method, op := range methods {
+			call, ok := table[op.ID]
+			if !ok {
+				t.Errorf("%s %s: operation %q is not in the table of this test", method, path, op.ID)
+				continue
+			}
+			seen++
+			if call[0] == "" {
+				continue
+			}
+			dry, confirm := call[1], call[1]
+			if method != "get" {
+				join := map[bool]string{true: "&", false: "?"}[strings.Contains(call[1], "?")]
+				dry += join + "dry_run=true"
+				confirm += join + "confirm=true"
+			}
+			operatorOnly := []string{"account-add", "account-set", "account-remove"}
+			if slices.Contains(operatorOnly, op.ID) {
+				if a := h.ask(h.ann, call[0], dry, call[2]); a.status != 403 {
+					t.Errorf("%s by the owner: %d %s", op.ID, a.status, a.text)
+				}
+			} else if a := h.ask(h.ann, call[0], dry, call[2]); a.status != 200 {
+				t.Errorf("%s by the owner: %d %s", op.ID, a.status, a.text)
+			}
+			before, entries := h.m.version, len(h.m.entries)
+			want := map[bool]int{true: 403, false: 404}[op.ID == "account-add"]
+			if a := h.ask(h.bob, call[0], confirm, call[2]); a.status != want || strings.Contains(a.text, "box@ann") && !strings.Contains(call[1]+call[2], "box@ann") {
+				t.Errorf("%s by another customer: %d %s", op.ID, a.status, a.text)
+			}
+			if h.m.version != before || len(h.m.entries) != entries {
+				t.Errorf("%s by another customer changed something", op.ID)
+			}
+		}
+	}
+	if seen != len(table) {
+		t.Errorf("%d operations, %d in the table", seen, len(table))
+	}
+}
+
+func TestListingsShowOnlyWhatIsInScope(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.furnish()
+	for _, path := range []string{"/accounts", "/domains", "/mailboxes", "/aliases", "/forwards", "/groups", "/catch-alls", "/outbound", "/tokens", "/audit", "/queue", "/queue/count"} {
+		mine, others := h.ask(h.ann, "GET", path, ""), h.ask(h.bob, "GET", path, "")
+		if mine.status != 200 || others.status != 200 {
+			t.Errorf("%s: %d %d %s", path, mine.status, others.status, mine.text)
+		}
+		if path != "/queue/count" && !strings.Contains(mine.text, "ann") {
+			t.Errorf("%s shows ann nothing: %s", path, mine.text)
+		}
+		if strings.Contains(others.text, "ann.example") || strings.Contains(others.text, string(h.annID)) || strings.Contains(others.text, `"messages":1,`) && path == "/queue/count" {
+			t.Errorf("%s shows bob: %s", path, others.text)
+		}
+		if strings.Contains(mine.text, "smart secret") || strings.Contains(mine.text, "a password") || strings.Contains(mine.text, "verifier") {
+			t.Errorf("%s shows a secret: %s", path, mine.text)
+		}
+	}
+}
+
+func TestTheDocumentIsOpenAPI31AndEveryChangeCanBeTriedFirst(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	d := h.document()
+	if !strings.HasPrefix(d.OpenAPI, "3.1") {
+		t.Errorf("OpenAPI %s", d.OpenAPI)
+	}
+	for path, methods := range d.Paths {
+		if !strings.HasPrefix(path, "/api/v1/") {
+			t.Errorf("path %s", path)
+		}
+		for method, op := range methods {
+			var names []string
+			for _, p := range op.Parameters {
+				names = append(names, p.Name)
+			}
+			for _, want := range []string{"dry_run", "confirm", "version"} {
+				if has := slices.Contains(names, want); has != (method != "get") {
+					t.Errorf("%s: %s is %v among %v", op.ID, want, has, names)
+				}
+			}
+		}
+	}
+}

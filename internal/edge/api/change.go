@@ -1,0 +1,136 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"postroad/internal/service/control"
+)
+
+// How is how a change is wanted.
+type How struct {
+	DryRun  bool  `query:"dry_run" doc:"Show the plan and change nothing"`
+	Confirm bool  `query:"confirm" doc:"Say yes to a plan that asks"`
+	Version int64 `query:"version" minimum:"0" doc:"Version of the plan that was seen; refused when the configuration has changed since"`
+}
+
+func (h How) how() How { return h }
+
+// Outcome is what came of a change.
+type Outcome struct {
+	Applied bool         `json:"applied" doc:"False for a dry run"`
+	Version int64        `json:"version" doc:"Version of the configuration now"`
+	Secret  string       `json:"secret,omitempty" doc:"The secret of a new token. It is shown this once."`
+	Rows    int64        `json:"rows,omitempty" doc:"Rows of the queue that were changed"`
+	Plan    control.Plan `json:"plan"`
+}
+
+type outcome struct{ Body Outcome }
+
+// tries is how often a change whose caller pinned no version is planned anew while others change something.
+const tries = 50
+
+// planner makes the plan of an operation.
+type planner[I any] func(ctx context.Context, actor control.Actor, in *I) (control.Plan, error)
+
+// changing registers an operation that changes something: plan, ask, apply.
+func changing[I interface{ how() How }](a *api, id, method, path, summary string, plan planner[I]) {
+	replanning(a, id, method, path, summary, func(ctx context.Context, in *I) func(control.Actor) (control.Plan, error) {
+		return func(actor control.Actor) (control.Plan, error) { return plan(ctx, actor, in) }
+	})
+}
+
+// replanning is changing for operations that prepare something once, such as the hash of a password, however often
+// the plan is made again.
+func replanning[I interface{ how() How }](a *api, id, method, path, summary string, prepare func(ctx context.Context, in *I) func(control.Actor) (control.Plan, error)) {
+	op := a.operation(id, method, path, summary)
+	op.Errors = append(op.Errors, http.StatusForbidden, http.StatusConflict, http.StatusUnprocessableEntity)
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*outcome, error) {
+		out, err := a.change(ctx, (*in).how(), prepare(ctx, in))
+		if err != nil {
+			return nil, a.refuse(id, err)
+		}
+		return out, nil
+	})
+}
+
+// change makes a plan and, if wanted, makes it true.
+func (a *api) change(ctx context.Context, how How, plan func(actor control.Actor) (control.Plan, error)) (*outcome, error) {
+	actor := actorOf(ctx)
+	for try := 1; ; try++ {
+		p, err := plan(actor)
+		if err != nil {
+			return nil, err
+		}
+		if how.Version > 0 && how.Version != p.Version {
+			return nil, control.ErrVersion
+		}
+		if how.DryRun {
+			return &outcome{Outcome{Version: p.Version, Plan: p}}, nil
+		}
+		if p.Asks && !how.Confirm {
+			return nil, &confirmError{p}
+		}
+		done, err := a.control.Apply(ctx, actor, p)
+		if errors.Is(err, control.ErrVersion) && how.Version == 0 && try < tries {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return &outcome{Outcome{Applied: true, Version: done.Version, Secret: done.Secret, Rows: done.Rows, Plan: p}}, nil
+	}
+}
+
+// confirmError says that a plan wants a yes.
+type confirmError struct{ plan control.Plan }
+
+func (e *confirmError) Error() string { return "The plan wants a yes: send confirm to apply it." }
+
+// operation gives what all operations have in common.
+func (a *api) operation(id, method, path, summary string) huma.Operation {
+	return huma.Operation{
+		OperationID: id, Method: method, Path: Prefix + path, Summary: summary, MaxBodyBytes: maxBody, BodyReadTimeout: bodyTimeout,
+		Errors: []int{http.StatusUnauthorized, http.StatusNotFound},
+	}
+}
+
+// items is a listing.
+type items[T any] struct {
+	Body struct {
+		Items []T `json:"items" nullable:"false"`
+	}
+}
+
+// listing registers an operation that lists things.
+func listing[I, T any](a *api, id, path, summary string, list func(ctx context.Context, actor control.Actor, in *I) ([]T, error)) {
+	huma.Register(a.huma, a.operation(id, http.MethodGet, path, summary), func(ctx context.Context, in *I) (*items[T], error) {
+		found, err := list(ctx, actorOf(ctx), in)
+		if err != nil {
+			return nil, a.refuse(id, err)
+		}
+		if found == nil {
+			found = []T{}
+		}
+		out := &items[T]{}
+		out.Body.Items = found
+		return out, nil
+	})
+}
+
+// shown is one thing.
+type shown[T any] struct{ Body T }
+
+// showing registers an operation that shows one thing.
+func showing[I, T any](a *api, id, path, summary string, show func(ctx context.Context, actor control.Actor, in *I) (T, error)) {
+	huma.Register(a.huma, a.operation(id, http.MethodGet, path, summary), func(ctx context.Context, in *I) (*shown[T], error) {
+		found, err := show(ctx, actorOf(ctx), in)
+		if err != nil {
+			return nil, a.refuse(id, err)
+		}
+		return &shown[T]{found}, nil
+	})
+}

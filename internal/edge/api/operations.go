@@ -1,0 +1,404 @@
+package api
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"postroad/internal/core/directory"
+	"postroad/internal/obs"
+	"postroad/internal/service/control"
+)
+
+// register adds every operation. Their ids are command words.
+func (a *api) register() {
+	a.registerAccounts()
+	a.registerDomains()
+	a.registerMailboxes()
+	for _, r := range []struct {
+		kind  directory.RuleKind
+		path  string
+		words string
+	}{
+		{directory.RuleAlias, "/aliases", "an alias"},
+		{directory.RuleForward, "/forwards", "a forward"},
+		{directory.RuleGroup, "/groups", "a group"},
+	} {
+		a.registerRules(r.kind, r.path, r.words)
+	}
+	a.registerCatchAll()
+	a.registerOutbound()
+	a.registerTokens()
+	a.registerQueue()
+	a.registerReading()
+}
+
+type nameBody struct {
+	Name string `json:"name" doc:"1 to 100 characters"`
+}
+
+type accountAdd struct {
+	How
+	Body nameBody
+}
+
+type accountSet struct {
+	How
+	Account string `path:"account" doc:"Id or name"`
+	Body    nameBody
+}
+
+type accountRemove struct {
+	How
+	Account string `path:"account" doc:"Id or name"`
+}
+
+func (a *api) registerAccounts() {
+	listing(a, "account-list", "/accounts", "List accounts", func(_ context.Context, actor control.Actor, _ *struct{}) ([]control.AccountInfo, error) {
+		return a.control.Accounts(actor), nil
+	})
+	changing(a, "account-add", http.MethodPost, "/accounts", "Add an account", func(_ context.Context, actor control.Actor, in *accountAdd) (control.Plan, error) {
+		return a.control.PlanAccountAdd(actor, in.Body.Name)
+	})
+	changing(a, "account-set", http.MethodPatch, "/accounts/{account}", "Rename an account", func(_ context.Context, actor control.Actor, in *accountSet) (control.Plan, error) {
+		return a.control.PlanAccountSet(actor, in.Account, in.Body.Name)
+	})
+	changing(a, "account-remove", http.MethodDelete, "/accounts/{account}", "Remove an account and its tokens", func(ctx context.Context, actor control.Actor, in *accountRemove) (control.Plan, error) {
+		return a.control.PlanAccountRemove(ctx, actor, in.Account)
+	})
+}
+
+// DomainSettings are what can be chosen for a domain; absent fields are left as they are.
+type DomainSettings struct {
+	Mode        *string   `json:"mode,omitempty" doc:"local, relay or remote"`
+	Zone        *string   `json:"zone,omitempty" doc:"hosted or external"`
+	NextHops    *[]string `json:"next_hops,omitempty" doc:"host:port, in the order in which they are tried"`
+	Recipients  *string   `json:"recipients,omitempty" doc:"accept; mode relay only"`
+	HoldSeconds *int64    `json:"hold_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long its mail is kept in the queue; 0 for the installation's time"`
+	Proved      *bool     `json:"proved,omitempty" doc:"The operator's word that its ownership is shown"`
+}
+
+func (s *DomainSettings) settings() control.DomainSettings {
+	out := control.DomainSettings{Mode: s.Mode, Zone: s.Zone, NextHops: s.NextHops, Recipients: s.Recipients, Proved: s.Proved}
+	if s.HoldSeconds != nil {
+		hold := time.Duration(*s.HoldSeconds) * time.Second
+		out.Hold = &hold
+	}
+	return out
+}
+
+type domainAddBody struct {
+	Name    string `json:"name"`
+	Account string `json:"account,omitempty" doc:"Id or name; the caller's own when absent"`
+	DomainSettings
+}
+
+type domainAdd struct {
+	How
+	Body domainAddBody
+}
+
+// DomainPath is a domain in a path, as people write it.
+type DomainPath struct {
+	Domain string `path:"domain"`
+}
+
+type domainSet struct {
+	How
+	DomainPath
+	Body DomainSettings
+}
+
+type domainRemove struct {
+	How
+	DomainPath
+}
+
+// DomainFilter narrows a listing.
+type DomainFilter struct {
+	Domain string `query:"domain" doc:"Only of this domain"`
+}
+
+func (a *api) registerDomains() {
+	listing(a, "domain-list", "/domains", "List domains", func(_ context.Context, actor control.Actor, _ *struct{}) ([]control.DomainInfo, error) {
+		return a.control.Domains(actor), nil
+	})
+	showing(a, "domain-show", "/domains/{domain}", "Show a domain with its findings", func(ctx context.Context, actor control.Actor, in *DomainPath) (control.DomainDetail, error) {
+		return a.control.Domain(ctx, actor, in.Domain)
+	})
+	changing(a, "domain-add", http.MethodPost, "/domains", "Add a domain", func(_ context.Context, actor control.Actor, in *domainAdd) (control.Plan, error) {
+		return a.control.PlanDomainAdd(actor, control.DomainSpec{Name: in.Body.Name, Account: in.Body.Account, DomainSettings: in.Body.settings()})
+	})
+	changing(a, "domain-set", http.MethodPatch, "/domains/{domain}", "Change a domain's settings", func(_ context.Context, actor control.Actor, in *domainSet) (control.Plan, error) {
+		return a.control.PlanDomainSet(actor, in.Domain, in.Body.settings())
+	})
+	changing(a, "domain-remove", http.MethodDelete, "/domains/{domain}", "Remove a domain with everything in it", func(ctx context.Context, actor control.Actor, in *domainRemove) (control.Plan, error) {
+		return a.control.PlanDomainRemove(ctx, actor, in.Domain)
+	})
+}
+
+type mailboxBody struct {
+	Address  string `json:"address"`
+	Password string `json:"password,omitempty" doc:"Without one nobody can log in"`
+	Quota    int64  `json:"quota,omitempty" doc:"Octets; 0 without limit"`
+}
+
+func (b *mailboxBody) spec() control.MailboxSpec {
+	out := control.MailboxSpec{Address: b.Address, Quota: b.Quota}
+	if b.Password != "" {
+		out.Password = control.NewSecret(b.Password)
+	}
+	return out
+}
+
+type mailboxAdd struct {
+	How
+	Body mailboxBody
+}
+
+type mailboxImport struct {
+	How
+	Body struct {
+		Mailboxes []mailboxBody `json:"mailboxes" minItems:"1" maxItems:"5000" nullable:"false"`
+	}
+}
+
+type mailboxSet struct {
+	How
+	AddressPath
+	Body struct {
+		Password *string `json:"password,omitempty"`
+		Quota    *int64  `json:"quota,omitempty" doc:"Octets; 0 without limit"`
+	}
+}
+
+type mailboxRemove struct {
+	How
+	AddressPath
+}
+
+// AddressPath is the address of a thing in a path.
+type AddressPath struct {
+	Address string `path:"address"`
+}
+
+type mailboxMessages struct {
+	AddressPath
+	After uint32 `query:"after" doc:"UIDs above this one"`
+	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"1000"`
+}
+
+type mailboxMessage struct {
+	AddressPath
+	UID uint32 `path:"uid"`
+}
+
+func (a *api) registerMailboxes() {
+	listing(a, "mailbox-list", "/mailboxes", "List mailboxes with what they hold", func(ctx context.Context, actor control.Actor, in *DomainFilter) ([]control.MailboxUsage, error) {
+		return a.control.Mailboxes(ctx, actor, in.Domain)
+	})
+	listing(a, "mailbox-messages", "/mailboxes/{address}/messages", "List the messages of a mailbox", func(ctx context.Context, actor control.Actor, in *mailboxMessages) ([]control.MessageInfo, error) {
+		return a.control.Messages(ctx, actor, in.Address, in.After, in.Limit)
+	})
+	huma.Register(a.huma, a.streaming("mailbox-message", "/mailboxes/{address}/messages/{uid}", "One message's exact bytes"),
+		func(ctx context.Context, in *mailboxMessage) (*huma.StreamResponse, error) {
+			body, err := a.control.Message(ctx, actorOf(ctx), in.Address, in.UID)
+			if err != nil {
+				return nil, a.refuse("mailbox-message", err)
+			}
+			return a.stream("mailbox-message", body), nil
+		})
+	replanning(a, "mailbox-add", http.MethodPost, "/mailboxes", "Add a mailbox", func(_ context.Context, in *mailboxAdd) func(control.Actor) (control.Plan, error) {
+		spec := in.Body.spec()
+		return func(actor control.Actor) (control.Plan, error) { return a.control.PlanMailboxAdd(actor, spec) }
+	})
+	replanning(a, "mailbox-import", http.MethodPost, "/mailboxes/import", "Add many mailboxes; one that is refused refuses all", func(_ context.Context, in *mailboxImport) func(control.Actor) (control.Plan, error) {
+		specs := make([]control.MailboxSpec, len(in.Body.Mailboxes))
+		for i := range specs {
+			specs[i] = in.Body.Mailboxes[i].spec()
+		}
+		return func(actor control.Actor) (control.Plan, error) { return a.control.PlanMailboxImport(actor, specs) }
+	})
+	replanning(a, "mailbox-set", http.MethodPatch, "/mailboxes/{address}", "Change a mailbox's password or quota", func(_ context.Context, in *mailboxSet) func(control.Actor) (control.Plan, error) {
+		set := control.MailboxSettings{Quota: in.Body.Quota}
+		if in.Body.Password != nil {
+			set.Password = control.NewSecret(*in.Body.Password)
+		}
+		return func(actor control.Actor) (control.Plan, error) {
+			return a.control.PlanMailboxSet(actor, in.Address, set)
+		}
+	})
+	changing(a, "mailbox-remove", http.MethodDelete, "/mailboxes/{address}", "Remove a mailbox with its messages", func(ctx context.Context, actor control.Actor, in *mailboxRemove) (control.Plan, error) {
+		return a.control.PlanMailboxRemove(ctx, actor, in.Address)
+	})
+}
+
+// streaming is an operation that answers with a message.
+func (a *api) streaming(id, path, summary string) huma.Operation {
+	op := a.operation(id, http.MethodGet, path, summary)
+	op.Responses = map[string]*huma.Response{
+		"200": {Description: "The message, byte for byte", Content: map[string]*huma.MediaType{"message/rfc822": {Schema: &huma.Schema{Type: "string", Format: "binary"}}}},
+	}
+	return op
+}
+
+// stream answers with a body and closes it. Nothing in it is meant for a browser to show.
+func (a *api) stream(id string, body io.ReadCloser) *huma.StreamResponse {
+	return &huma.StreamResponse{Body: func(ctx huma.Context) {
+		defer func() { _ = body.Close() }()
+		ctx.SetHeader("Content-Type", "message/rfc822")
+		ctx.SetHeader("Content-Disposition", "attachment")
+		ctx.SetHeader("Content-Security-Policy", "sandbox")
+		if _, err := io.Copy(ctx.BodyWriter(), body); err != nil {
+			// A cut answer must not look whole.
+			a.log.ErrorContext(ctx.Context(), "a message could not be sent whole", slog.String(obs.KeyOperation, id), slog.Any(obs.KeyError, err))
+			panic(http.ErrAbortHandler)
+		}
+	}}
+}
+
+// RuleTargets are what an alias, forward or group leads to.
+type RuleTargets struct {
+	Targets []string `json:"targets" minItems:"1" nullable:"false" doc:"Full addresses"`
+	Keep    bool     `json:"keep,omitempty" doc:"Forward only: the mailbox of the same address gets a copy too"`
+}
+
+type ruleAdd struct {
+	How
+	Body struct {
+		Address string `json:"address"`
+		RuleTargets
+	}
+}
+
+type ruleSet struct {
+	How
+	AddressPath
+	Body RuleTargets
+}
+
+type ruleRemove struct {
+	How
+	AddressPath
+}
+
+func (a *api) registerRules(kind directory.RuleKind, path, words string) {
+	k := string(kind)
+	a.registerRuleList(kind, path)
+	changing(a, k+"-add", http.MethodPost, path, "Add "+words, func(_ context.Context, actor control.Actor, in *ruleAdd) (control.Plan, error) {
+		return a.control.PlanRuleAdd(actor, control.RuleSpec{Kind: kind, Address: in.Body.Address, Targets: in.Body.Targets, Keep: in.Body.Keep})
+	})
+	changing(a, k+"-set", http.MethodPatch, path+"/{address}", "Change the targets of "+words, func(_ context.Context, actor control.Actor, in *ruleSet) (control.Plan, error) {
+		return a.control.PlanRuleSet(actor, control.RuleSpec{Kind: kind, Address: in.Address, Targets: in.Body.Targets, Keep: in.Body.Keep})
+	})
+	changing(a, k+"-remove", http.MethodDelete, path+"/{address}", "Remove "+words, func(_ context.Context, actor control.Actor, in *ruleRemove) (control.Plan, error) {
+		return a.control.PlanRuleRemove(actor, kind, in.Address)
+	})
+}
+
+func (a *api) registerRuleList(kind directory.RuleKind, path string) {
+	listing(a, string(kind)+"-list", path, "List by address", func(_ context.Context, actor control.Actor, in *DomainFilter) ([]control.RuleInfo, error) {
+		return a.control.Rules(actor, kind, in.Domain)
+	})
+}
+
+type catchAllSet struct {
+	How
+	DomainPath
+	Body struct {
+		Targets []string `json:"targets" minItems:"1" nullable:"false" doc:"Full addresses"`
+	}
+}
+
+func (a *api) registerCatchAll() {
+	const path = "/catch-alls"
+	a.registerRuleList(directory.RuleCatchAll, path)
+	changing(a, "catch-all-set", http.MethodPut, path+"/{domain}", "Set where mail for addresses that are nothing else goes", func(_ context.Context, actor control.Actor, in *catchAllSet) (control.Plan, error) {
+		return a.control.PlanRuleSet(actor, control.RuleSpec{Kind: directory.RuleCatchAll, Address: in.Domain, Targets: in.Body.Targets})
+	})
+	changing(a, "catch-all-remove", http.MethodDelete, path+"/{domain}", "Remove a catch-all", func(_ context.Context, actor control.Actor, in *domainRemove) (control.Plan, error) {
+		return a.control.PlanRuleRemove(actor, directory.RuleCatchAll, in.Domain)
+	})
+}
+
+type outboundSet struct {
+	How
+	Body struct {
+		Hop      string `json:"hop" doc:"host:port"`
+		Domain   string `json:"domain,omitempty" doc:"Sender's domain; the whole installation when absent"`
+		User     string `json:"user,omitempty" doc:"AUTH user"`
+		Password string `json:"password,omitempty" doc:"AUTH password, sent over verified TLS only"`
+	}
+}
+
+type outboundRemove struct {
+	How
+	DomainFilter
+}
+
+func (a *api) registerOutbound() {
+	listing(a, "outbound-list", "/outbound", "List smart hosts", func(_ context.Context, actor control.Actor, _ *struct{}) ([]control.OutboundInfo, error) {
+		return a.control.Outbounds(actor), nil
+	})
+	changing(a, "outbound-set", http.MethodPut, "/outbound", "Set the smart host of a sender's domain or of the installation", func(_ context.Context, actor control.Actor, in *outboundSet) (control.Plan, error) {
+		spec := control.OutboundSpec{Hop: in.Body.Hop, Domain: in.Body.Domain, User: in.Body.User}
+		if in.Body.Password != "" {
+			spec.Password = control.NewSecret(in.Body.Password)
+		}
+		return a.control.PlanOutboundSet(actor, spec)
+	})
+	changing(a, "outbound-remove", http.MethodDelete, "/outbound", "Remove a smart host", func(_ context.Context, actor control.Actor, in *outboundRemove) (control.Plan, error) {
+		return a.control.PlanOutboundRemove(actor, in.Domain)
+	})
+}
+
+type tokenAdd struct {
+	How
+	Body struct {
+		Name    string `json:"name" doc:"1 to 100 characters"`
+		Account string `json:"account,omitempty" doc:"Id or name; the caller's own when absent. A token of the operator's may do everything."`
+	}
+}
+
+type tokenRemove struct {
+	How
+	ID string `path:"id"`
+}
+
+func (a *api) registerTokens() {
+	listing(a, "token-list", "/tokens", "List tokens", func(ctx context.Context, actor control.Actor, _ *struct{}) ([]control.TokenInfo, error) {
+		return a.control.Tokens(ctx, actor)
+	})
+	changing(a, "token-add", http.MethodPost, "/tokens", "Add a token; its secret is in the answer, this once", func(_ context.Context, actor control.Actor, in *tokenAdd) (control.Plan, error) {
+		return a.control.PlanTokenAdd(actor, in.Body.Name, in.Body.Account)
+	})
+	changing(a, "token-remove", http.MethodDelete, "/tokens/{id}", "Revoke a token", func(ctx context.Context, actor control.Actor, in *tokenRemove) (control.Plan, error) {
+		return a.control.PlanTokenRemove(ctx, actor, in.ID)
+	})
+}
+
+type auditList struct {
+	DomainFilter
+	Before int64 `query:"before" minimum:"0" doc:"Entries with an id below this one"`
+	Limit  int   `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+}
+
+type explain struct {
+	Address string `query:"address" required:"true"`
+	Sender  string `query:"sender" doc:"Reverse-path"`
+	Client  string `query:"client" doc:"IP address"`
+	As      string `query:"as" doc:"stranger, local, or a login's full address"`
+}
+
+func (a *api) registerReading() {
+	listing(a, "audit", "/audit", "List changes, newest first", func(ctx context.Context, actor control.Actor, in *auditList) ([]control.EntryInfo, error) {
+		return a.control.Audit(ctx, actor, in.Domain, in.Before, in.Limit)
+	})
+	showing(a, "explain", "/explain", "Tell what would happen to mail for an address, and why", func(ctx context.Context, actor control.Actor, in *explain) (control.Explanation, error) {
+		return a.control.Explain(ctx, actor, control.ExplainRequest(*in))
+	})
+}

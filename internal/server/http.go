@@ -1,0 +1,83 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"postroad/internal/edge/api"
+)
+
+// SocketName is the API's socket in the data folder. Whoever may open it is the operator.
+const SocketName = "postroad.sock"
+
+// Limits of HTTP connections, so that none is held for nothing.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 64 << 10
+)
+
+// openAPI serves the API on the socket and, for those with a token, on the http listeners, there with metrics and
+// health.
+func (s *Server) openAPI(ctx context.Context) error {
+	handler, err := api.Handler(api.Options{Control: s.control, Access: s.access, Metrics: s.metrics, Log: s.log, Version: Version()})
+	if err != nil {
+		return fmt.Errorf("API: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", handler)
+	mux.HandleFunc("GET /healthz", s.health.Healthz)
+	mux.HandleFunc("GET /readyz", s.health.Readyz)
+	mux.Handle("GET /metrics", s.metrics.Handler())
+	socket, err := s.openSocket(ctx)
+	if err != nil {
+		return err
+	}
+	s.serveHTTP(socket, &http.Server{Handler: mux, ConnContext: api.ConnContext})
+	for _, address := range s.cfg.Listen.HTTP {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+		if err != nil {
+			return fmt.Errorf("listener http: %w", err)
+		}
+		s.serveHTTP(l, &http.Server{Handler: mux})
+	}
+	return nil
+}
+
+// openSocket makes the socket, readable by the operator alone. One that a crash left is replaced: the folder's lock
+// is ours.
+func (s *Server) openSocket(ctx context.Context) (net.Listener, error) {
+	path := filepath.Join(s.cfg.DataDir, SocketName)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("API socket: %w", err)
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("API socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("API socket: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+func (s *Server) serveHTTP(l net.Listener, server *http.Server) {
+	server.ReadHeaderTimeout, server.IdleTimeout, server.MaxHeaderBytes = headerTimeout, idleTimeout, maxHeader
+	s.serving.Go(func() {
+		if err := server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			s.fail(fmt.Errorf("listener http: %w", err))
+		}
+	})
+	s.atEnd(func(ctx context.Context) {
+		if server.Shutdown(ctx) != nil {
+			_ = server.Close()
+		}
+	})
+}

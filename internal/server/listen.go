@@ -1,0 +1,78 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"postroad/internal/service/receive"
+)
+
+// listening is one open SMTP listener.
+type listening struct {
+	kind     receive.Kind
+	listener net.Listener
+}
+
+// openListeners binds the SMTP ports, before anything is stored, so that a port in use leaves no half start behind,
+// and learns from them which addresses are ours.
+func (s *Server) openListeners(ctx context.Context) error {
+	s.self = &self{machine: machineAddresses()}
+	for _, a := range s.cfg.Addresses {
+		s.self.addresses = append(s.self.addresses, a.Unmap())
+	}
+	for _, list := range []struct {
+		kind      receive.Kind
+		addresses []string
+	}{
+		{receive.MX, s.cfg.Listen.SMTP},
+		{receive.Submission, s.cfg.Listen.Submission},
+		{receive.Submissions, s.cfg.Listen.Submissions},
+	} {
+		for _, address := range list.addresses {
+			l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+			if err != nil {
+				return fmt.Errorf("listener %s: %w", list.kind, err)
+			}
+			s.atEnd(func(context.Context) { _ = l.Close() })
+			s.listeners = append(s.listeners, listening{kind: list.kind, listener: l})
+			s.self.learn(l.Addr())
+		}
+	}
+	if len(s.listeners) == 0 {
+		return errNoListener
+	}
+	return nil
+}
+
+// learn takes a listener's address for ours. A loopback address is everybody's own: what DNS says of it is for the
+// dialler's guard, not for the loop check.
+func (s *self) learn(a net.Addr) {
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return
+	}
+	ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	s.listeners = append(s.listeners, ap)
+	switch {
+	case ap.Addr().IsUnspecified():
+		s.every = true
+	case !ap.Addr().IsLoopback():
+		s.addresses = append(s.addresses, ap.Addr())
+	}
+}
+
+func machineAddresses() []netip.Addr {
+	var out []netip.Addr
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	for _, a := range list {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			out = append(out, p.Addr().Unmap())
+		}
+	}
+	return out
+}

@@ -1,0 +1,221 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"path/filepath"
+	"slices"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+	"postroad/internal/core/mail"
+	"postroad/internal/core/routing"
+	"postroad/internal/proto/sasl"
+	"postroad/internal/service/access"
+	"postroad/internal/service/control"
+	"postroad/internal/service/deliver"
+	"postroad/internal/service/queue"
+	"postroad/internal/service/receive"
+	controlstore "postroad/internal/store/control"
+	mailstore "postroad/internal/store/mail"
+	queuestore "postroad/internal/store/queue"
+	"postroad/internal/store/sqldb"
+)
+
+// stores are the databases and the blob folder of one installation.
+type stores struct {
+	blobs   *sqldb.Blobs
+	control *controlstore.Store
+	queue   *queuestore.Store
+	mail    *mailstore.Store
+}
+
+// openStores opens the databases: files in the data folder, or PostgreSQL where a DSN is given.
+func (s *Server) openStores(ctx context.Context) error {
+	dir, dsn := s.cfg.DataDir, s.cfg.Store.DSN
+	blobs, err := sqldb.OpenBlobs(filepath.Join(dir, "blobs"))
+	if err != nil {
+		return err
+	}
+	s.stores = &stores{blobs: blobs}
+	controlDB, err := controlstore.Open(ctx, controlstore.Config{Path: filepath.Join(dir, "control.db"), DSN: dsn, Log: s.log})
+	if err != nil {
+		return err
+	}
+	s.watch(controlDB)
+	s.stores.control = controlstore.New(controlDB)
+	queueDB, err := queuestore.Open(ctx, queuestore.Config{Path: filepath.Join(dir, "queue.db"), DSN: dsn, Log: s.log})
+	if err != nil {
+		return err
+	}
+	s.watch(queueDB)
+	s.stores.queue = queuestore.New(queueDB, blobs)
+	if s.stores.mail, err = mailstore.Open(ctx, mailstore.Config{Dir: dir, DSN: dsn, Log: s.log}, blobs); err != nil {
+		return err
+	}
+	for _, db := range s.stores.mail.Databases() {
+		s.watch(db)
+	}
+	return nil
+}
+
+// watch ends the program when a database can no longer promise durability (docs/durability.md), and closes it at
+// the end.
+func (s *Server) watch(db *sqldb.DB) {
+	ended := make(chan struct{})
+	s.serving.Go(func() {
+		select {
+		case <-db.Failed():
+			s.fail(db.Cause())
+		case <-ended:
+		}
+	})
+	s.atEnd(func(context.Context) {
+		close(ended)
+		if err := db.Close(); err != nil {
+			s.log.Error("database not closed well", "error", err)
+		}
+	})
+}
+
+// view is the directory as routing wants it.
+type view struct {
+	directory func() *directory.Snapshot
+	hostname  string
+}
+
+// View is the state of this moment. On an only node the directory is always confirmed.
+func (v *view) View() routing.View {
+	return routing.View{Directory: v.directory(), Self: routing.Self{Hostname: v.hostname}}
+}
+
+// self knows which addresses are this installation.
+type self struct {
+	addresses []netip.Addr // configured, and of listeners that name one
+	listeners []netip.AddrPort
+	every     bool // some listener takes mail on every address of the machine
+	machine   []netip.Addr
+}
+
+// Answers implements deliver.Self.
+func (s *self) Answers(a netip.Addr) bool {
+	a = a.Unmap()
+	return slices.Contains(s.addresses, a) || s.every && slices.Contains(s.machine, a)
+}
+
+// Listens implements deliver.Self.
+func (s *self) Listens(ap netip.AddrPort) bool {
+	return slices.ContainsFunc(s.listeners, func(l netip.AddrPort) bool {
+		return l.Port() == ap.Port() && (l.Addr() == ap.Addr().Unmap() || l.Addr().IsUnspecified() && slices.Contains(s.machine, ap.Addr().Unmap()))
+	})
+}
+
+// agents gives each transport its agent.
+func agents(smtp *deliver.Service, local *deliver.Local) map[mail.Transport]queue.Agent {
+	return map[mail.Transport]queue.Agent{
+		mail.TransportLocal: local, mail.TransportRemote: smtp, mail.TransportRelay: smtp, mail.TransportLMTP: smtp,
+	}
+}
+
+// blobs lets receive write into the blob folder.
+type blobs struct{ folder *sqldb.Blobs }
+
+// Create implements receive.Blobs.
+func (b blobs) Create() (receive.Blob, error) {
+	blob, err := b.folder.Create()
+	if err != nil {
+		return nil, err
+	}
+	return &incoming{Blob: blob, folder: b.folder}, nil
+}
+
+// incoming is a content on its way into the blob folder.
+type incoming struct {
+	*sqldb.Blob
+	folder *sqldb.Blobs
+	done   bool
+}
+
+// Commit implements receive.Blob.
+func (b *incoming) Commit(size int64, hash uint64) (string, func() (io.ReadCloser, error), error) {
+	b.done = true
+	if err := b.Blob.Commit(); err != nil {
+		return "", nil, err
+	}
+	name := b.Name()
+	return name, func() (io.ReadCloser, error) { return b.folder.Open(name, size, hash) }, nil
+}
+
+// Abort implements receive.Blob. What cannot be removed now is swept later.
+func (b *incoming) Abort() {
+	if b.done {
+		_ = b.folder.Remove(b.Name())
+		return
+	}
+	_ = b.Discard()
+}
+
+// disk tells the free space of the data folder.
+type disk string
+
+// Free implements queue.Disk.
+func (d disk) Free() (uint64, error) { return sqldb.Free(string(d)) }
+
+// tokens lets access look up API tokens.
+func tokens(store *controlstore.Store) access.TokensFunc {
+	return func(ctx context.Context, hash []byte) (access.Token, error) {
+		t, err := store.Token(ctx, account.System(), hash)
+		if errors.Is(err, control.ErrNotFound) {
+			return access.Token{}, access.ErrUnknown
+		}
+		return access.Token{Name: t.Name, Account: t.Account, Hash: t.Hash}, err
+	}
+}
+
+// settingLoginSecret names the secret that shapes what is said of users who do not exist.
+const settingLoginSecret = "login_secret"
+
+// logins checks mailbox users' passwords on the submission listeners.
+func (s *Server) logins(ctx context.Context, v *view) (logins, error) {
+	secret, err := s.stores.control.Setting(ctx, account.System(), settingLoginSecret)
+	if err == nil && secret == "" {
+		secret = rand.Text()
+		err = s.stores.control.SetSetting(ctx, account.System(), settingLoginSecret, secret)
+	}
+	if err != nil {
+		return logins{}, fmt.Errorf("secret of logins: %w", err)
+	}
+	lookUp := func(ctx context.Context, scope account.Scope, address string) (string, string, error) {
+		box, text, err := s.stores.control.Verifier(ctx, scope, address)
+		if errors.Is(err, control.ErrNotFound) {
+			err = access.ErrNoMailbox
+		}
+		return box, text, err
+	}
+	return logins{access.NewLogins(access.LoginConfig{Secret: []byte(secret)}, access.VerifiersFunc(lookUp), v, s.log)}, nil
+}
+
+// logins shows access's exchanges as receive wants them.
+type logins struct{ *access.Logins }
+
+// Begin implements receive.Logins.
+func (l logins) Begin(ctx context.Context, client netip.Addr, mechanism string) (receive.Exchange, bool) {
+	return l.Logins.Begin(ctx, client, mechanism)
+}
+
+// verifier makes what is stored of a password (RFC 5802 §3, docs/durability.md).
+func verifier(password string) (string, error) {
+	salt := make([]byte, sasl.SaltSize)
+	if _, err := rand.Read(salt); err != nil {
+		return "", err
+	}
+	v, err := sasl.NewVerifier(password, salt, sasl.DefaultIterations)
+	if err != nil {
+		return "", err
+	}
+	return v.String(), nil
+}

@@ -1,0 +1,281 @@
+// Package server joins the parts into one program: stores, services, listeners, their start and their end.
+//
+// It is the one place where everything is known. Nothing is decided here but order: what must be open before what,
+// and what must have ended before what is closed.
+//
+// # Failure
+//
+// A start that cannot be completed undoes what it has begun and says why in one line. A store that can no longer
+// promise durability ends the program with an error.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"postroad/internal/config"
+	"postroad/internal/obs"
+	"postroad/internal/service/access"
+	"postroad/internal/service/control"
+	"postroad/internal/service/deliver"
+	"postroad/internal/service/mailstore"
+	"postroad/internal/service/queue"
+	"postroad/internal/service/receive"
+	"postroad/internal/service/resolver"
+	"postroad/internal/store/sqldb"
+)
+
+// Options are what is not configuration.
+type Options struct {
+	Demo bool      // add a demo domain and send a message through it
+	Out  io.Writer // where people read: addresses, the first token, the demo; nil: nowhere
+	// Dialer opens outgoing connections; nil: the network's.
+	Dialer deliver.Dialer
+}
+
+// Server is a running Postroad.
+type Server struct {
+	cfg  config.Config
+	log  *slog.Logger
+	opts Options
+
+	metrics   *obs.Metrics
+	health    *obs.Health
+	stores    *stores
+	resolver  *resolver.Service
+	mailstore *mailstore.Service
+	queue     *queue.Service
+	deliver   *deliver.Service
+	control   *control.Service
+	access    *access.Service
+	receive   *receive.Service
+	self      *self
+	listeners []listening
+	ending    []func(context.Context) // in reverse order of start
+	serving   sync.WaitGroup
+	failed    chan error
+}
+
+// drainTime is how long an orderly end may take.
+const drainTime = 30 * time.Second
+
+// Run serves until ctx ends, then drains. It returns nil after an orderly end.
+func Run(ctx context.Context, cfg config.Config, opts Options, log *slog.Logger) error {
+	s, err := Start(ctx, cfg, opts, log)
+	if err != nil {
+		return err
+	}
+	var cause error
+	select {
+	case <-ctx.Done():
+	case cause = <-s.failed:
+		s.log.Error("the server ends", "error", cause)
+	}
+	s.Stop()
+	return cause
+}
+
+// Start opens everything and begins to serve. The caller owes a Stop.
+func Start(ctx context.Context, cfg config.Config, opts Options, log *slog.Logger) (*Server, error) {
+	if opts.Out == nil {
+		opts.Out = io.Discard
+	}
+	if opts.Dialer == nil {
+		opts.Dialer = &net.Dialer{}
+	}
+	s := &Server{cfg: cfg, log: log, opts: opts, metrics: obs.NewMetrics(), health: &obs.Health{}, failed: make(chan error, 8)}
+	if err := s.start(ctx); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// start opens the parts in the order in which they need each other.
+func (s *Server) start(ctx context.Context) error {
+	s.health.NotReady("starting")
+	for _, step := range []func(context.Context) error{
+		s.openFolder, s.openListeners, s.openStores, s.join, s.found, s.openAPI, s.serve, s.sweep, s.greet,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	s.health.Ready()
+	if s.opts.Demo {
+		return s.demo(ctx)
+	}
+	return nil
+}
+
+// atEnd remembers what must be done at the end; last come, first done.
+func (s *Server) atEnd(f func(context.Context)) { s.ending = append(s.ending, f) }
+
+// Stop ends the server in order: no new sessions, content being received gets its answer, outcomes are recorded.
+func (s *Server) Stop() {
+	s.health.NotReady("draining")
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	for i := len(s.ending) - 1; i >= 0; i-- {
+		s.ending[i](ctx)
+	}
+	s.ending = nil
+	s.serving.Wait()
+}
+
+// openFolder makes the data folder and takes its lock.
+func (s *Server) openFolder(context.Context) error {
+	if err := os.MkdirAll(s.cfg.DataDir, 0o700); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	release, err := sqldb.LockFolder(s.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	s.atEnd(func(context.Context) { release() })
+	return nil
+}
+
+// join makes the services and shows them to each other.
+func (s *Server) join(ctx context.Context) error {
+	certificate, err := s.tlsConfig()
+	if err != nil {
+		return err
+	}
+	s.resolver = resolver.New(resolver.Config{Servers: s.cfg.Resolver.Servers}, s.log)
+	s.mailstore = mailstore.New(s.stores.mail)
+	view := &view{hostname: s.cfg.Hostname}
+	s.deliver = deliver.New(deliver.Config{
+		Hostname: s.cfg.Hostname, Port: uint16(s.cfg.Deliver.Port), Allow: s.cfg.Deliver.Allow, //nolint:gosec // config checks the range
+	}, view, s.resolver, s.opts.Dialer, s.self, s.metrics, s.log)
+	s.queue = queue.New(s.queueConfig(), s.stores.queue, s.stores.queue, s.stores.queue,
+		agents(s.deliver, deliver.NewLocal(s.mailstore)), view, s.metrics, s.log)
+	s.control = control.New(control.Options{
+		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Resolver: s.resolver, Verifier: verifier,
+		Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Addresses: s.cfg.Addresses, Listeners: s.self.listeners,
+		DeliverPort: uint16(s.cfg.Deliver.Port), TrustedNetworks: s.cfg.Receive.TrustedNetworks, //nolint:gosec // config checks the range
+		Metrics: s.metrics, Log: s.log,
+	})
+	view.directory = s.control.Directory
+	s.access = access.New(tokens(s.stores.control))
+	logins, err := s.logins(ctx, view)
+	if err != nil {
+		return err
+	}
+	s.receive = receive.New(receive.Config{
+		Hostname: s.cfg.Hostname, TLS: certificate, TrustedNetworks: s.cfg.Receive.TrustedNetworks,
+		MessageSize: s.cfg.Limits.MessageSize, Recipients: s.cfg.Limits.Recipients,
+		Sessions: s.cfg.Limits.Sessions, SessionsPerAddress: s.cfg.Limits.SessionsPerAddress,
+	}, s.queue, view, blobs{s.stores.blobs}, logins, s.metrics, s.log)
+	if err := s.control.Start(ctx); err != nil {
+		return err
+	}
+	if err := s.queue.Start(ctx, true); err != nil {
+		return err
+	}
+	s.atEnd(func(ctx context.Context) {
+		s.queue.Stop(ctx)
+		s.deliver.Close()
+	})
+	s.health.Check("queue", func(ctx context.Context) error {
+		_, err := s.stores.queue.Age(ctx, 0)
+		return err
+	})
+	return nil
+}
+
+func (s *Server) queueConfig() queue.Config {
+	return queue.Config{
+		Hold: s.cfg.Queue.Hold, Retry: s.cfg.Queue.Retry, DelayNotice: s.cfg.Queue.DelayNotice, Hostname: s.cfg.Hostname,
+		Node: "node", Memory: s.cfg.Limits.Memory / 4, Disk: disk(s.cfg.DataDir), Reserve: 2 * s.cfg.Limits.MessageSize,
+	}
+}
+
+// found makes what every installation has: a domain for its own name, with the postmaster's mailbox, which takes
+// what a domain without a postmaster of its own is sent (RFC 5321 §4.5.1).
+func (s *Server) found(ctx context.Context) error {
+	if _, there := s.control.Directory().Domain(s.cfg.Hostname); there {
+		return nil
+	}
+	proved := true
+	plan, err := s.control.PlanDomainAdd(control.System(), control.DomainSpec{Name: s.cfg.Hostname, DomainSettings: control.DomainSettings{Proved: &proved}})
+	if err == nil {
+		_, err = s.control.Apply(ctx, control.System(), plan)
+	}
+	if err == nil {
+		plan, err = s.control.PlanMailboxAdd(control.System(), control.MailboxSpec{Address: "postmaster@" + s.cfg.Hostname})
+	}
+	if err == nil {
+		_, err = s.control.Apply(ctx, control.System(), plan)
+	}
+	if err != nil {
+		return fmt.Errorf("make the mailbox postmaster@%s: %w", s.cfg.Hostname, err)
+	}
+	return nil
+}
+
+// serve begins to take mail.
+func (s *Server) serve(context.Context) error {
+	s.atEnd(s.receive.Stop)
+	for _, l := range s.listeners {
+		s.serving.Go(func() {
+			if err := s.receive.Serve(l.listener, l.kind); err != nil {
+				s.fail(fmt.Errorf("listener %s: %w", l.kind, err))
+			}
+		})
+	}
+	return nil
+}
+
+// fail ends the program for a cause; only the first ones are kept.
+func (s *Server) fail(err error) {
+	select {
+	case s.failed <- err:
+	default:
+	}
+}
+
+// greet tells people where everything is, and the first token once.
+func (s *Server) greet(ctx context.Context) error {
+	for _, l := range s.listeners {
+		s.log.Info("listening", "listener", l.kind.String(), "address", l.listener.Addr().String())
+	}
+	for name, list := range map[string][]string{
+		"imap": s.cfg.Listen.IMAP, "imaps": s.cfg.Listen.IMAPS, "dns": s.cfg.Listen.DNS, "lmtp": s.cfg.Listen.LMTP, "https": s.cfg.Listen.HTTPS,
+	} {
+		if len(list) > 0 {
+			s.log.Info("listener is not built yet and not served", "listener", name)
+		}
+	}
+	secret, err := s.control.FirstToken(ctx)
+	if err != nil {
+		return fmt.Errorf("make the first token: %w", err)
+	}
+	s.say("Postroad serves %s.\n", s.cfg.Hostname)
+	for _, l := range s.listeners {
+		s.say("  %-12s %s\n", l.kind, l.listener.Addr())
+	}
+	for _, a := range s.cfg.Listen.HTTP {
+		s.say("  %-12s http://%s/api/openapi.json\n", "API", a)
+	}
+	s.say("  %-12s %s\n", "data", s.cfg.DataDir)
+	if secret != "" {
+		s.say("\nThe operator's token for the API, shown this once:\n  %s\n", secret)
+	}
+	return nil
+}
+
+// say writes a line for people.
+func (s *Server) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(s.opts.Out, format, args...)
+}
+
+// errNoListener says that nothing would be served.
+var errNoListener = errors.New("no listener is configured: set [listen] smtp")

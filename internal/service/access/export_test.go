@@ -1,0 +1,11 @@
+package access
+
+import "postroad/internal/proto/sasl"
+
+// SetCheck has passwords checked by another function.
+func (l *Logins) SetCheck(check func(v sasl.Verifier, password string) bool) { l.check = check }
+
+// Tallies is how many scores are kept.
+func (l *Logins) Tallies() (addresses, logins, pairs, verified int) {
+	return l.penalties.addresses.order.Len(), l.penalties.logins.order.Len(), l.penalties.pairs.order.Len(), l.verified.until.order.Len()
+}

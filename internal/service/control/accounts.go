@@ -1,0 +1,129 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"postroad/internal/core/account"
+)
+
+// AccountInfo is an account as listings show it.
+type AccountInfo struct {
+	ID      account.ID `json:"id"`
+	Name    string     `json:"name"`
+	Domains int        `json:"domains" doc:"Number of its domains"`
+}
+
+func (st *state) accountInfo(a account.Account) AccountInfo {
+	info := AccountInfo{ID: a.ID, Name: a.Name}
+	for d := range st.snapshot.Domains() {
+		if d.Account == a.ID {
+			info.Domains++
+		}
+	}
+	return info
+}
+
+// Accounts lists the accounts in scope by name.
+func (s *Service) Accounts(actor Actor) []AccountInfo {
+	st := s.current.Load()
+	counts := map[account.ID]int{}
+	for d := range st.snapshot.Domains() {
+		counts[d.Account]++
+	}
+	out := []AccountInfo{}
+	for _, a := range st.accounts {
+		if actor.Scope.Has(a.ID) {
+			out = append(out, AccountInfo{ID: a.ID, Name: a.Name, Domains: counts[a.ID]})
+		}
+	}
+	slices.SortFunc(out, func(a, b AccountInfo) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	return out
+}
+
+// PlanAccountAdd plans a new account. Operator only.
+func (s *Service) PlanAccountAdd(actor Actor, name string) (Plan, error) {
+	st, p := s.plan(actor)
+	if err := actor.mustOperate("add accounts"); err != nil {
+		return Plan{}, err
+	}
+	if err := freeAccountName(st, name); err != nil {
+		return Plan{}, err
+	}
+	a := account.Account{ID: account.ID(newID()), Name: name}
+	p.tx.PutAccounts = []account.Account{a}
+	p.change(Change{Kind: KindAccount, Verb: VerbAdd, Subject: name, Account: a.ID, After: AccountInfo{ID: a.ID, Name: name}})
+	p.say("Adds the account %s.", name)
+	return p, nil
+}
+
+func freeAccountName(st *state, name string) error {
+	if err := personName(KindAccount, name); err != nil {
+		return err
+	}
+	if _, taken := findAccount(st, name); taken {
+		return exists("There is an account "+quote(name)+" already.", "")
+	}
+	return nil
+}
+
+// PlanAccountSet plans another name for an account. Operator only.
+func (s *Service) PlanAccountSet(actor Actor, ref, name string) (Plan, error) {
+	st, p := s.plan(actor)
+	a, err := managedAccount(actor, st, ref, "rename accounts")
+	if err != nil {
+		return Plan{}, err
+	}
+	if name == a.Name {
+		return p, nil
+	}
+	if err := freeAccountName(st, name); err != nil {
+		return Plan{}, err
+	}
+	before := st.accountInfo(a)
+	after := before
+	after.Name = name
+	p.tx.PutAccounts = []account.Account{{ID: a.ID, Name: name}}
+	p.change(Change{Kind: KindAccount, Verb: VerbSet, Subject: name, Account: a.ID, Before: before, After: after})
+	p.say("Renames the account %s to %s.", a.Name, name)
+	return p, nil
+}
+
+// managedAccount finds an account and checks that the actor may manage accounts.
+func managedAccount(actor Actor, st *state, ref, what string) (account.Account, error) {
+	a, ok := findAccount(st, ref)
+	if !ok || !actor.Scope.Has(a.ID) {
+		return account.Account{}, missing("There is no account " + quote(ref) + ".")
+	}
+	return a, actor.mustOperate(what)
+}
+
+// PlanAccountRemove plans the end of an account and its tokens; its domains must be gone. Operator only.
+func (s *Service) PlanAccountRemove(ctx context.Context, actor Actor, ref string) (Plan, error) {
+	st, p := s.plan(actor)
+	a, err := managedAccount(actor, st, ref, "remove accounts")
+	if err != nil {
+		return Plan{}, err
+	}
+	if a.ID == account.Operator {
+		return Plan{}, denied("The operator's account stays.")
+	}
+	info := st.accountInfo(a)
+	if info.Domains > 0 {
+		return Plan{}, &RefusedError{
+			Err: ErrInUse, Sentence: "The account " + a.Name + " has " + plural(int64(info.Domains), "domain", "domains") + ".", Hint: "remove them first",
+		}
+	}
+	tokens, err := s.o.Store.Tokens(ctx, account.Of(a.ID))
+	if err != nil {
+		return Plan{}, err
+	}
+	p.tx.Remove = []Removal{{KindAccount, string(a.ID)}}
+	for _, t := range tokens {
+		p.tx.Remove = append(p.tx.Remove, Removal{KindToken, t.ID})
+	}
+	p.change(Change{Kind: KindAccount, Verb: VerbRemove, Subject: a.Name, Account: a.ID, Before: info})
+	p.say("Removes the account %s and %s.", a.Name, plural(int64(len(tokens)), "token", "tokens"))
+	return p, nil
+}

@@ -1,0 +1,53 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"postroad/internal/core/account"
+)
+
+// EntryInfo is a line of the audit log as listings show it.
+type EntryInfo struct {
+	ID      int64           `json:"id"`
+	At      time.Time       `json:"at"`
+	Actor   string          `json:"actor"`
+	Account account.ID      `json:"account"`
+	Domain  string          `json:"domain,omitempty"`
+	Action  string          `json:"action" doc:"Command words"`
+	Subject string          `json:"subject"`
+	Before  json.RawMessage `json:"before,omitempty" doc:"The thing before; absent when it was made"`
+	After   json.RawMessage `json:"after,omitempty" doc:"The thing after; absent when it was removed"`
+}
+
+// Audit lists entries, newest first, before the given id (0: from the newest), of one domain or of all (empty). A
+// domain that is gone can still be asked for by its name.
+func (s *Service) Audit(ctx context.Context, actor Actor, domain string, before int64, limit int) ([]EntryInfo, error) {
+	if domain != "" {
+		name, err := domainName(domain)
+		if err != nil {
+			return nil, err
+		}
+		domain = name
+	}
+	list, err := s.o.Store.Audit(ctx, actor.Scope, domain, before, limit)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]EntryInfo, 0, len(list))
+	for _, e := range list {
+		out = append(out, EntryInfo{
+			ID: e.ID, At: e.At, Actor: e.Actor, Account: e.Account, Domain: e.Domain, Action: e.Action, Subject: e.Subject,
+			Before: rawJSON(e.Before), After: rawJSON(e.After),
+		})
+	}
+	return out, nil
+}
+
+func rawJSON(s string) json.RawMessage {
+	if s == "" {
+		return nil
+	}
+	return json.RawMessage(s)
+}

@@ -1,0 +1,143 @@
+package control
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+	"postroad/internal/core/facts"
+	"postroad/internal/core/finding"
+	"postroad/internal/core/mail"
+	"postroad/internal/core/mailbox"
+)
+
+// Store keeps what people configure. Every method that changes anything belongs to one Tx.
+type Store interface {
+	// Load reads everything in scope, as one consistent state.
+	Load(ctx context.Context, scope account.Scope) (State, error)
+	// Update applies changes and their audit entries in one durable transaction if the version is still the
+	// one given, and gives the new one; ErrVersion when somebody was faster, ErrExists when a name is taken.
+	Update(ctx context.Context, scope account.Scope, version int64, tx Tx) (int64, error)
+	// Audit lists entries, newest first, of one domain or of all (empty), before the given id (0: from the newest).
+	Audit(ctx context.Context, scope account.Scope, domain string, before int64, limit int) ([]Entry, error)
+	// Verifier gives a mailbox's SCRAM verifier and id by address; ErrNotFound.
+	Verifier(ctx context.Context, scope account.Scope, address string) (mailbox, verifier string, err error)
+	// Tokens, findings and the installation's own memory.
+	Facts
+}
+
+// Facts are the parts of the store that are no configuration.
+type Facts interface {
+	// Token gives the token with this hash; ErrNotFound when there is none or it is revoked.
+	Token(ctx context.Context, scope account.Scope, hash []byte) (Token, error)
+	// Tokens lists tokens without their hashes.
+	Tokens(ctx context.Context, scope account.Scope) ([]Token, error)
+	// Findings lists what is wrong, of one domain or of all (empty).
+	Findings(ctx context.Context, scope account.Scope, domain string) ([]finding.Finding, error)
+	// Find records a finding (keeping Since when it is there already), or forgets it when gone is true.
+	Find(ctx context.Context, scope account.Scope, f finding.Finding, gone bool) error
+	// Setting reads one value of the installation ("" when unset); SetSetting writes it.
+	Setting(ctx context.Context, scope account.Scope, name string) (string, error)
+	SetSetting(ctx context.Context, scope account.Scope, name, value string) error
+}
+
+// State is everything that people configured.
+type State struct {
+	Version   int64 // grows with every change
+	Accounts  []account.Account
+	Domains   []directory.Domain
+	Mailboxes []directory.Mailbox
+	Rules     []directory.Rule
+	Outbounds []directory.Outbound
+}
+
+// Tx is one change: what is written, what is removed, and what is said of it in the audit log.
+type Tx struct {
+	PutAccounts  []account.Account
+	PutDomains   []directory.Domain
+	PutMailboxes []directory.Mailbox
+	PutVerifiers map[string]string // mailbox id → SCRAM verifier text
+	PutRules     []directory.Rule
+	PutOutbounds []directory.Outbound
+	PutTokens    []Token
+	Remove       []Removal
+	Entries      []Entry
+}
+
+// Removal names something to remove by kind and id. A domain takes its mailboxes' and rules' rows with it.
+type Removal struct {
+	Kind Kind
+	ID   string
+}
+
+// Kind is a kind of configured thing, in the words of commands and audit entries.
+type Kind string
+
+// The kinds.
+const (
+	KindAccount  Kind = "account"
+	KindDomain   Kind = "domain"
+	KindMailbox  Kind = "mailbox"
+	KindRule     Kind = "rule"
+	KindOutbound Kind = "outbound"
+	KindToken    Kind = "token"
+	KindQueue    Kind = "queue" // only in plans and audit entries: what was done to queued mail
+)
+
+// Token is the right to use the API from afar.
+type Token struct {
+	ID      string
+	Account account.ID // what it may touch; the operator's may touch everything
+	Name    string     // shown to people
+	Hash    []byte     // SHA-256 of the secret; never leaves the store in listings
+	Created time.Time
+}
+
+// Entry is one line of the audit log. It is never changed or removed.
+type Entry struct {
+	ID      int64 // ascending, given by the store
+	At      time.Time
+	Actor   string // who: "operator", a token's name, a login
+	Account account.ID
+	Domain  string // empty when the change concerns none
+	Action  string // command words: "domain add", "mailbox set"
+	Subject string // what was changed: an address, a name
+	Before  string // JSON of the thing before; empty when it was made
+	After   string // JSON of the thing after; empty when it was removed
+}
+
+// Boxes is what this service needs of the mailbox store.
+type Boxes interface {
+	// Create makes a mailbox with its INBOX. Creating one that exists changes its quota only.
+	Create(ctx context.Context, scope account.Scope, box mailbox.Mailbox) error
+	// Remove deletes a mailbox, its messages and its bodies. One that is gone already is no error.
+	Remove(ctx context.Context, scope account.Scope, mailbox string) error
+	// Usage gives message counts and octets of mailboxes by id, of all in scope when ids is empty.
+	Usage(ctx context.Context, scope account.Scope, ids []string) (map[string]mailbox.Usage, error)
+	// Messages lists a folder by UID from behind after on, at most limit.
+	Messages(ctx context.Context, scope account.Scope, mailbox, folder string, after uint32, limit int) ([]mailbox.Message, error)
+	// Body opens one message's exact bytes.
+	Body(ctx context.Context, scope account.Scope, mailbox, folder string, uid uint32) (io.ReadCloser, error)
+}
+
+// Queue is what this service needs of the queue.
+type Queue interface {
+	// List gives messages by id from behind after on, at most limit, with the rows that the filter selects.
+	List(ctx context.Context, scope account.Scope, f mail.Filter, after mail.ID, limit int) ([]mail.Listed, error)
+	// Count gives totals over what the filter selects.
+	Count(ctx context.Context, scope account.Scope, f mail.Filter) (mail.Counts, error)
+	// Change applies an action to every row that the filter selects and gives the number of rows changed.
+	Change(ctx context.Context, scope account.Scope, f mail.Filter, a mail.Action) (int64, error)
+	// Body gives a queued message's content.
+	Body(ctx context.Context, scope account.Scope, id mail.ID) (mail.Content, error)
+}
+
+// Resolver looks up foreign DNS, for explanations.
+type Resolver interface {
+	// MX asks for the exchangers of a domain.
+	MX(ctx context.Context, name string) facts.MXAnswer
+	// Addrs asks for the addresses of a host.
+	Addrs(ctx context.Context, host string) facts.AddrAnswer
+}

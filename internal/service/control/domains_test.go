@@ -1,0 +1,240 @@
+package control_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"postroad/internal/core/directory"
+	"postroad/internal/core/finding"
+	"postroad/internal/core/mailbox"
+	"postroad/internal/service/control"
+)
+
+var mailboxMessage = mailbox.Message{UID: 1, From: "x@away.example", Subject: "hello", Size: 22, At: time.Unix(1, 0).UTC()}
+
+func TestDomainSettingsMustFitTogether(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	hops := &[]string{"mail.corp.example:25"}
+	for _, tt := range []struct {
+		name string
+		set  control.DomainSettings
+		says string // part of the refusal; empty when it is taken
+	}{
+		{"nothing", control.DomainSettings{}, ""},
+		{"relay", control.DomainSettings{Mode: new("relay"), NextHops: hops, Recipients: new("accept")}, ""},
+		{"relay without next hop", control.DomainSettings{Mode: new("relay"), Recipients: new("accept")}, "--next-hop"},
+		{"relay without policy", control.DomainSettings{Mode: new("relay"), NextHops: hops}, "--recipients accept"},
+		{"relay with probe", control.DomainSettings{Mode: new("relay"), NextHops: hops, Recipients: new("probe")}, `"probe"`},
+		{"relay with list", control.DomainSettings{Mode: new("relay"), NextHops: hops, Recipients: new("list")}, `"list"`},
+		{"local with next hop", control.DomainSettings{NextHops: hops}, "--mode relay"},
+		{"local with policy", control.DomainSettings{Recipients: new("accept")}, "--recipients"},
+		{"remote", control.DomainSettings{Mode: new("remote")}, ""},
+		{"remote with next hop", control.DomainSettings{Mode: new("remote"), NextHops: hops}, ""},
+		{"remote with policy", control.DomainSettings{Mode: new("remote"), Recipients: new("accept")}, "--recipients"},
+		{"split", control.DomainSettings{Mode: new("split")}, "local delivers here"},
+		{"auto", control.DomainSettings{Mode: new("auto")}, "these three"},
+		{"no mode", control.DomainSettings{Mode: new("")}, "these three"},
+		{"zone", control.DomainSettings{Zone: new("elsewhere")}, "hosted or external"},
+		{"same hop twice", control.DomainSettings{Mode: new("relay"), NextHops: &[]string{"a.example", "A.example:25"}, Recipients: new("accept")}, "twice"},
+		{"held for ever", control.DomainSettings{Hold: ptr(31 * 24 * time.Hour)}, "30 days"},
+		{"held for long", control.DomainSettings{Hold: ptr(30 * 24 * time.Hour)}, ""},
+	} {
+		p, err := w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "new.example", DomainSettings: tt.set})
+		switch {
+		case tt.says == "" && (err != nil || p.Asks || len(p.Changes) != 1):
+			t.Errorf("%s: %+v %v", tt.name, p, err)
+		case tt.says != "" && (!errors.Is(err, control.ErrInvalid) || !strings.Contains(err.Error(), tt.says)):
+			t.Errorf("%s: %v, want %q", tt.name, err, tt.says)
+		}
+	}
+}
+
+func TestWhatAsks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.furnish()
+	w.ok(w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "inert.example"}))
+	op, ctx := control.Operator(), t.Context()
+	hops := &[]string{"mail.corp.example:25"}
+	relay := control.DomainSettings{Mode: new("relay"), NextHops: hops, Recipients: new("accept")}
+	for _, tt := range []struct {
+		name string
+		asks bool
+		warn string
+		plan func() (control.Plan, error)
+	}{
+		{"mailbox add", false, "", func() (control.Plan, error) {
+			return w.PlanMailboxAdd(op, control.MailboxSpec{Address: "n@ann.example"})
+		}},
+		{"alias add", false, "", func() (control.Plan, error) {
+			return w.PlanRuleAdd(op, control.RuleSpec{Kind: directory.RuleAlias, Address: "n@ann.example", Targets: []string{"nobody@ann.example"}})
+		}},
+		{"forward beside a mailbox, kept", false, "", func() (control.Plan, error) {
+			return w.PlanRuleAdd(op, control.RuleSpec{Kind: directory.RuleForward, Address: "box@ann.example", Targets: []string{"x@away.example"}, Keep: true})
+		}},
+		{"forward beside a mailbox, not kept", true, "gets no mail any more", func() (control.Plan, error) {
+			return w.PlanRuleAdd(op, control.RuleSpec{Kind: directory.RuleForward, Address: "box@ann.example", Targets: []string{"x@away.example"}})
+		}},
+		{"alias set", true, "", func() (control.Plan, error) {
+			return w.PlanRuleSet(op, control.RuleSpec{Kind: directory.RuleAlias, Address: "al@ann.example", Targets: []string{"box@bob.example"}})
+		}},
+		{"alias remove", true, "", func() (control.Plan, error) {
+			return w.PlanRuleRemove(op, directory.RuleAlias, "al@ann.example")
+		}},
+		{"first catch-all", false, "", func() (control.Plan, error) {
+			return w.PlanRuleSet(op, control.RuleSpec{Kind: directory.RuleCatchAll, Address: "@ann.example", Targets: []string{"box@ann.example"}})
+		}},
+		{"mailbox remove", true, "1 message", func() (control.Plan, error) { return w.PlanMailboxRemove(ctx, op, "box@ann.example") }},
+		{"password", true, "", func() (control.Plan, error) {
+			return w.PlanMailboxSet(op, "box@ann.example", control.MailboxSettings{Password: control.NewSecret("another one")})
+		}},
+		{"domain to relay", true, "stop getting mail", func() (control.Plan, error) { return w.PlanDomainSet(op, "ann.example", relay) }},
+		{"domain to remote", true, "strangers", func() (control.Plan, error) {
+			return w.PlanDomainSet(op, "bob.example", control.DomainSettings{Mode: new("remote")})
+		}},
+		{"inert domain to relay", false, "", func() (control.Plan, error) { return w.PlanDomainSet(op, "inert.example", relay) }},
+		{"domain proved", false, "", func() (control.Plan, error) {
+			return w.PlanDomainSet(op, "inert.example", control.DomainSettings{Proved: new(true)})
+		}},
+		{"domain no longer proved", true, "inert", func() (control.Plan, error) {
+			return w.PlanDomainSet(op, "ann.example", control.DomainSettings{Proved: new(false)})
+		}},
+		{"domain remove", true, "1 mailbox with 1 message", func() (control.Plan, error) { return w.PlanDomainRemove(ctx, op, "ann.example") }},
+		{"token add", false, "", func() (control.Plan, error) { return w.PlanTokenAdd(op, "n", "ann") }},
+		{"outbound set", true, "", func() (control.Plan, error) {
+			return w.PlanOutboundSet(op, control.OutboundSpec{Hop: "smart.example:587"})
+		}},
+		{"queue retry", false, "", func() (control.Plan, error) {
+			return w.PlanQueue(ctx, op, control.VerbRetry, control.QueueFilter{})
+		}},
+		{"queue drop", true, "nobody is told", func() (control.Plan, error) {
+			return w.PlanQueue(ctx, op, control.VerbDrop, control.QueueFilter{To: "away.example"})
+		}},
+	} {
+		p, err := tt.plan()
+		if err != nil || p.Empty() {
+			t.Errorf("%s: %v, %d changes", tt.name, err, len(p.Changes))
+			continue
+		}
+		if p.Asks != tt.asks {
+			t.Errorf("%s: asks %v: %v %v", tt.name, p.Asks, p.Sentences, p.Warnings)
+		}
+		if all := strings.Join(p.Warnings, " "); (tt.warn == "") != (all == "") || !strings.Contains(all, tt.warn) {
+			t.Errorf("%s: warns %q, want %q", tt.name, all, tt.warn)
+		}
+		for _, s := range append(p.Sentences, p.Warnings...) {
+			if !strings.HasSuffix(s, ".") {
+				t.Errorf("%s: %q is no sentence", tt.name, s)
+			}
+		}
+	}
+}
+
+func TestDomainRemoveTakesEverythingInItAlong(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.furnish()
+	w.ok(w.PlanDomainRemove(t.Context(), control.Operator(), "ann.example"))
+	if len(w.m.boxes) != 1 || len(w.m.mailboxes) != 1 || len(w.m.rules) != 0 || len(w.m.outbounds) != 0 {
+		t.Errorf("%d boxes, %d mailboxes, %d rules, %d outbounds", len(w.m.boxes), len(w.m.mailboxes), len(w.m.rules), len(w.m.outbounds))
+	}
+	e := w.m.entries[len(w.m.entries)-1]
+	if e.Action != "domain remove" || !strings.Contains(e.Before, `"box@ann.example"`) || !strings.Contains(e.Before, `"alias al@ann.example"`) {
+		t.Errorf("%+v", e)
+	}
+	if list, err := w.Audit(t.Context(), w.ann, "ann.example", 0, 10); err != nil || len(list) == 0 {
+		t.Errorf("the log of a domain that is gone: %v %v", list, err)
+	}
+	if len(w.Directory().Outbounds()) != 0 {
+		t.Error("its outbound route is still used")
+	}
+}
+
+func TestAddressesStandForOneThing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.furnish()
+	op := control.Operator()
+	add := func(kind directory.RuleKind, a string) error {
+		_, err := w.PlanRuleAdd(op, control.RuleSpec{Kind: kind, Address: a, Targets: []string{"box@bob.example"}})
+		return err
+	}
+	for _, err := range []error{
+		add(directory.RuleAlias, "box@ann.example"), add(directory.RuleGroup, "box@ann.example"), add(directory.RuleForward, "al@ann.example"),
+		planned(w.PlanMailboxAdd(op, control.MailboxSpec{Address: "al@ann.example"})),
+		planned(w.PlanMailboxAdd(op, control.MailboxSpec{Address: "BOX@ann.example"})),
+		planned(w.PlanMailboxImport(op, []control.MailboxSpec{{Address: "n@ann.example"}, {Address: "N@ann.example"}})),
+	} {
+		if !errors.Is(err, control.ErrExists) {
+			t.Errorf("%v", err)
+		}
+	}
+	if err := planned(w.PlanRuleSet(op, control.RuleSpec{Kind: directory.RuleGroup, Address: "al@ann.example", Targets: []string{"box@ann.example"}})); !errors.Is(err, control.ErrNotFound) {
+		t.Errorf("an alias was changed as a group: %v", err)
+	}
+}
+
+func TestAccountsWithDomainsStay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.furnish()
+	if _, err := w.PlanAccountRemove(t.Context(), control.Operator(), "ann"); !errors.Is(err, control.ErrInUse) {
+		t.Errorf("%v", err)
+	}
+	w.ok(w.PlanDomainRemove(t.Context(), control.Operator(), "ann.example"))
+	w.ok(w.PlanAccountRemove(t.Context(), control.Operator(), "ann"))
+	if len(w.m.tokens) != 0 || len(w.Accounts(control.Operator())) != 2 {
+		t.Error("the account or its token is still there")
+	}
+	if _, err := w.PlanAccountRemove(t.Context(), control.Operator(), "operator"); !errors.Is(err, control.ErrDenied) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestDomainShow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.furnish()
+	w.ok(w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "inert.example"}))
+	w.m.findings = []finding.Finding{{Name: finding.PrimaryMXMissing, Domain: "ann.example", Evidence: "e"}}
+	d, err := w.Domain(t.Context(), w.ann, "ann.example")
+	if err != nil || d.Arrangement != "EMAIL" || d.EffectiveMode != "local" || d.Mailboxes != 1 || d.Addresses != 1 || len(d.Findings) != 1 || d.Findings[0].Sentence == "" {
+		t.Errorf("%+v %v", d, err)
+	}
+	d, err = w.Domain(t.Context(), control.Operator(), "inert.example")
+	if err != nil || d.EffectiveMode != "inert" || d.Mode != "local" || d.Arrangement != "none" || !strings.Contains(d.Why, "not shown") {
+		t.Errorf("%+v %v", d, err)
+	}
+}
+
+func TestMailboxListingsAndMessages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.furnish()
+	list, err := w.Mailboxes(t.Context(), control.Operator(), "ann.example")
+	if d := cmp.Diff([]control.MailboxUsage{{Address: "box@ann.example", Messages: 1, Bytes: 22}}, list); d != "" || err != nil {
+		t.Error(d, err)
+	}
+	msgs, err := w.Messages(t.Context(), w.ann, "box@ann.example", 0, 10)
+	want := []control.MessageInfo{{UID: 1, From: "x@away.example", Subject: "hello", Date: time.Unix(1, 0).UTC(), Size: 22, Flags: []string{}}}
+	if d := cmp.Diff(want, msgs); d != "" || err != nil {
+		t.Error(d, err)
+	}
+	body, err := w.Message(t.Context(), w.ann, "box@ann.example", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := body.Close(); err != nil {
+		t.Error(err)
+	}
+	for _, uid := range []uint32{0, 2, 1 << 31} {
+		if _, err := w.Message(t.Context(), w.ann, "box@ann.example", uid); !errors.Is(err, control.ErrNotFound) {
+			t.Errorf("uid %d: %v", uid, err)
+		}
+	}
+}

@@ -1,0 +1,68 @@
+package control
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"postroad/internal/core/finding"
+)
+
+// Errors of the store and of the service; edges turn them into problems and exit codes.
+var (
+	// ErrVersion says that somebody changed the configuration since it was read; read again.
+	ErrVersion = errors.New("the configuration has changed meanwhile")
+	// ErrExists says that a name or an address is taken.
+	ErrExists = errors.New("exists already")
+	// ErrNotFound says that there is no such thing in scope.
+	ErrNotFound = errors.New("not found")
+	// ErrDenied says that the actor may not do this.
+	ErrDenied = errors.New("not allowed")
+	// ErrInvalid says that what was asked for makes no sense as it was written.
+	ErrInvalid = errors.New("not valid")
+	// ErrInUse says that something else must go first.
+	ErrInUse = errors.New("still in use")
+)
+
+// RefusedError is the refusal of a plan in words for people.
+type RefusedError struct {
+	Err      error        // one of the errors above
+	Sentence string       // what is wrong
+	Hint     string       // what to do instead; may be empty
+	Finding  finding.Name // the diagnosis by name; empty when there is none
+	Path     []string     // for loops: the addresses from one to the next, the last one met before
+	Entry    int          // which of many is refused, from 1; 0 when there is one
+}
+
+// Error is the sentence with everything else that the refusal says.
+func (e *RefusedError) Error() string {
+	s := e.Sentence
+	if e.Entry > 0 {
+		s = "entry " + strconv.Itoa(e.Entry) + ": " + s
+	}
+	if e.Finding != "" {
+		s = string(e.Finding) + ": " + s
+	}
+	if len(e.Path) > 0 {
+		s += ": " + strings.Join(e.Path, " → ")
+	}
+	if e.Hint != "" {
+		s += " (" + e.Hint + ")"
+	}
+	return s
+}
+
+// Unwrap gives the error that callers test for.
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+func invalid(sentence, hint string) error {
+	return &RefusedError{Err: ErrInvalid, Sentence: sentence, Hint: hint}
+}
+
+func exists(sentence, hint string) error {
+	return &RefusedError{Err: ErrExists, Sentence: sentence, Hint: hint}
+}
+
+func missing(sentence string) error { return &RefusedError{Err: ErrNotFound, Sentence: sentence} }
+
+func denied(sentence string) error { return &RefusedError{Err: ErrDenied, Sentence: sentence} }

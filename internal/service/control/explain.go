@@ -1,0 +1,238 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/facts"
+	"postroad/internal/core/mail"
+	"postroad/internal/core/routing"
+	"postroad/internal/proto/smtp"
+)
+
+// ExplainRequest asks what would happen to mail for an address.
+type ExplainRequest struct {
+	Address string
+	Sender  string // reverse-path; empty: the login's own address, or none
+	Client  string // IP address; empty: none
+	As      string // stranger (also when empty), local, or the full address of a login
+}
+
+// Explanation is a decision with its reasons.
+type Explanation struct {
+	Address       string               `json:"address"`
+	EffectiveMode string               `json:"effective_mode" doc:"Empty for domains that are not ours"`
+	Class         string               `json:"class" enum:"local,relay,remote,foreign"`
+	Reply         ExplainReply         `json:"reply" doc:"What RCPT would answer"`
+	DeliverHere   bool                 `json:"deliver_here" doc:"A copy goes into a mailbox here"`
+	Mailboxes     []string             `json:"mailboxes" doc:"Mailboxes here that get a copy"`
+	NextHops      []ExplainHop         `json:"next_hops" doc:"Where copies go that leave, in the order in which it is tried"`
+	Reasons       []ExplainReason      `json:"reasons"`
+	Destinations  []ExplainDestination `json:"destinations" doc:"Every final destination"`
+}
+
+// ExplainReply is a reply by its parts.
+type ExplainReply struct {
+	Code     int    `json:"code"`
+	Enhanced string `json:"enhanced"`
+	Text     string `json:"text"`
+}
+
+// ExplainHop is one next hop.
+type ExplainHop struct {
+	Host       string `json:"host"`
+	Port       uint16 `json:"port"`
+	Preference uint16 `json:"preference" doc:"Of the MX record; 0 for a next hop that is given"`
+}
+
+// ExplainReason is one step of the decision.
+type ExplainReason struct {
+	Rule     string `json:"rule"`
+	Fact     string `json:"fact"`
+	Age      int64  `json:"age" doc:"Seconds since the fact was learned; 0 for what is configured here"`
+	Sentence string `json:"sentence"`
+}
+
+// ExplainDestination is one final destination.
+type ExplainDestination struct {
+	Address   string `json:"address"`
+	Transport string `json:"transport"`
+	Lane      string `json:"lane"`
+}
+
+// Explain asks the route decision and tells its reasons; for exchangers it asks DNS.
+func (s *Service) Explain(ctx context.Context, actor Actor, q ExplainRequest) (Explanation, error) {
+	st := s.current.Load()
+	rcpt, err := smtp.ParseAddress(q.Address, true)
+	if err != nil {
+		return Explanation{}, invalid(quote(q.Address)+" is no address.", "write it as name@example.org")
+	}
+	if d, ours := st.snapshot.Domain(rcpt.Domain); ours {
+		if err := actor.mustOwn(d.Account, KindDomain, show(d.Name)); err != nil {
+			return Explanation{}, err
+		}
+	}
+	session, err := s.session(actor, st, q)
+	if err != nil {
+		return Explanation{}, err
+	}
+	d := routing.Decide(routing.View{Directory: st.snapshot, Self: routing.Self{Hostname: s.o.Hostname}}, session, rcpt)
+	out := Explanation{
+		Address: rcpt.String(), EffectiveMode: string(d.EffectiveMode), Class: string(d.Class),
+		Reply:     ExplainReply{Code: d.Reply.Code, Enhanced: d.Reply.Enhanced.String(), Text: d.Reply.Text},
+		Mailboxes: []string{}, NextHops: []ExplainHop{}, Reasons: []ExplainReason{}, Destinations: []ExplainDestination{},
+	}
+	if !actor.Operator {
+		hideOthers(actor, st, &d)
+	}
+	for _, r := range d.Reasons {
+		out.Reasons = append(out.Reasons, ExplainReason{Rule: r.Rule.String(), Fact: r.Fact, Age: int64(r.Age.Seconds()), Sentence: r.Sentence()})
+	}
+	for _, to := range d.Destinations {
+		s.explainDestination(ctx, &out, to)
+	}
+	return out, nil
+}
+
+// hideOthers cuts a decision where it goes on through addresses of an account that is out of scope: whoever leads
+// mail to somebody else's address does not learn what that stands for.
+func hideOthers(actor Actor, st *state, d *routing.Decision) {
+	for i, r := range d.Reasons {
+		dom, ours := st.snapshot.Domain(r.Fact[strings.LastIndexByte(r.Fact, '@')+1:])
+		if !ours || actor.Scope.Has(dom.Account) {
+			continue
+		}
+		d.Reasons = d.Reasons[:i]
+		d.Destinations = slices.DeleteFunc(d.Destinations, func(to routing.Destination) bool { return !actor.Scope.Has(to.Account) })
+		return
+	}
+}
+
+// session is the client that a request describes.
+func (s *Service) session(actor Actor, st *state, q ExplainRequest) (routing.Session, error) {
+	var out routing.Session
+	switch q.As {
+	case "", "stranger":
+		out.Kind = routing.Stranger
+	case "local":
+		if err := actor.mustOperate("ask as the program itself"); err != nil {
+			return out, err
+		}
+		out.Kind, out.Account = routing.Local, account.Operator
+	default:
+		m, err := actor.mailbox(st, q.As)
+		if err != nil {
+			return out, err
+		}
+		out.Kind, out.Login, out.Account = routing.Login, m.Address(), m.Account
+		out.Sender = smtp.Address{Local: m.Local, Domain: m.Domain}
+	}
+	if q.Sender != "" {
+		sender, err := smtp.ParseAddress(q.Sender, true)
+		if err != nil {
+			return out, invalid("The sender "+quote(q.Sender)+" is no address.", "write it as name@example.org")
+		}
+		out.Sender = sender
+	}
+	if q.Client != "" {
+		client, err := netip.ParseAddr(q.Client)
+		if err != nil || client.Zone() != "" {
+			return out, invalid("The client "+quote(q.Client)+" is no IP address.", "")
+		}
+		out.Client = client.Unmap()
+		trusted := func(p netip.Prefix) bool { return p.Contains(out.Client) }
+		if out.Kind == routing.Stranger && slices.ContainsFunc(s.o.TrustedNetworks, trusted) {
+			out.Kind = routing.Trusted
+		}
+	}
+	return out, nil
+}
+
+func (s *Service) explainDestination(ctx context.Context, out *Explanation, to routing.Destination) {
+	out.Destinations = append(out.Destinations, ExplainDestination{Address: to.Address, Transport: string(to.Transport), Lane: string(to.Lane)})
+	switch to.Transport {
+	case mail.TransportLocal:
+		out.DeliverHere = true
+		out.Mailboxes = append(out.Mailboxes, to.Address)
+	case mail.TransportRelay, mail.TransportLMTP:
+		for _, h := range to.Hops {
+			out.hop(ExplainHop(h))
+		}
+	case mail.TransportRemote:
+		s.explainExchangers(ctx, out, to.Lane.Key())
+	}
+}
+
+func (e *Explanation) hop(h ExplainHop) {
+	if !slices.Contains(e.NextHops, h) {
+		e.NextHops = append(e.NextHops, h)
+	}
+}
+
+// maxLookUps bounds the exchangers whose addresses are asked for in one explanation.
+const maxLookUps = 20
+
+// explainExchangers adds the exchangers of a domain and what DNS said (RFC 5321 §5.1).
+func (s *Service) explainExchangers(ctx context.Context, out *Explanation, domain string) {
+	if s.o.Resolver == nil {
+		return
+	}
+	a := s.o.Resolver.MX(ctx, domain)
+	said := func(sentence string) {
+		out.Reasons = append(out.Reasons, ExplainReason{Rule: "mx", Fact: domain, Age: int64(a.Age(now()).Seconds()), Sentence: sentence})
+	}
+	said(describeMX(&a))
+	list, reply := routing.Candidates(a)
+	list = list[:min(len(list), maxLookUps)]
+	var best []routing.Exchanger
+	if reply.Code == 0 {
+		addrs := make(map[string]facts.AddrAnswer, len(list))
+		for _, mx := range list {
+			if _, asked := addrs[mx.Host]; !asked {
+				addrs[mx.Host] = s.o.Resolver.Addrs(ctx, mx.Host)
+			}
+		}
+		ours := func(addr netip.Addr) bool { return slices.Contains(s.o.Addresses, addr.Unmap()) }
+		best, reply = routing.Exchangers(list, addrs, ours, func(int, func(i, j int)) {})
+	}
+	port := s.o.DeliverPort
+	if port == 0 {
+		port = defaultHopPort
+	}
+	for _, x := range best {
+		out.hop(ExplainHop{Host: x.Host, Port: port, Preference: x.Preference})
+	}
+	if len(best) == 0 && reply.Temporary() {
+		for _, mx := range list {
+			out.hop(ExplainHop{Host: mx.Host, Port: port, Preference: mx.Preference})
+		}
+	}
+	if reply.Code != 0 {
+		said("An attempt now would end with: " + reply.String() + ".")
+	}
+}
+
+// describeMX tells what DNS said about a domain's exchangers, and who said it.
+func describeMX(a *facts.MXAnswer) string {
+	name, by := show(a.Name), " ("+a.Source+")."
+	switch {
+	case a.Null:
+		return "The domain " + name + " says that it takes no mail" + by
+	case a.Status == facts.Found && len(a.Records) == 0:
+		return "The MX records of " + name + " name no usable host" + by
+	case a.Status == facts.Found:
+		best := slices.MinFunc(a.Records, func(x, y facts.MX) int { return cmp.Compare(x.Preference, y.Preference) })
+		return "The domain " + name + " names " + plural(int64(len(a.Records)), "exchanger", "exchangers") + "; the best is " + best.Host +
+			" with preference " + strconv.Itoa(int(best.Preference)) + by
+	case a.Status == facts.NoData:
+		return "The domain " + name + " has no MX records, so its own address counts" + by
+	case a.Status == facts.NXDomain:
+		return "There is no domain " + name + " in DNS" + by
+	}
+	return "The MX records of " + name + " cannot be learned just now: " + a.Detail + "."
+}

@@ -1,0 +1,323 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+	"postroad/internal/core/mailbox"
+	"postroad/internal/proto/smtp"
+)
+
+// MailboxSpec is a wanted mailbox.
+type MailboxSpec struct {
+	Address  string
+	Password *Secret // nil: nobody can log in
+	Quota    int64   // octets; 0 without limit
+}
+
+// MailboxSettings are what can be changed of a mailbox; nil fields are left as they are.
+type MailboxSettings struct {
+	Password *Secret
+	Quota    *int64
+}
+
+// MailboxInfo is a mailbox as plans and audit entries show it.
+type MailboxInfo struct {
+	Address  string     `json:"address"`
+	Account  account.ID `json:"account"`
+	Quota    int64      `json:"quota" doc:"Octets; 0 without limit"`
+	Password string     `json:"password,omitempty" doc:"\"set\" or \"changed\"; never the password"`
+}
+
+// MailboxUsage is a mailbox as listings show it.
+type MailboxUsage struct {
+	Address  string `json:"address"`
+	Messages int64  `json:"messages"`
+	Bytes    int64  `json:"bytes"`
+	Quota    int64  `json:"quota" doc:"Octets; 0 without limit"`
+}
+
+// MessageInfo is a message as listings show it.
+type MessageInfo struct {
+	UID     uint32    `json:"uid"`
+	From    string    `json:"from"`
+	Subject string    `json:"subject"`
+	Date    time.Time `json:"date" doc:"Of the Date field; when it was stored if there is none"`
+	Size    int64     `json:"size" doc:"Octets"`
+	Flags   []string  `json:"flags"`
+}
+
+func mailboxInfo(m *directory.Mailbox) MailboxInfo {
+	return MailboxInfo{Address: m.Address(), Account: m.Account, Quota: m.Quota}
+}
+
+// inbox is the folder that mail is delivered to.
+const inbox = "INBOX"
+
+// Mailboxes lists the mailboxes of one domain, or of all in scope (empty), by address, with what they hold.
+func (s *Service) Mailboxes(ctx context.Context, actor Actor, domain string) ([]MailboxUsage, error) {
+	st := s.current.Load()
+	var boxes []*directory.Mailbox
+	if domain != "" {
+		d, err := actor.domain(st, domain)
+		if err != nil {
+			return nil, err
+		}
+		boxes = slices.Collect(st.snapshot.Mailboxes(d.Name))
+	} else {
+		for d := range st.snapshot.Domains() {
+			if actor.Scope.Has(d.Account) {
+				boxes = slices.AppendSeq(boxes, st.snapshot.Mailboxes(d.Name))
+			}
+		}
+	}
+	out := make([]MailboxUsage, 0, len(boxes))
+	if len(boxes) == 0 {
+		return out, nil
+	}
+	var ids []string
+	if domain != "" {
+		for _, m := range boxes {
+			ids = append(ids, m.ID)
+		}
+	}
+	usage := map[string]mailbox.Usage{}
+	if s.o.Boxes != nil {
+		var err error
+		if usage, err = s.o.Boxes.Usage(ctx, actor.Scope, ids); err != nil {
+			return nil, err
+		}
+	}
+	for _, m := range boxes {
+		u := usage[m.ID]
+		out = append(out, MailboxUsage{Address: m.Address(), Messages: u.Messages, Bytes: u.Bytes, Quota: m.Quota})
+	}
+	slices.SortFunc(out, func(a, b MailboxUsage) int { return cmp.Compare(a.Address, b.Address) })
+	return out, nil
+}
+
+// usage is what several mailboxes hold together.
+func (s *Service) usage(ctx context.Context, actor Actor, ids []string) (mailbox.Usage, error) {
+	var sum mailbox.Usage
+	if s.o.Boxes == nil || len(ids) == 0 {
+		return sum, nil
+	}
+	each, err := s.o.Boxes.Usage(ctx, actor.Scope, ids)
+	if err != nil {
+		return sum, err
+	}
+	for _, u := range each {
+		sum.Messages += u.Messages
+		sum.Bytes += u.Bytes
+	}
+	return sum, nil
+}
+
+// Messages lists the INBOX of a mailbox by UID from behind after on, at most limit.
+func (s *Service) Messages(ctx context.Context, actor Actor, address string, after uint32, limit int) ([]MessageInfo, error) {
+	m, err := actor.mailbox(s.current.Load(), address)
+	if err != nil {
+		return nil, err
+	}
+	if s.o.Boxes == nil {
+		return []MessageInfo{}, nil
+	}
+	list, err := s.o.Boxes.Messages(ctx, actor.Scope, m.ID, inbox, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]MessageInfo, 0, len(list))
+	for _, msg := range list {
+		info := MessageInfo{UID: msg.UID, From: msg.From, Subject: msg.Subject, Date: msg.Date, Size: msg.Size, Flags: msg.Flags}
+		if info.Flags == nil {
+			info.Flags = []string{}
+		}
+		if info.Date.IsZero() {
+			info.Date = msg.At
+		}
+		out = append(out, info)
+	}
+	return out, nil
+}
+
+// Message opens one message's exact bytes; the caller closes it. ErrNotFound when the mailbox has no such UID.
+func (s *Service) Message(ctx context.Context, actor Actor, address string, uid uint32) (io.ReadCloser, error) {
+	m, err := actor.mailbox(s.current.Load(), address)
+	if err != nil {
+		return nil, err
+	}
+	gone := missing(fmt.Sprintf("The mailbox %s has no message with UID %d.", m.Address(), uid))
+	if s.o.Boxes == nil || uid == 0 {
+		return nil, gone
+	}
+	// Whether it is there is asked of the listing, so that other errors of opening it are told apart.
+	list, err := s.o.Boxes.Messages(ctx, actor.Scope, m.ID, inbox, uid-1, 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 || list[0].UID != uid {
+		return nil, gone
+	}
+	return s.o.Boxes.Body(ctx, actor.Scope, m.ID, inbox, uid)
+}
+
+// PlanMailboxAdd plans one new mailbox.
+func (s *Service) PlanMailboxAdd(actor Actor, spec MailboxSpec) (Plan, error) {
+	return s.PlanMailboxImport(actor, []MailboxSpec{spec})
+}
+
+// PlanMailboxImport plans many new mailboxes; one that is refused refuses all.
+func (s *Service) PlanMailboxImport(actor Actor, specs []MailboxSpec) (Plan, error) {
+	st, p := s.plan(actor)
+	p.passwords = map[string]*Secret{}
+	seen := make(map[smtp.Address]bool, len(specs))
+	for i, spec := range specs {
+		if err := p.addMailbox(actor, st, seen, spec); err != nil {
+			var refused *RefusedError
+			if len(specs) > 1 && errors.As(err, &refused) {
+				refused.Entry = i + 1
+			}
+			return Plan{}, err
+		}
+	}
+	if len(specs) > 3 {
+		p.Sentences = []string{"Adds " + plural(int64(len(specs)), "mailbox", "mailboxes") + ", from " + p.Changes[0].Subject + " to " + p.Changes[len(specs)-1].Subject + "."}
+	}
+	return p, nil
+}
+
+func (p *Plan) addMailbox(actor Actor, st *state, seen map[smtp.Address]bool, spec MailboxSpec) error {
+	at, err := ownAddress(spec.Address)
+	if err != nil {
+		return err
+	}
+	d, err := actor.domain(st, at.Domain)
+	if err != nil {
+		return err
+	}
+	_, taken := st.snapshot.Mailbox(at.Domain, at.Local)
+	if taken || seen[at] {
+		return exists("There is a mailbox "+at.String()+" already.", "")
+	}
+	seen[at] = true
+	if r, ruled := st.snapshot.Rule(at.Domain, at.Local); ruled {
+		if r.Kind != directory.RuleForward {
+			return exists("The address "+at.String()+" is "+article(r.Kind)+".", "remove it first")
+		}
+		if !r.Keep {
+			p.say("Mail for %s is forwarded and not kept; the mailbox gets none.", at.String())
+		}
+	}
+	if err := checkMailbox(actor, spec.Password, spec.Quota); err != nil {
+		return err
+	}
+	m := directory.Mailbox{ID: newID(), Account: d.Account, Domain: d.Name, Local: at.Local, Quota: spec.Quota}
+	info := mailboxInfo(&m)
+	p.say("Adds the mailbox %s.", at.String())
+	if spec.Password != nil {
+		p.passwords[m.ID] = spec.Password
+		info.Password = "set"
+	} else {
+		p.say("Nobody can log in to it until it has a password.")
+	}
+	if d.Mode != directory.ModeLocal {
+		p.say("It gets no mail while the domain's mode is %s.", d.Mode)
+	}
+	p.tx.PutMailboxes = append(p.tx.PutMailboxes, m)
+	p.delta.PutMailboxes = append(p.delta.PutMailboxes, m)
+	p.change(Change{Kind: KindMailbox, Verb: VerbAdd, Subject: at.String(), Domain: d.Name, Account: d.Account, After: info})
+	return nil
+}
+
+// Bounds of passwords, in octets. The lower one holds for customers; an operator may take over what users had.
+const (
+	minPassword = 8
+	maxPassword = 1000
+)
+
+func checkMailbox(actor Actor, password *Secret, quota int64) error {
+	if quota < 0 {
+		return invalid("The quota is negative.", "octets, 0 without limit")
+	}
+	if password == nil {
+		return nil
+	}
+	n := len(password.text)
+	if n == 0 || n > maxPassword || (n < minPassword && !actor.Operator) {
+		return invalid("The password has "+strconv.Itoa(n)+" octets.", fmt.Sprintf("%d to %d", minPassword, maxPassword))
+	}
+	return nil
+}
+
+// PlanMailboxSet plans another password or quota.
+func (s *Service) PlanMailboxSet(actor Actor, address string, set MailboxSettings) (Plan, error) {
+	st, p := s.plan(actor)
+	old, err := actor.mailbox(st, address)
+	if err != nil {
+		return Plan{}, err
+	}
+	m := *old
+	if set.Quota != nil {
+		m.Quota = *set.Quota
+	}
+	if err := checkMailbox(actor, set.Password, m.Quota); err != nil {
+		return Plan{}, err
+	}
+	if m.Quota == old.Quota && set.Password == nil {
+		return p, nil
+	}
+	before, after := mailboxInfo(old), mailboxInfo(&m)
+	p.tx.PutMailboxes = []directory.Mailbox{m}
+	p.delta.PutMailboxes = p.tx.PutMailboxes
+	if set.Password != nil {
+		p.passwords = map[string]*Secret{m.ID: set.Password}
+		after.Password = "changed"
+		p.say("Changes the password of %s; the old one no longer works.", m.Address())
+	}
+	if m.Quota != old.Quota {
+		p.say("The quota of %s becomes %s.", m.Address(), quotaWords(m.Quota))
+	}
+	p.Asks = true
+	p.change(Change{Kind: KindMailbox, Verb: VerbSet, Subject: m.Address(), Domain: m.Domain, Account: m.Account, Before: before, After: after})
+	return p, nil
+}
+
+func quotaWords(n int64) string {
+	if n == 0 {
+		return "unlimited"
+	}
+	return plural(n, "octet", "octets")
+}
+
+// PlanMailboxRemove plans the end of a mailbox with its messages.
+func (s *Service) PlanMailboxRemove(ctx context.Context, actor Actor, address string) (Plan, error) {
+	st, p := s.plan(actor)
+	m, err := actor.mailbox(st, address)
+	if err != nil {
+		return Plan{}, err
+	}
+	held, err := s.usage(ctx, actor, []string{m.ID})
+	if err != nil {
+		return Plan{}, err
+	}
+	p.tx.Remove = []Removal{{KindMailbox, m.ID}}
+	p.delta.RemoveMailboxes = []string{m.Address()}
+	p.unboxed = []string{m.ID}
+	p.change(Change{Kind: KindMailbox, Verb: VerbRemove, Subject: m.Address(), Domain: m.Domain, Account: m.Account, Before: mailboxInfo(m)})
+	p.say("Removes the mailbox %s.", m.Address())
+	if held.Messages > 0 {
+		p.warn("%s go with it and cannot be brought back.", plural(held.Messages, "message", "messages"))
+	}
+	if err := p.checkLoops(actor, st, smtp.Address{Local: m.Local, Domain: m.Domain}); err != nil {
+		return Plan{}, err
+	}
+	return p, nil
+}

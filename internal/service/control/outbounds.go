@@ -1,0 +1,132 @@
+package control
+
+import (
+	"cmp"
+	"slices"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+)
+
+// OutboundSpec is a wanted smart host.
+type OutboundSpec struct {
+	Hop      string  // host:port
+	Domain   string  // sender's domain; empty for the whole installation
+	User     string  // AUTH user; empty without AUTH
+	Password *Secret // nil without AUTH
+}
+
+// OutboundInfo is a smart host as listings show it.
+type OutboundInfo struct {
+	Hop     string     `json:"hop" doc:"host:port"`
+	Domain  string     `json:"domain,omitempty" doc:"Sender's domain; absent for the whole installation"`
+	User    string     `json:"user,omitempty" doc:"AUTH user; absent without AUTH"`
+	Account account.ID `json:"account"`
+}
+
+func outboundInfo(o directory.Outbound) OutboundInfo {
+	return OutboundInfo{Hop: showHop(o.Hop), Domain: o.Domain, User: o.User, Account: o.Account}
+}
+
+// Outbounds lists the smart hosts in scope, the installation's first.
+func (s *Service) Outbounds(actor Actor) []OutboundInfo {
+	out := []OutboundInfo{}
+	for _, o := range s.Directory().Outbounds() {
+		if actor.Scope.Has(o.Account) {
+			out = append(out, outboundInfo(o))
+		}
+	}
+	slices.SortFunc(out, func(a, b OutboundInfo) int { return cmp.Compare(a.Domain, b.Domain) })
+	return out
+}
+
+// outboundOwner checks who may set a route: the operator that of the installation, an account that of its domains.
+func outboundOwner(actor Actor, st *state, domain string) (name string, owner account.ID, err error) {
+	if domain == "" {
+		return "", account.Operator, actor.mustOperate("set the route of the whole installation")
+	}
+	d, err := actor.domain(st, domain)
+	if err != nil {
+		return "", "", err
+	}
+	return d.Name, d.Account, nil
+}
+
+// whose names a route's senders in sentences.
+func whose(domain string) string {
+	if domain == "" {
+		return "our users"
+	}
+	return show(domain)
+}
+
+func findOutbound(st *state, domain string) (directory.Outbound, bool) {
+	for _, o := range st.snapshot.Outbounds() {
+		if o.Domain == domain {
+			return o, true
+		}
+	}
+	return directory.Outbound{}, false
+}
+
+// PlanOutboundSet plans the smart host of a sender's domain or of the installation.
+func (s *Service) PlanOutboundSet(actor Actor, spec OutboundSpec) (Plan, error) {
+	st, p := s.plan(actor)
+	domain, owner, err := outboundOwner(actor, st, spec.Domain)
+	if err != nil {
+		return Plan{}, err
+	}
+	hop, err := s.nextHop(actor, spec.Hop)
+	if err != nil {
+		return Plan{}, err
+	}
+	if (spec.User == "") != (spec.Password == nil) {
+		return Plan{}, invalid("A user and a password go together.", "--user U --password-stdin")
+	}
+	o := directory.Outbound{ID: newID(), Account: owner, Domain: domain, Hop: hop, User: spec.User}
+	if spec.Password != nil {
+		o.Password = spec.Password.text
+		if err := checkMailbox(Operator(), spec.Password, 0); err != nil {
+			return Plan{}, err
+		}
+		if err := personName("user", spec.User); err != nil {
+			return Plan{}, err
+		}
+	}
+	c := Change{Kind: KindOutbound, Verb: VerbSet, Subject: showHop(hop), Domain: domain, Account: owner}
+	if old, ok := findOutbound(st, domain); ok {
+		o.ID = old.ID
+		if o == old {
+			return p, nil
+		}
+		c.Before = outboundInfo(old)
+	}
+	c.After = outboundInfo(o)
+	p.tx.PutOutbounds = []directory.Outbound{o}
+	p.delta.PutOutbounds = p.tx.PutOutbounds
+	p.Asks = true
+	p.change(c)
+	p.say("Mail of %s to foreign domains leaves through %s.", whose(domain), showHop(hop))
+	if o.User != "" {
+		p.say("It logs in there as %s, over verified TLS only.", o.User)
+	}
+	return p, nil
+}
+
+// PlanOutboundRemove plans the end of a smart host; mail then leaves by the installation's, or by MX records.
+func (s *Service) PlanOutboundRemove(actor Actor, domain string) (Plan, error) {
+	st, p := s.plan(actor)
+	domain, _, err := outboundOwner(actor, st, domain)
+	if err != nil {
+		return Plan{}, err
+	}
+	old, ok := findOutbound(st, domain)
+	if !ok {
+		return Plan{}, missing("There is no outbound route for " + whose(domain) + ".")
+	}
+	p.tx.Remove = []Removal{{KindOutbound, old.ID}}
+	p.delta.RemoveOutbounds = []string{old.ID}
+	p.change(Change{Kind: KindOutbound, Verb: VerbRemove, Subject: showHop(old.Hop), Domain: domain, Account: old.Account, Before: outboundInfo(old)})
+	p.say("Mail of %s to foreign domains no longer leaves through %s.", whose(domain), showHop(old.Hop))
+	return p, nil
+}

@@ -1,0 +1,294 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"runtime"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+	"postroad/internal/core/mailbox"
+	"postroad/internal/obs"
+)
+
+// Verb is what happens to a thing.
+type Verb string
+
+// The verbs.
+const (
+	VerbAdd    Verb = "add"
+	VerbSet    Verb = "set"
+	VerbRemove Verb = "remove"
+
+	VerbRetry   Verb = "retry"   // queue: due now
+	VerbHold    Verb = "hold"    // queue: kept until released
+	VerbRelease Verb = "release" // queue: held rows back to waiting
+	VerbDrop    Verb = "drop"    // queue: removed without a report
+)
+
+// Change is one typed change of a plan. Before and After are what listings show of the thing; no secret is in them.
+type Change struct {
+	Kind    Kind       `json:"kind" doc:"Kind of the thing, in command words"`
+	Verb    Verb       `json:"verb" enum:"add,set,remove,retry,hold,release,drop"`
+	Subject string     `json:"subject" doc:"Name or address of the thing"`
+	Domain  string     `json:"domain,omitempty" doc:"Domain that the change concerns"`
+	Account account.ID `json:"account" doc:"Account that the thing belongs to"`
+	Before  any        `json:"before,omitempty" doc:"The thing before; absent when it is made"`
+	After   any        `json:"after,omitempty" doc:"The thing after; absent when it is removed"`
+}
+
+// Action is the change in command words: "domain add".
+func (c Change) Action() string { return string(c.Kind) + " " + string(c.Verb) }
+
+// Plan is a proposed change: shown, then applied. Its exported fields are for people; what Apply does lies in the
+// others.
+type Plan struct {
+	Version   int64    `json:"version" doc:"Version of the configuration that the plan was made for"`
+	Changes   []Change `json:"changes"`
+	Sentences []string `json:"sentences" doc:"What happens, in plain words"`
+	Warnings  []string `json:"warnings,omitempty" doc:"What could stop mail or lose something"`
+	Asks      bool     `json:"asks" doc:"The plan removes, replaces, alters routes or warns: it wants a yes"`
+
+	actor     string
+	tx        Tx
+	delta     directory.Delta
+	passwords map[string]*Secret // by mailbox id
+	unboxed   []string           // ids of mailboxes to remove with their messages
+	secret    string             // of a new token
+	queue     *queueChange       // what is done to the queue; then nothing is configured
+}
+
+// Empty reports whether the plan changes nothing.
+func (p *Plan) Empty() bool { return len(p.Changes) == 0 }
+
+// say adds a sentence.
+func (p *Plan) say(format string, args ...any) {
+	p.Sentences = append(p.Sentences, fmt.Sprintf(format, args...))
+}
+
+// warn adds a warning; a plan that warns asks.
+func (p *Plan) warn(format string, args ...any) {
+	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))
+	p.Asks = true
+}
+
+func (p *Plan) change(c Change) {
+	p.Changes = append(p.Changes, c)
+	if c.Verb == VerbRemove {
+		p.Asks = true
+	}
+}
+
+// Applied is what came of a plan.
+type Applied struct {
+	Version int64  `json:"version" doc:"Version of the configuration after the change"`
+	Secret  string `json:"secret,omitempty" doc:"The secret of a new token. It is shown this once."`
+	Rows    int64  `json:"rows,omitempty" doc:"Rows of the queue that were changed"`
+}
+
+// plan begins a plan for the current state.
+func (s *Service) plan(actor Actor) (*state, Plan) {
+	st := s.current.Load()
+	return st, Plan{Version: st.snapshot.Version(), Changes: []Change{}, Sentences: []string{}, actor: actor.Name}
+}
+
+// Secret is a password that somebody chose. It never shows itself, and its verifier is made once however often a
+// plan is made again.
+type Secret struct {
+	text string
+	once sync.Once
+	made string
+	err  error
+}
+
+// NewSecret wraps a password.
+func NewSecret(text string) *Secret { return &Secret{text: text} }
+
+// String hides the password.
+func (s *Secret) String() string { return "(secret)" }
+
+// LogValue hides the password.
+func (s *Secret) LogValue() slog.Value { return slog.StringValue("(secret)") }
+
+// MarshalJSON hides the password.
+func (s *Secret) MarshalJSON() ([]byte, error) { return []byte(`"(secret)"`), nil }
+
+func (s *Secret) verifier(hash func(string) (string, error)) (string, error) {
+	s.once.Do(func() { s.made, s.err = hash(s.text) })
+	return s.made, s.err
+}
+
+// Apply makes a plan true: one durable transaction with its audit entries, then mailboxes, then the directory.
+// ErrVersion when the configuration is no longer that of the plan. Once begun it is not interrupted by ctx.
+func (s *Service) Apply(ctx context.Context, actor Actor, plan Plan) (Applied, error) {
+	if plan.actor != actor.Name {
+		return Applied{}, denied("The plan was made by somebody else.")
+	}
+	if plan.Empty() {
+		return Applied{Version: s.Version()}, nil
+	}
+	if plan.queue != nil {
+		return s.applyQueue(ctx, actor, plan)
+	}
+	if plan.Version != s.Version() {
+		return Applied{}, ErrVersion
+	}
+	tx, err := s.complete(actor, plan)
+	if err != nil {
+		return Applied{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return Applied{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ctx = context.WithoutCancel(ctx)
+	if s.unmade.Load() {
+		if err := s.mend(ctx); err != nil {
+			return Applied{}, err
+		}
+	}
+	if plan.Version != s.Version() {
+		return Applied{}, ErrVersion
+	}
+	if err := s.intendRemoval(ctx, plan.unboxed); err != nil {
+		return Applied{}, err
+	}
+	version, err := s.o.Store.Update(ctx, actor.Scope, plan.Version, tx)
+	if err != nil {
+		// Whether a failed commit took place is not known; what the store says now is true.
+		return Applied{}, errors.Join(err, s.reload(ctx))
+	}
+	s.makeBoxes(ctx, plan)
+	s.swap(s.after(plan, version))
+	s.unmakeBoxes(ctx, plan.unboxed)
+	s.tell(ctx, actor, plan, version)
+	return Applied{Version: version, Secret: plan.secret}, nil
+}
+
+// tell counts and logs what was changed.
+func (s *Service) tell(ctx context.Context, actor Actor, plan Plan, version int64) {
+	for _, c := range plan.Changes {
+		s.o.Metrics.ControlChanges.WithLabelValues(c.Action()).Inc()
+		s.o.Log.InfoContext(ctx, "changed", slog.String(obs.KeyActor, actor.Name), slog.String(obs.KeyAction, c.Action()),
+			slog.String(obs.KeySubject, c.Subject), slog.Int64(obs.KeyVersion, version))
+	}
+}
+
+// complete adds to the plan's transaction what is made at the last moment: verifiers and audit entries.
+func (s *Service) complete(actor Actor, plan Plan) (Tx, error) {
+	tx := plan.tx
+	var err error
+	if tx.PutVerifiers, err = s.verifiers(plan.passwords); err != nil {
+		return Tx{}, err
+	}
+	at := now()
+	tx.Entries = make([]Entry, 0, len(plan.Changes))
+	for _, c := range plan.Changes {
+		before, err := entryJSON(c.Before)
+		if err != nil {
+			return Tx{}, err
+		}
+		after, err := entryJSON(c.After)
+		if err != nil {
+			return Tx{}, err
+		}
+		tx.Entries = append(tx.Entries, Entry{
+			At: at, Actor: actor.Name, Account: c.Account, Domain: c.Domain, Action: c.Action(), Subject: c.Subject, Before: before, After: after,
+		})
+	}
+	return tx, nil
+}
+
+func entryJSON(v any) (string, error) {
+	if v == nil {
+		return "", nil
+	}
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return "", fmt.Errorf("audit entry: %w", err)
+	}
+	return strings.TrimSuffix(b.String(), "\n"), nil
+}
+
+// verifiers hashes passwords on all processors.
+func (s *Service) verifiers(passwords map[string]*Secret) (map[string]string, error) {
+	if len(passwords) == 0 {
+		return nil, nil
+	}
+	out := make(map[string]string, len(passwords))
+	var mu sync.Mutex
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for id, p := range passwords {
+		g.Go(func() error {
+			v, err := p.verifier(s.o.Verifier)
+			if err != nil {
+				return invalid("The password cannot be used: "+err.Error()+".", "")
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			out[id] = v
+			return nil
+		})
+	}
+	return out, g.Wait()
+}
+
+// after is the state that the plan leads to.
+func (s *Service) after(plan Plan, version int64) *state {
+	st := s.current.Load()
+	delta := plan.delta
+	delta.Version = version
+	next := &state{snapshot: st.snapshot.With(delta), accounts: st.accounts}
+	gone := accountsRemoved(plan.tx.Remove)
+	if len(plan.tx.PutAccounts) > 0 || len(gone) > 0 {
+		next.accounts = maps.Clone(st.accounts)
+		for _, a := range plan.tx.PutAccounts {
+			next.accounts[a.ID] = a
+		}
+		for _, id := range gone {
+			delete(next.accounts, id)
+		}
+	}
+	return next
+}
+
+func accountsRemoved(removals []Removal) []account.ID {
+	var out []account.ID
+	for _, r := range removals {
+		if r.Kind == KindAccount {
+			out = append(out, account.ID(r.ID))
+		}
+	}
+	return out
+}
+
+// makeBoxes makes the new mailboxes and sets changed quotas. A mailbox that cannot be made now is made before the
+// next change or at the next start; mail for it is deferred until then.
+func (s *Service) makeBoxes(ctx context.Context, plan Plan) {
+	if s.o.Boxes == nil {
+		return
+	}
+	var g errgroup.Group
+	g.SetLimit(boxesAtATime)
+	for _, m := range plan.tx.PutMailboxes {
+		g.Go(func() error {
+			return s.o.Boxes.Create(ctx, account.System(), mailbox.Mailbox{ID: m.ID, Account: m.Account, Quota: m.Quota})
+		})
+	}
+	if err := g.Wait(); err != nil {
+		s.unmade.Store(true)
+		s.o.Log.ErrorContext(ctx, "a mailbox could not be made yet", slog.Any(obs.KeyError, err))
+	}
+}

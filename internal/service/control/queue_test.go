@@ -1,0 +1,75 @@
+package control_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"postroad/internal/core/mail"
+	"postroad/internal/service/control"
+)
+
+func TestQueueChangesNeedToSayWhich(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.furnish()
+	for _, v := range control.QueueVerbs() {
+		_, err := w.PlanQueue(t.Context(), control.Operator(), v, control.QueueFilter{})
+		if want := v != control.VerbRetry; errors.Is(err, control.ErrInvalid) != want {
+			t.Errorf("%s without a filter: %v", v, err)
+		}
+	}
+	if _, err := w.PlanQueue(t.Context(), control.Operator(), "add", control.QueueFilter{To: "x"}); !errors.Is(err, control.ErrInvalid) {
+		t.Errorf("%v", err)
+	}
+	for _, id := range []string{"", "x", string(queuedID[:25]) + "1", "01j0000000000000000000000'"} {
+		if _, err := w.PlanQueue(t.Context(), control.Operator(), control.VerbDrop, control.QueueFilter{IDs: []string{id}}); !errors.Is(err, control.ErrNotFound) {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+}
+
+func TestQueueChangeIsDoneAndRecorded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.furnish()
+	f := control.QueueFilter{IDs: []string{string(queuedID)}}
+	p, err := w.PlanQueue(t.Context(), w.ann, control.VerbHold, f)
+	if a := w.by(w.ann, p, err); a.Rows != 1 || a.Version != w.Version() || a.Version != w.m.version {
+		t.Errorf("%+v", a)
+	}
+	c, err := w.QueueCount(t.Context(), w.ann, control.QueueFilter{})
+	if err != nil || c != (control.QueueCounts{Messages: 1, Recipients: 1, Held: 1}) {
+		t.Errorf("%+v %v", c, err)
+	}
+	e := w.m.entries[len(w.m.entries)-1]
+	if e.Action != "queue hold" || e.Subject != string(queuedID) || e.Account != w.annID || e.Actor != "token ann" {
+		t.Errorf("%+v", e)
+	}
+	// Somebody changes the configuration between the queue's change and its record.
+	p, err = w.PlanQueue(t.Context(), control.Operator(), control.VerbDrop, f)
+	w.m.version += 5
+	if a := w.by(control.Operator(), p, err); a.Rows != 1 || len(w.m.queue) != 0 {
+		t.Errorf("%+v", a)
+	}
+	p, err = w.PlanQueue(t.Context(), control.Operator(), control.VerbDrop, control.QueueFilter{Domain: "away.example", Older: time.Hour})
+	if err != nil || !p.Empty() {
+		t.Errorf("%+v %v", p, err)
+	}
+}
+
+func TestQueueListing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.furnish()
+	l, err := w.QueueList(t.Context(), control.Operator(), control.QueueFilter{Domain: "AWAY.example."}, "", 10)
+	if err != nil || len(l) != 1 || l[0].Recipients[0].Address != "x@away.example" || l[0].Recipients[0].State != string(mail.StateDeferred) || l[0].Root != "" {
+		t.Errorf("%+v %v", l, err)
+	}
+	if l, err = w.QueueList(t.Context(), control.Operator(), control.QueueFilter{}, string(queuedID), 10); err != nil || len(l) != 0 {
+		t.Errorf("%+v %v", l, err)
+	}
+	if _, err := w.QueueList(t.Context(), control.Operator(), control.QueueFilter{Domain: "a b"}, "", 10); !errors.Is(err, control.ErrInvalid) {
+		t.Errorf("%v", err)
+	}
+}

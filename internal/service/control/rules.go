@@ -1,0 +1,243 @@
+package control
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+	"postroad/internal/proto/smtp"
+)
+
+// RuleSpec is a wanted alias, forward, group or catch-all.
+type RuleSpec struct {
+	Kind    directory.RuleKind
+	Address string   // of the rule; for a catch-all the domain, with or without @
+	Targets []string // full addresses
+	Keep    bool     // forward only: the mailbox of the same address gets a copy too
+}
+
+// RuleInfo is an alias, forward, group or catch-all as listings show it.
+type RuleInfo struct {
+	Address string     `json:"address" doc:"@domain for a catch-all"`
+	Kind    string     `json:"kind" enum:"alias,forward,group,catch-all"`
+	Targets []string   `json:"targets"`
+	Keep    bool       `json:"keep,omitempty" doc:"The mailbox of the same address gets a copy too"`
+	Account account.ID `json:"account"`
+}
+
+func ruleInfo(r *directory.Rule) RuleInfo {
+	return RuleInfo{Address: r.Address(), Kind: string(r.Kind), Targets: slices.Clone(r.Targets), Keep: r.Keep, Account: r.Account}
+}
+
+// maxTargets bounds the targets of one rule.
+const maxTargets = 500
+
+func article(k directory.RuleKind) string {
+	if k == directory.RuleAlias {
+		return "an alias"
+	}
+	return "a " + string(k)
+}
+
+// Rules lists rules of one kind, of one domain or of all in scope (empty), by address.
+func (s *Service) Rules(actor Actor, kind directory.RuleKind, domain string) ([]RuleInfo, error) {
+	st := s.current.Load()
+	out := []RuleInfo{}
+	take := func(d *directory.Domain) {
+		for r := range st.snapshot.Rules(d.Name) {
+			if r.Kind == kind {
+				out = append(out, ruleInfo(r))
+			}
+		}
+	}
+	if domain != "" {
+		d, err := actor.domain(st, domain)
+		if err != nil {
+			return nil, err
+		}
+		take(d)
+	} else {
+		for d := range st.snapshot.Domains() {
+			if actor.Scope.Has(d.Account) {
+				take(d)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b RuleInfo) int { return cmp.Compare(a.Address, b.Address) })
+	return out, nil
+}
+
+// ruleAddress reads the address of a rule and finds its domain in the actor's scope.
+func ruleAddress(actor Actor, st *state, kind directory.RuleKind, address string) (smtp.Address, *directory.Domain, error) {
+	var at smtp.Address
+	if kind == directory.RuleCatchAll {
+		name, err := domainName(strings.TrimPrefix(address, "@"))
+		if err != nil {
+			return at, nil, err
+		}
+		at.Domain = name
+	} else {
+		var err error
+		if at, err = ownAddress(address); err != nil {
+			return at, nil, err
+		}
+	}
+	d, err := actor.domain(st, at.Domain)
+	return at, d, err
+}
+
+func subject(at smtp.Address) string { return at.Local + "@" + at.Domain }
+
+// PlanRuleAdd plans a new alias, forward or group. An address that stands for something already is refused.
+func (s *Service) PlanRuleAdd(actor Actor, spec RuleSpec) (Plan, error) {
+	st, p := s.plan(actor)
+	at, _, err := ruleAddress(actor, st, spec.Kind, spec.Address)
+	if err != nil {
+		return Plan{}, err
+	}
+	if r, taken := st.snapshot.Rule(at.Domain, at.Local); taken {
+		return Plan{}, exists("The address "+subject(at)+" is "+article(r.Kind)+" already.", "postroad "+string(r.Kind)+" set changes it")
+	}
+	return putRule(actor, st, p, spec, at, nil)
+}
+
+// PlanRuleSet plans other targets for an alias, forward or group that exists; a catch-all is made when there is none.
+func (s *Service) PlanRuleSet(actor Actor, spec RuleSpec) (Plan, error) {
+	st, p := s.plan(actor)
+	at, _, err := ruleAddress(actor, st, spec.Kind, spec.Address)
+	if err != nil {
+		return Plan{}, err
+	}
+	old, ok := st.snapshot.Rule(at.Domain, at.Local)
+	if !ok || old.Kind != spec.Kind {
+		if spec.Kind != directory.RuleCatchAll {
+			return Plan{}, missing("There is no " + string(spec.Kind) + " " + subject(at) + ".")
+		}
+		old = nil
+	}
+	return putRule(actor, st, p, spec, at, old)
+}
+
+// putRule gives the plan with a new or changed rule in it.
+func putRule(actor Actor, st *state, p Plan, spec RuleSpec, at smtp.Address, old *directory.Rule) (Plan, error) {
+	d, _ := st.snapshot.Domain(at.Domain)
+	r := directory.Rule{ID: newID(), Account: d.Account, Domain: d.Name, Local: at.Local, Kind: spec.Kind, Keep: spec.Keep}
+	if old != nil {
+		r.ID = old.ID
+	}
+	if spec.Keep && spec.Kind != directory.RuleForward {
+		return Plan{}, invalid("Only a forward keeps a copy.", "")
+	}
+	if _, boxed := st.snapshot.Mailbox(at.Domain, at.Local); boxed && at.Local != "" {
+		if spec.Kind != directory.RuleForward {
+			return Plan{}, exists("There is a mailbox "+subject(at)+".", "a forward may stand beside a mailbox")
+		}
+		if !spec.Keep && (old == nil || old.Keep) {
+			p.warn("The mailbox %s gets no mail any more: everything is forwarded and nothing kept.", subject(at))
+		}
+	}
+	var err error
+	if r.Targets, err = p.targets(actor, st, &r, spec.Targets); err != nil {
+		return Plan{}, err
+	}
+	c := Change{Kind: Kind(r.Kind), Verb: VerbAdd, Subject: r.Address(), Domain: d.Name, Account: d.Account, After: ruleInfo(&r)}
+	if old != nil {
+		if slices.Equal(old.Targets, r.Targets) && old.Keep == r.Keep {
+			return p, nil
+		}
+		c.Verb, c.Before = VerbSet, ruleInfo(old)
+		p.Asks = true
+	}
+	p.tx.PutRules = []directory.Rule{r}
+	p.delta.PutRules = p.tx.PutRules
+	p.change(c)
+	p.Sentences = append([]string{describeRule(&r)}, p.Sentences...)
+	return p, p.checkLoops(actor, st, at)
+}
+
+func describeRule(r *directory.Rule) string {
+	to := strings.Join(r.Targets, ", ")
+	if len(r.Targets) > 5 {
+		to = strings.Join(r.Targets[:5], ", ") + " and " + strconv.Itoa(len(r.Targets)-5) + " more"
+	}
+	switch r.Kind {
+	case directory.RuleAlias:
+		return "Mail for " + r.Address() + " goes to " + to + "."
+	case directory.RuleForward:
+		if r.Keep {
+			return "Mail for " + r.Address() + " is kept and also sent on to " + to + "."
+		}
+		return "Mail for " + r.Address() + " is sent on to " + to + "."
+	case directory.RuleGroup:
+		return "Mail for the group " + r.Address() + " goes to " + to + "."
+	case directory.RuleCatchAll:
+		return "Mail for every address of " + show(r.Domain) + " that is nothing else goes to " + to + "."
+	}
+	return ""
+}
+
+// targets reads a rule's targets, each of them once, and tells what of them leads nowhere yet.
+func (p *Plan) targets(actor Actor, st *state, r *directory.Rule, list []string) ([]string, error) {
+	if len(list) == 0 {
+		return nil, invalid("There is no target.", "name at least one address")
+	}
+	if len(list) > maxTargets {
+		return nil, invalid("There are "+strconv.Itoa(len(list))+" targets.", "at most "+strconv.Itoa(maxTargets))
+	}
+	out := make([]string, 0, len(list))
+	for _, text := range list {
+		to, ours, err := targetAddress(st.snapshot, text)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(out, to.String()) {
+			continue
+		}
+		if r.Kind == directory.RuleAlias && !ours {
+			return nil, invalid("The alias would lead to "+to.String()+", which is not hosted here.", "use a forward for addresses elsewhere")
+		}
+		if ours {
+			if err := p.localTarget(actor, st, to); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, to.String())
+	}
+	return out, nil
+}
+
+// localTarget tells when an address of a domain here is nobody's. Of other accounts' domains nothing is told.
+func (p *Plan) localTarget(actor Actor, st *state, to smtp.Address) error {
+	d, ok := st.snapshot.Domain(to.Domain)
+	if !ok || !actor.Scope.Has(d.Account) || d.Mode != directory.ModeLocal {
+		return nil
+	}
+	if strings.ContainsAny(to.Local, "%!@:\"\\/ ") {
+		return invalid("The target "+to.String()+" has a character that is not taken here in a local part.", "")
+	}
+	if _, known := resolve(st.snapshot, to); !known {
+		p.say("There is nobody at %s yet.", to.String())
+	}
+	return nil
+}
+
+// PlanRuleRemove plans the end of an alias, forward, group or catch-all.
+func (s *Service) PlanRuleRemove(actor Actor, kind directory.RuleKind, address string) (Plan, error) {
+	st, p := s.plan(actor)
+	at, d, err := ruleAddress(actor, st, kind, address)
+	if err != nil {
+		return Plan{}, err
+	}
+	r, ok := st.snapshot.Rule(at.Domain, at.Local)
+	if !ok || r.Kind != kind {
+		return Plan{}, missing("There is no " + string(kind) + " " + subject(at) + ".")
+	}
+	p.tx.Remove = []Removal{{KindRule, r.ID}}
+	p.delta.RemoveRules = []string{r.Address()}
+	p.change(Change{Kind: Kind(kind), Verb: VerbRemove, Subject: r.Address(), Domain: d.Name, Account: d.Account, Before: ruleInfo(r)})
+	p.say("Removes the %s %s, which leads to %s.", kind, r.Address(), strings.Join(r.Targets, ", "))
+	return p, p.checkLoops(actor, st, at)
+}

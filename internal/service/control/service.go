@@ -1,0 +1,123 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+	"postroad/internal/obs"
+)
+
+// Options are what the service is made of. Store and Verifier are required; without Boxes, Queue or Resolver what
+// needs them is refused.
+type Options struct {
+	Store    Store
+	Boxes    Boxes
+	Queue    Queue
+	Resolver Resolver
+	// Verifier makes the SCRAM verifier of a password (RFC 5802 §3). It is slow on purpose and called from several
+	// goroutines at a time. Its error is shown to whoever gave the password.
+	Verifier func(password string) (string, error)
+	// Hostname and RoutingDomain are the installation's own names: nobody but the operator adds them as domains.
+	Hostname      string
+	RoutingDomain string
+	// Addresses are what counts as ours; Listeners are the SMTP listeners. A next hop there would be a loop.
+	Addresses []netip.Addr
+	Listeners []netip.AddrPort
+	// DeliverPort is the port of exchangers found by MX records; 0 means 25.
+	DeliverPort uint16
+	// TrustedNetworks are those of the configuration: a client in them is explained as trusted.
+	TrustedNetworks []netip.Prefix
+	Metrics         *obs.Metrics
+	Log             *slog.Logger
+}
+
+// Service plans and applies changes and holds the directory by which the program decides.
+type Service struct {
+	o       Options
+	mu      sync.Mutex // held while a change is applied
+	current atomic.Pointer[state]
+	unmade  atomic.Bool // a mailbox could not be made; tried again before the next change
+}
+
+// state is one consistent view of the configuration.
+type state struct {
+	snapshot *directory.Snapshot
+	accounts map[account.ID]account.Account
+}
+
+// New makes a service with an empty directory; Start fills it.
+func New(o Options) *Service {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = obs.NewMetrics()
+	}
+	s := &Service{o: o}
+	s.current.Store(&state{snapshot: directory.NewSnapshot(0, nil, nil, nil, nil), accounts: map[account.ID]account.Account{}})
+	return s
+}
+
+// Start reads the configuration and mends what a crash left between configuration and mailboxes. Call it once,
+// before anything else.
+func (s *Service) Start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.reload(ctx); err != nil {
+		return err
+	}
+	if err := s.founding(ctx); err != nil {
+		return err
+	}
+	return s.mend(ctx)
+}
+
+// founding makes the operator's account at the first start.
+func (s *Service) founding(ctx context.Context) error {
+	st := s.current.Load()
+	if _, there := st.accounts[account.Operator]; there {
+		return nil
+	}
+	tx := Tx{PutAccounts: []account.Account{{ID: account.Operator, Name: string(account.Operator)}}}
+	if _, err := s.o.Store.Update(ctx, account.System(), st.snapshot.Version(), tx); err != nil && !errors.Is(err, ErrVersion) && !errors.Is(err, ErrExists) {
+		return fmt.Errorf("make the operator's account: %w", err)
+	}
+	return s.reload(ctx)
+}
+
+func (s *Service) reload(ctx context.Context) error {
+	all, err := s.o.Store.Load(ctx, account.System())
+	if err != nil {
+		return fmt.Errorf("read the configuration: %w", err)
+	}
+	next := &state{
+		snapshot: directory.NewSnapshot(all.Version, all.Domains, all.Mailboxes, all.Rules, all.Outbounds),
+		accounts: make(map[account.ID]account.Account, len(all.Accounts)),
+	}
+	for _, a := range all.Accounts {
+		next.accounts[a.ID] = a
+	}
+	s.swap(next)
+	return nil
+}
+
+func (s *Service) swap(next *state) {
+	s.current.Store(next)
+	s.o.Metrics.ControlVersion.Set(float64(next.snapshot.Version()))
+}
+
+// Directory is the snapshot of this moment; what is decided by it is decided by one state.
+func (s *Service) Directory() *directory.Snapshot { return s.current.Load().snapshot }
+
+// Version is the version of the configuration that decisions are made by.
+func (s *Service) Version() int64 { return s.Directory().Version() }
+
+func now() time.Time { return time.Now().UTC() }

@@ -1,0 +1,81 @@
+package queue
+
+import "time"
+
+// Config says how long and how often the queue tries. The zero value works.
+type Config struct {
+	Hold        time.Duration   // how long a message is tried before it is returned; 0: 5 days (RFC 5321 §4.5.4.1 asks for 4 to 5)
+	Retry       []time.Duration // waits between attempts; the last one repeats; empty: DefaultRetry
+	DelayNotice time.Duration   // after this time the sender is told once that a message is delayed; 0: 4 hours; negative: never
+	Hostname    string          // reporting MTA in reports
+	Node        string          // name of this node in leases
+	Disk        Disk            // where free space is asked for; nil: not asked
+	Reserve     int64           // octets of free space under which no new mail is taken (452 4.3.1)
+	Memory      int64           // octets of bodies kept in memory for immediate delivery; 0: 64 MiB
+}
+
+// DefaultRetry is the schedule of attempts when none is configured. After the last wait it goes on with the same wait.
+func DefaultRetry() []time.Duration {
+	return []time.Duration{
+		time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute,
+		time.Hour, time.Hour, 2 * time.Hour, 3 * time.Hour,
+	}
+}
+
+const (
+	grace          = 30 * time.Second // a born-leased row is scheduled after this when nothing was heard of it
+	leaseTTL       = 2 * time.Minute
+	renewEvery     = leaseTTL / 4
+	linger         = 5 * time.Second // an idle lane is kept this long before it is given back
+	rescanEvery    = grace           // a held lane looks into the store at least this often
+	ageEvery       = time.Minute     // between two ticks of the queue's age, at most
+	sweepEvery     = time.Hour
+	settleWithin   = 50 * time.Millisecond // durability.md, Settle: at most 100 ms
+	settleBatch    = 128
+	fetchRows      = 200
+	batchMax       = 32
+	deadFor        = 30 * 24 * time.Hour
+	maxLanesInHand = 1024
+	maxGates       = 100_000
+)
+
+func (c Config) withDefaults() Config {
+	if c.Hold <= 0 {
+		c.Hold = 5 * 24 * time.Hour
+	}
+	if len(c.Retry) == 0 {
+		c.Retry = DefaultRetry()
+	}
+	if c.DelayNotice == 0 {
+		c.DelayNotice = 4 * time.Hour
+	}
+	if c.Memory <= 0 {
+		c.Memory = 64 << 20
+	}
+	if c.Node == "" {
+		c.Node = "node"
+	}
+	return c
+}
+
+// tick is the time between two ticks of the queue's age: short enough for the times that are judged by it.
+func (c Config) tick() time.Duration {
+	t := min(ageEvery, c.Hold/8)
+	if c.DelayNotice > 0 {
+		t = min(t, c.DelayNotice/8)
+	}
+	return max(t, 250*time.Millisecond)
+}
+
+// wait is the time between the n-th attempt, counted from 1, and the next.
+func (c Config) wait(n int) time.Duration {
+	return c.Retry[max(0, min(n-1, len(c.Retry)-1))]
+}
+
+// workers is how many attempts of one lane run at once.
+func workersFor(probing bool) int {
+	if probing {
+		return 1
+	}
+	return 4
+}

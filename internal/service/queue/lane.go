@@ -1,0 +1,350 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/mail"
+	"postroad/internal/proto/smtp"
+)
+
+// lane is a destination in this node's hands. Its fields are guarded by Service.mu.
+type lane struct {
+	name     mail.Lane
+	token    Token
+	claimed  bool
+	claiming bool
+	failures int
+	probing  bool      // after a failure one attempt goes ahead of the others
+	until    time.Time // gate: no attempt before
+	pending  []mail.Delivery
+	inflight map[mail.ID]int // deliveries in memory or not yet settled: not fetched again
+	backlog  bool            // the store has rows whose time has come
+	fetching bool
+	cursor   Cursor
+	deferred time.Time // earliest time of a row deferred while in hand
+	workers  int
+	reason   string // of the last failure
+	host     string
+	idle     time.Time // since when nothing was to be done
+	renewed  time.Time
+	scanned  time.Time
+}
+
+// open reports whether mail for a lane may be delivered at once.
+func (s *Service) open(name mail.Lane, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return false
+	}
+	if l := s.active[name]; l != nil {
+		return !now.Before(l.until)
+	}
+	g, ok := s.gates[name]
+	return !ok || !now.Before(g.until)
+}
+
+// hand gives the lane in hand, making it when there is none; s.mu is held.
+func (s *Service) hand(name mail.Lane) *lane {
+	l := s.active[name]
+	if l == nil {
+		l = &lane{name: name, inflight: map[mail.ID]int{}, idle: time.Now(), scanned: time.Now()}
+		s.active[name] = l
+		s.poke() // the schedule may be asleep until a lane is due
+	}
+	return l
+}
+
+// push adds a delivery from memory; waiting says that the store has further rows for the lane.
+func (s *Service) push(name mail.Lane, d mail.Delivery, waiting bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if len(d.Recipients) == 0 {
+		if l := s.active[name]; l != nil && waiting && !now.Before(l.until) {
+			l.backlog = true
+			s.staff(l)
+		}
+		return
+	}
+	l := s.hand(name)
+	if s.stopped || now.Before(l.until) {
+		s.letGo(d) // the row is in the store and becomes due by itself
+		return
+	}
+	l.pending = append(l.pending, d)
+	l.inflight[d.Message.ID]++
+	l.backlog = l.backlog || waiting
+	s.staff(l)
+}
+
+// letGo gives up the memory of a delivery that stays in the store.
+func (s *Service) letGo(d mail.Delivery) {
+	for range d.Recipients {
+		s.free(d.Content)
+	}
+}
+
+// staff starts as many workers as the lane has work for; s.mu is held.
+func (s *Service) staff(l *lane) {
+	if s.stopped {
+		return
+	}
+	want := 0
+	if n := len(l.pending); n > 0 {
+		want = 1 + (n-1)/2
+	} else if l.backlog && !l.fetching {
+		want = 1
+	}
+	if !l.claimed {
+		want = min(want, 1)
+	}
+	want = min(want, workersFor(l.probing))
+	for l.workers < want {
+		l.workers++
+		s.running.Go(func() { s.work(l) })
+	}
+}
+
+// work is one worker of a lane: it claims the lane if need be and attempts batches until there are none.
+func (s *Service) work(l *lane) {
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		l.workers--
+		if l.workers == 0 {
+			l.idle = time.Now()
+		}
+		if !time.Now().Before(l.until) && (len(l.pending) > 0 || (l.backlog && !l.fetching)) {
+			s.staff(l)
+		}
+	}()
+	if !s.claim(l) {
+		return
+	}
+	for s.ctx.Err() == nil {
+		batch := s.take(l)
+		if len(batch) == 0 {
+			return
+		}
+		s.attempt(l, batch)
+	}
+}
+
+// claim takes the lane's lease for this node.
+func (s *Service) claim(l *lane) bool {
+	s.mu.Lock()
+	if l.claimed || l.claiming {
+		defer s.mu.Unlock()
+		return l.claimed
+	}
+	l.claiming = true
+	s.mu.Unlock()
+	held, ok, err := s.lanes.Claim(s.ctx, s.cfg.Node, l.name, leaseTTL)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.claiming = false
+	if err != nil || !ok {
+		if err != nil {
+			s.log.ErrorContext(s.ctx, "lane not claimed", "lane", string(l.name), "error", err)
+		}
+		s.shut(l, time.Now().Add(grace))
+		return false
+	}
+	s.note(l, held)
+	if now := time.Now(); now.Before(l.until) {
+		s.shut(l, l.until)
+		return false
+	}
+	s.staff(l)
+	return true
+}
+
+// note keeps a lease and what the store remembers of the lane; s.mu is held.
+func (s *Service) note(l *lane, held Held) {
+	l.claimed, l.token, l.renewed = true, held.Token, time.Now()
+	l.failures, l.until = held.State.Failures, held.State.Next
+	l.reason, l.host = held.State.Reason, held.State.Host
+	l.probing = l.failures > 0
+	if !held.State.Next.IsZero() {
+		l.backlog = true
+	}
+	delete(s.gates, l.name)
+}
+
+// shut closes the lane's gate and drops what memory holds for it; the rows stay in the store. s.mu is held.
+func (s *Service) shut(l *lane, until time.Time) {
+	l.until = until
+	for _, d := range l.pending {
+		s.letGo(d)
+		l.done(d.Message.ID)
+	}
+	l.pending, l.backlog = nil, false
+}
+
+func (l *lane) done(id mail.ID) {
+	if l.inflight[id]--; l.inflight[id] <= 0 {
+		delete(l.inflight, id)
+	}
+}
+
+// take gives the next batch: from memory, else from the store.
+func (s *Service) take(l *lane) []mail.Delivery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		if s.stopped || time.Now().Before(l.until) {
+			return nil
+		}
+		if n := len(l.pending); n > 0 {
+			n = min(n, batchMax)
+			batch := slices.Clone(l.pending[:n])
+			clear(l.pending[:n])
+			if l.pending = l.pending[n:]; len(l.pending) == 0 {
+				l.pending = nil
+			}
+			return batch
+		}
+		if !l.backlog || l.fetching {
+			return nil
+		}
+		if !s.fetch(l) {
+			return nil
+		}
+	}
+}
+
+// fetch reads due rows from the store into pending. s.mu is held, and given up while it reads.
+func (s *Service) fetch(l *lane) bool {
+	l.fetching = true
+	after := l.cursor
+	s.mu.Unlock()
+	now := time.Now()
+	list, cursor, err := s.spool.Due(s.ctx, account.System(), l.name, now, after, fetchRows)
+	s.mu.Lock()
+	l.fetching = false
+	l.scanned = now
+	if err != nil {
+		if s.ctx.Err() == nil {
+			s.log.ErrorContext(s.ctx, "due mail not read", "lane", string(l.name), "error", err)
+		}
+		l.backlog = false
+		return false
+	}
+	rows := 0
+	for _, d := range list {
+		rows += len(d.Recipients)
+		if l.inflight[d.Message.ID] > 0 {
+			continue
+		}
+		for range d.Recipients {
+			s.memory.Add(int64(len(d.Content.Inline)) + 512)
+		}
+		l.inflight[d.Message.ID]++
+		l.pending = append(l.pending, d)
+	}
+	l.cursor = cursor
+	if rows < fetchRows {
+		l.backlog, l.cursor = false, Cursor{}
+	}
+	s.staff(l)
+	return true
+}
+
+// attempt runs one batch through its agent and passes on what became of it.
+func (s *Service) attempt(l *lane, batch []mail.Delivery) {
+	ended := make([]bool, len(batch))
+	done := func(i int, outcomes []mail.Outcome) {
+		if ended[i] {
+			return
+		}
+		ended[i] = true
+		s.outcome(l, batch[i], outcomes)
+	}
+	err := s.guarded(l, batch, done)
+	var down *mail.LaneDown
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, d := range batch {
+		if !ended[i] { // it stays in the store
+			s.letGo(d)
+			l.done(d.Message.ID)
+			if err == nil {
+				l.backlog = true
+			}
+		}
+	}
+	switch {
+	case s.ctx.Err() != nil:
+	case errors.As(err, &down):
+		s.fail(l, down)
+	case err != nil:
+		s.fail(l, &mail.LaneDown{Reply: smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 3, 0}, Text: err.Error()}, Host: s.cfg.Hostname})
+	case l.failures > 0:
+		l.failures, l.probing = 0, false
+		s.staff(l)
+	}
+}
+
+// guarded calls the agent; a panic in it becomes an error and costs nobody else's mail.
+func (s *Service) guarded(l *lane, batch []mail.Delivery, done func(int, []mail.Outcome)) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.ErrorContext(s.ctx, "agent panicked", "lane", string(l.name), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = fmt.Errorf("internal error while delivering") //nolint:err113 // told to nobody but the operator
+		}
+	}()
+	agent, ok := s.agents[l.name.Transport()]
+	if !ok {
+		return fmt.Errorf("no agent for transport %q", l.name.Transport()) //nolint:err113 // told to nobody but the operator
+	}
+	return agent.Deliver(s.ctx, l.name, batch, done)
+}
+
+// fail closes the lane until its next attempt. s.mu is held.
+func (s *Service) fail(l *lane, down *mail.LaneDown) {
+	if time.Now().Before(l.until) {
+		return // a worker beside us has met the same failure
+	}
+	s.m.LanesDown.WithLabelValues(string(l.name.Transport())).Inc()
+	l.failures++
+	l.probing = true
+	s.shut(l, time.Now().Add(s.cfg.wait(l.failures)))
+	s.log.WarnContext(s.ctx, "destination is down", "lane", string(l.name), "host", down.Host, "reply", down.Reply.String(), "failures", l.failures, "until", l.until)
+	l.reason, l.host = down.Reply.String(), down.Host
+	s.running.Go(func() { s.expire(context.WithoutCancel(s.ctx), l) })
+}
+
+// idleNow reports whether nothing of the lane is under way; s.mu is held.
+func (l *lane) idleNow() bool {
+	return l.workers == 0 && len(l.pending) == 0 && len(l.inflight) == 0 && !l.fetching && !l.claiming
+}
+
+// giveBack releases a lane with which nothing is under way. The store then knows when it is due: at the end of
+// its back-off, else when the first of its rows is.
+func (s *Service) giveBack(ctx context.Context, l *lane) {
+	s.mu.Lock()
+	if s.active[l.name] != l || !l.claimed || !l.idleNow() {
+		s.mu.Unlock()
+		return
+	}
+	state := LaneState{Lane: l.name, Failures: l.failures, Reason: l.reason, Host: l.host}
+	if time.Now().Before(l.until) {
+		state.Next = l.until
+	}
+	delete(s.active, l.name)
+	if !state.Next.IsZero() && len(s.gates) < maxGates {
+		s.gates[l.name] = gate{until: l.until}
+	}
+	s.mu.Unlock()
+	if err := s.lanes.Release(ctx, l.token, state); err != nil && !errors.Is(err, ErrStaleLease) {
+		s.log.ErrorContext(ctx, "lane not released", "lane", string(l.name), "error", err)
+	}
+	s.poke()
+}

@@ -1,0 +1,299 @@
+package queue_test
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/mail"
+	"postroad/internal/service/queue"
+)
+
+// memory is a store without durability, for tests of the schedule: what real stores owe is tested with them.
+type memory struct {
+	mu       sync.Mutex
+	messages map[mail.ID]*entry
+	lanes    map[mail.Lane]queue.LaneState
+	held     map[mail.Lane]int64
+	token    int64
+	age      time.Duration
+	fail     error // of Accept and Settle
+	settles  int
+}
+
+type entry struct {
+	message *mail.Message
+	content mail.Content
+	rows    map[int]mail.Recipient
+}
+
+func newMemory() *memory {
+	return &memory{messages: map[mail.ID]*entry{}, lanes: map[mail.Lane]queue.LaneState{}, held: map[mail.Lane]int64{}}
+}
+
+func (m *memory) Accept(_ context.Context, _ account.Scope, list []mail.Stored) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail != nil {
+		return m.fail
+	}
+	m.put(list...)
+	return nil
+}
+
+func (m *memory) put(list ...mail.Stored) {
+	for _, st := range list {
+		e := &entry{message: st.Message, content: st.Content, rows: map[int]mail.Recipient{}}
+		for _, r := range st.Rows {
+			e.rows[r.N] = r
+			if _, ok := m.lanes[r.Lane]; !ok && r.State == mail.StateWaiting {
+				m.lanes[r.Lane] = queue.LaneState{Lane: r.Lane, Next: r.Next}
+			}
+		}
+		m.messages[st.Message.ID] = e
+	}
+}
+
+// rows gives deliveries of the rows that pass, in order.
+func (m *memory) rows(pass func(mail.Recipient) bool, limit int) []mail.Delivery {
+	var all []mail.Recipient
+	for _, e := range m.messages {
+		for _, r := range e.rows {
+			if r.State.Scheduled() && pass(r) {
+				all = append(all, r)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b mail.Recipient) int {
+		return cmp.Or(a.Next.Compare(b.Next), cmp.Compare(a.ID, b.ID), cmp.Compare(a.N, b.N))
+	})
+	all = all[:min(len(all), limit)]
+	var out []mail.Delivery
+	for _, r := range all {
+		if n := len(out); n > 0 && out[n-1].Message.ID == r.ID {
+			out[n-1].Recipients = append(out[n-1].Recipients, r)
+			continue
+		}
+		e := m.messages[r.ID]
+		out = append(out, mail.Delivery{Message: e.message, Content: e.content, Recipients: []mail.Recipient{r}})
+	}
+	return out
+}
+
+func (m *memory) Due(_ context.Context, _ account.Scope, lane mail.Lane, now time.Time, after queue.Cursor, limit int) ([]mail.Delivery, queue.Cursor, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := m.rows(func(r mail.Recipient) bool {
+		behind := cmp.Or(r.Next.Compare(after.Next), cmp.Compare(r.ID, after.Row.ID), cmp.Compare(r.N, after.Row.N)) > 0
+		return r.Lane == lane && !r.Next.After(now) && (after == queue.Cursor{} || behind)
+	}, limit)
+	if n := len(list); n > 0 {
+		last := list[n-1].Recipients[len(list[n-1].Recipients)-1]
+		after = queue.Cursor{Next: last.Next, Row: last.Row}
+	}
+	return list, after, nil
+}
+
+func (m *memory) Aged(_ context.Context, _ account.Scope, lane mail.Lane, age int64, limit int) ([]mail.Delivery, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.rows(func(r mail.Recipient) bool { return r.Lane == lane && r.CheckAge <= age }, limit), nil
+}
+
+func (m *memory) Body(_ context.Context, _ account.Scope, id mail.ID) (mail.Content, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.messages[id]; e != nil {
+		return e.content, nil
+	}
+	return mail.Content{}, queue.ErrNoMessage
+}
+
+func (m *memory) Settle(_ context.Context, _ account.Scope, token queue.Token, changes []queue.Settlement) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail != nil {
+		return m.fail
+	}
+	if token != (queue.Token{}) && m.held[token.Lane] != token.Value {
+		return queue.ErrStaleLease
+	}
+	m.settles++
+	for _, c := range changes {
+		for _, r := range c.Rows {
+			m.change(r)
+		}
+		if c.Report != nil {
+			m.put(*c.Report)
+		}
+	}
+	return nil
+}
+
+func (m *memory) change(c queue.RowChange) {
+	e := m.messages[c.Row.ID]
+	if e == nil {
+		return
+	}
+	r := e.rows[c.Row.N]
+	switch c.State {
+	case mail.StateDone, mail.StateFailed:
+		if delete(e.rows, c.Row.N); len(e.rows) == 0 {
+			delete(m.messages, c.Row.ID)
+		}
+		return
+	default:
+	}
+	r.State, r.Attempts, r.Next, r.CheckAge, r.Noticed, r.LastReply, r.LastHost = c.State, c.Attempts, c.Next, c.CheckAge, c.Noticed, c.LastReply, c.LastHost
+	e.rows[c.Row.N] = r
+	if c.State == mail.StateDeferred {
+		if l, ok := m.lanes[r.Lane]; !ok || c.Next.Before(l.Next) {
+			l.Lane, l.Next = r.Lane, c.Next
+			m.lanes[r.Lane] = l
+		}
+	}
+}
+
+func (m *memory) Age(_ context.Context, elapsed time.Duration) (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.age += min(elapsed, time.Hour)
+	return int64(m.age / time.Second), nil
+}
+
+func (m *memory) Open(context.Context, string, bool) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range m.messages {
+		for n, r := range e.rows {
+			if r.State == mail.StateLeased {
+				r.State, r.Next = mail.StateWaiting, time.Now()
+				e.rows[n] = r
+				m.lanes[r.Lane] = queue.LaneState{Lane: r.Lane, Next: r.Next}
+			}
+		}
+	}
+	return nil
+}
+
+func (m *memory) hold(l mail.Lane) queue.Held {
+	m.token++
+	m.held[l] = m.token
+	state := m.lanes[l]
+	state.Lane = l
+	return queue.Held{Token: queue.Token{Lane: l, Value: m.token}, State: state}
+}
+
+func (m *memory) Lease(_ context.Context, _ string, now time.Time, limit int, _ time.Duration) ([]queue.Held, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []queue.Held
+	for name, l := range m.lanes {
+		if m.held[name] == 0 && !l.Next.After(now) && len(out) < limit {
+			out = append(out, m.hold(name))
+		}
+	}
+	return out, nil
+}
+
+func (m *memory) Claim(_ context.Context, _ string, lane mail.Lane, _ time.Duration) (queue.Held, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.held[lane] != 0 {
+		return queue.Held{}, false, nil
+	}
+	return m.hold(lane), true, nil
+}
+
+func (m *memory) Renew(_ context.Context, t queue.Token, _ time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.held[t.Lane] != t.Value {
+		return queue.ErrStaleLease
+	}
+	return nil
+}
+
+func (m *memory) Release(_ context.Context, t queue.Token, state queue.LaneState) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.held[t.Lane] != t.Value {
+		return queue.ErrStaleLease
+	}
+	delete(m.held, t.Lane)
+	if state.Next.IsZero() {
+		rows := m.rows(func(r mail.Recipient) bool { return r.Lane == t.Lane }, 1)
+		if len(rows) == 0 {
+			delete(m.lanes, t.Lane)
+			return nil
+		}
+		state.Next = rows[0].Recipients[0].Next
+	}
+	m.lanes[t.Lane] = state
+	return nil
+}
+
+func (m *memory) NextDue(context.Context) (time.Time, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var next time.Time
+	for name, l := range m.lanes {
+		if m.held[name] == 0 && (next.IsZero() || l.Next.Before(next)) {
+			next = l.Next
+		}
+	}
+	return next, nil
+}
+
+func (m *memory) List(context.Context, account.Scope, mail.Filter, mail.ID, int) ([]mail.Listed, error) {
+	return nil, nil
+}
+
+func (m *memory) Count(context.Context, account.Scope, mail.Filter, time.Time) (mail.Counts, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := mail.Counts{Messages: int64(len(m.messages))}
+	for _, e := range m.messages {
+		c.Recipients += int64(len(e.rows))
+	}
+	return c, nil
+}
+
+func (m *memory) Change(_ context.Context, _ account.Scope, f mail.Filter, a mail.Action, now time.Time) (int64, []mail.Lane, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if a != mail.Expedite {
+		return 0, nil, nil
+	}
+	var lanes []mail.Lane
+	n := int64(0)
+	for _, e := range m.messages {
+		for i, r := range e.rows {
+			if r.State.Scheduled() {
+				r.Next = now
+				e.rows[i] = r
+				lanes = append(lanes, r.Lane)
+				m.lanes[r.Lane] = queue.LaneState{Lane: r.Lane, Next: now}
+				n++
+			}
+		}
+	}
+	_ = f
+	return n, lanes, nil
+}
+
+// states counts the rows by state.
+func (m *memory) states() map[mail.State]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := map[mail.State]int{}
+	for _, e := range m.messages {
+		for _, r := range e.rows {
+			out[r.State]++
+		}
+	}
+	return out
+}

@@ -1,0 +1,156 @@
+package queue
+
+import (
+	"context"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/mail"
+	"postroad/internal/proto/smtp"
+)
+
+// outcome turns an attempt's results into row changes and, where somebody must be told, a report.
+func (s *Service) outcome(l *lane, d mail.Delivery, outcomes []mail.Outcome) {
+	for range d.Recipients {
+		s.free(d.Content)
+	}
+	age, now := s.age.Load(), time.Now()
+	var change Settlement
+	var told []reported
+	for _, o := range outcomes {
+		r := recipient(d, o.Row)
+		if r == nil {
+			continue
+		}
+		c, kind := s.judge(d.Message, *r, o, age, now)
+		change.Rows = append(change.Rows, c)
+		s.m.QueueOutcomes.WithLabelValues(string(r.Lane.Transport()), o.Result.String()).Inc()
+		if kind != tellNothing {
+			told = append(told, reported{row: *r, change: c, outcome: o, kind: kind})
+		}
+		s.logOutcome(d.Message, *r, o, c)
+	}
+	ctx := context.WithoutCancel(s.ctx)
+	entries := s.withReports(ctx, d, change, told)
+	for i := range entries {
+		entries[i].lane, entries[i].id = l, d.Message.ID
+		if i > 0 {
+			s.mu.Lock()
+			l.inflight[d.Message.ID]++
+			s.mu.Unlock()
+		}
+		s.settler.add(entries[i])
+	}
+}
+
+func recipient(d mail.Delivery, row mail.Row) *mail.Recipient {
+	for i := range d.Recipients {
+		if d.Recipients[i].Row == row {
+			return &d.Recipients[i]
+		}
+	}
+	return nil
+}
+
+// tell is what the sender is to hear of a row.
+type tell uint8
+
+const (
+	tellNothing tell = iota
+	tellDelivered
+	tellRelayed
+	tellDelayed
+	tellFailed
+)
+
+// judge decides what follows for a row from one outcome.
+func (s *Service) judge(m *mail.Message, r mail.Recipient, o mail.Outcome, age int64, now time.Time) (RowChange, tell) {
+	c := RowChange{
+		Row: r.Row, Attempts: r.Attempts + 1, Next: r.Next, CheckAge: r.CheckAge, Noticed: r.Noticed,
+		LastReply: o.Reply.String(), LastHost: o.Host,
+	}
+	switch o.Result {
+	case mail.Delivered:
+		c.State = mail.StateDone
+		if r.Notify&smtp.NotifySuccess == 0 {
+			return c, tellNothing
+		}
+		if r.Lane.Transport() == mail.TransportLocal {
+			return c, tellDelivered
+		}
+		if o.DSN {
+			return c, tellNothing
+		}
+		return c, tellRelayed
+	case mail.Deferred:
+		if age >= r.ExpireAge {
+			return s.giveUp(m, r, c)
+		}
+		c.State, c.Next = mail.StateDeferred, now.Add(s.cfg.wait(c.Attempts))
+		if !r.Noticed && age >= r.CheckAge {
+			c.Noticed, c.CheckAge = true, r.ExpireAge
+			if m.Sender != "" && (r.Notify == 0 || r.Notify&smtp.NotifyDelay != 0) {
+				return c, tellDelayed
+			}
+		}
+		return c, tellNothing
+	case mail.Failed:
+		return s.giveUp(m, r, c)
+	case mail.Held:
+		c.State = mail.StateHeld
+		return c, tellNothing
+	}
+	c.State = mail.StateDeferred
+	return c, tellNothing
+}
+
+// giveUp ends a row for good: reported where the sender may and wants to be told, dead otherwise.
+func (s *Service) giveUp(m *mail.Message, r mail.Recipient, c RowChange) (RowChange, tell) {
+	if m.Sender == "" || r.Notify&smtp.NotifyNever != 0 || (r.Notify != 0 && r.Notify&smtp.NotifyFailure == 0) {
+		c.State = mail.StateDead
+		return c, tellNothing
+	}
+	c.State = mail.StateFailed
+	return c, tellFailed
+}
+
+func (s *Service) logOutcome(m *mail.Message, r mail.Recipient, o mail.Outcome, c RowChange) {
+	s.log.InfoContext(s.ctx, "attempt", "queue_id", string(m.ID), "recipient", r.Destination, "lane", string(r.Lane),
+		"result", o.Result.String(), "state", string(c.State), "host", o.Host, "reply", c.LastReply, "attempts", c.Attempts)
+}
+
+// expire tells senders of rows that have waited long behind a lane that is down, and gives up those whose
+// time is over: the lane's failure is their reason.
+func (s *Service) expire(ctx context.Context, l *lane) {
+	s.mu.Lock()
+	reason, host := l.reason, l.host
+	s.mu.Unlock()
+	age := s.age.Load()
+	for {
+		list, err := s.spool.Aged(ctx, account.System(), l.name, age, fetchRows)
+		if err != nil {
+			s.log.ErrorContext(ctx, "aged mail not read", "lane", string(l.name), "error", err)
+			return
+		}
+		if len(list) == 0 {
+			return
+		}
+		for _, d := range list {
+			s.mu.Lock()
+			l.inflight[d.Message.ID]++
+			s.mu.Unlock()
+			outcomes := make([]mail.Outcome, len(d.Recipients))
+			for i, r := range d.Recipients {
+				s.memory.Add(512) // outcome gives it up again
+				outcomes[i] = mail.Outcome{Row: r.Row, Result: mail.Deferred, Host: host, Reply: laneReply(reason), At: time.Now()}
+			}
+			s.outcome(l, d, outcomes)
+		}
+		s.settler.flush()
+	}
+}
+
+// laneReply is the reason of a lane's failure as a temporary reply.
+func laneReply(reason string) smtp.Reply {
+	return smtp.Reply{Code: 450, Enhanced: smtp.Enhanced{4, 4, 1}, Text: reason}
+}

@@ -1,0 +1,109 @@
+package receive
+
+import (
+	"errors"
+
+	"postroad/internal/core/mail"
+	"postroad/internal/proto/message"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// content gathers a message: in memory up to mail.InlineLimit, beyond that in a blob.
+type content struct {
+	blobs Blobs
+	buf   []byte // all of it while inline; else the beginning, as far as the header goes
+	whole bool   // buf holds the whole header; more need not be kept
+	blob  Blob
+	hash  *xxhash.Digest
+	size  int64
+}
+
+// errNoBlob says that the content could not be stored; temporary.
+var errNoBlob = errors.New("content not stored")
+
+// newContent starts a content with the trace field that we add (RFC 5321 §4.4).
+func newContent(blobs Blobs, trace message.Received, expect int64) *content {
+	c := &content{blobs: blobs, buf: make([]byte, 0, max(1024, min(expect+512, mail.InlineLimit)))}
+	c.buf = trace.AppendTo(c.buf)
+	c.size = int64(len(c.buf))
+	return c
+}
+
+// Write takes the next octets of the content.
+func (c *content) Write(p []byte) (int, error) {
+	c.size += int64(len(p))
+	if c.blob == nil {
+		if len(c.buf)+len(p) <= mail.InlineLimit {
+			c.buf = append(c.buf, p...)
+			return len(p), nil
+		}
+		if err := c.spill(); err != nil {
+			return 0, err
+		}
+	}
+	c.keepHeader(p)
+	_, _ = c.hash.Write(p)
+	if _, err := c.blob.Write(p); err != nil {
+		return 0, errors.Join(errNoBlob, err)
+	}
+	return len(p), nil
+}
+
+// spill moves what is in memory into a blob.
+func (c *content) spill() error {
+	blob, err := c.blobs.Create()
+	if err != nil {
+		return errors.Join(errNoBlob, err)
+	}
+	c.blob, c.hash = blob, xxhash.New()
+	c.whole = c.headerEnds()
+	_, _ = c.hash.Write(c.buf)
+	if _, err := blob.Write(c.buf); err != nil {
+		return errors.Join(errNoBlob, err)
+	}
+	return nil
+}
+
+// seal ends the content. For a blob it is durable afterwards.
+func (c *content) seal() (mail.Content, uint64, error) {
+	if c.blob == nil {
+		return mail.Content{Inline: c.buf}, xxhash.Sum64(c.buf), nil
+	}
+	hash := c.hash.Sum64()
+	name, open, err := c.blob.Commit(c.size, hash)
+	if err != nil {
+		return mail.Content{}, 0, errors.Join(errNoBlob, err)
+	}
+	return mail.Content{Blob: name, Open: open}, hash, nil
+}
+
+// abort removes what was stored.
+func (c *content) abort() {
+	if c.blob != nil {
+		c.blob.Abort()
+		c.blob = nil
+	}
+}
+
+// keepHeader goes on gathering the beginning of a blob until its header has ended or is too large to be one.
+func (c *content) keepHeader(p []byte) {
+	if c.whole {
+		return
+	}
+	room := message.MaxHeader + 2 - len(c.buf)
+	c.buf = append(c.buf, p[:max(0, min(room, len(p)))]...)
+	c.whole = room <= len(p) || c.headerEnds()
+}
+
+// headerEnds reports whether the end of the header has come.
+func (c *content) headerEnds() bool {
+	header, _, _ := message.SplitHeader(c.buf)
+	return len(header) < len(c.buf)
+}
+
+// header is the content's header; ok is false when it does not end within message.MaxHeader octets.
+func (c *content) header() (header []byte, ok bool) {
+	header, _, ok = message.SplitHeader(c.buf)
+	return header, ok
+}

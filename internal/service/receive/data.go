@@ -1,0 +1,149 @@
+package receive
+
+import (
+	"cmp"
+	"errors"
+	"strconv"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/mail"
+	"postroad/internal/proto/message"
+	"postroad/internal/proto/smtp"
+)
+
+// data answers DATA (RFC 5321 §4.1.1.4) and takes the content that follows.
+func (s *session) data(arg []byte) error {
+	switch {
+	case len(arg) > 0:
+		return s.mistake(smtp.Reply{Code: 501, Enhanced: smtp.Enhanced{5, 5, 4}, Text: "DATA takes no argument"})
+	case s.tx.begun.IsZero():
+		return s.mistake(smtp.Reply{Code: 503, Enhanced: smtp.Enhanced{5, 5, 1}, Text: "say MAIL first"})
+	case s.tx.chunks != nil:
+		return s.mistake(smtp.Reply{Code: 503, Enhanced: smtp.Enhanced{5, 5, 1}, Text: "the content comes by BDAT"})
+	case len(s.tx.rows) == 0:
+		return s.mistake(smtp.Reply{Code: 554, Enhanced: smtp.Enhanced{5, 5, 1}, Text: "no valid recipients"})
+	}
+	s.say(354, smtp.Enhanced{}, "send the message, end with a dot on a line of its own")
+	id := s.service.queue.NewID(time.Now())
+	c := newContent(s.service.blobs, s.trace(id), max(0, s.tx.params.Size))
+	err := s.receive(func() error {
+		_, err := s.in.ReadData(c, s.service.cfg.MessageSize)
+		return err
+	})
+	return s.finish(id, c, err)
+}
+
+// receive reads content under the rules of a transfer; a stopping service waits for its end.
+func (s *session) receive(read func() error) error {
+	s.receives.Store(true)
+	s.transfer = &transfer{begun: time.Now()}
+	err := read()
+	s.transfer = nil
+	s.receives.Store(false)
+	return err
+}
+
+// trace is the Received field of the message in hand.
+func (s *session) trace(id mail.ID) message.Received {
+	r := message.Received{
+		Helo: s.helo, ClientAddr: s.addr, By: s.service.cfg.Hostname, TLS: s.tls, ID: string(id), Time: time.Now(),
+		With: message.WithProtocol(s.esmtp, s.tls != "", s.login != "", s.tx.params.UTF8, false),
+	}
+	if s.tx.rcpts == 1 {
+		r.For = s.tx.first
+	}
+	return r
+}
+
+// finish answers a content that has come to its end, in one way or another. The transaction is over.
+func (s *session) finish(id mail.ID, c *content, err error) error {
+	defer s.reset()
+	if err != nil {
+		c.abort()
+	}
+	switch {
+	case err == nil:
+		return s.accept(id, c)
+	case errors.Is(err, smtp.ErrTooLarge):
+		s.service.m.MessagesRefused.WithLabelValues("size").Inc()
+		s.say(552, smtp.Enhanced{5, 3, 4}, "message too large")
+		return nil
+	case errors.Is(err, errNoBlob):
+		s.service.m.MessagesRefused.WithLabelValues("storage").Inc()
+		s.service.log.Error("content not stored", "queue_id", string(id), "error", err)
+		s.say(452, smtp.Enhanced{4, 3, 1}, "the message could not be stored, try again later")
+		return nil
+	case errors.Is(err, smtp.ErrBareLF), errors.Is(err, smtp.ErrBareCR):
+		// Nobody can say where such content ends, so nothing after it may be read (SMTP smuggling).
+		s.say(521, smtp.Enhanced{5, 5, 2}, "lines end in CR LF and hold neither alone")
+		return errQuit
+	}
+	return err
+}
+
+// accept judges a complete message and hands it to the queue.
+func (s *session) accept(id mail.ID, c *content) error {
+	ended := time.Now()
+	if r, ok := s.judge(c.header()); !ok {
+		c.abort()
+		s.service.m.MessagesRefused.WithLabelValues("content").Inc()
+		s.reply(r)
+		return nil
+	}
+	sealed, hash, err := c.seal()
+	if err != nil {
+		c.abort()
+		s.service.log.Error("content not stored", "queue_id", string(id), "error", err)
+		s.say(452, smtp.Enhanced{4, 3, 1}, "the message could not be stored, try again later")
+		return nil
+	}
+	owner := s.tx.owner
+	if s.login != "" {
+		owner = s.loginOf
+	}
+	if owner == "" {
+		owner = cmp.Or(s.tx.rows[0].Account, s.tx.senderOf, account.Operator)
+	}
+	m := &mail.Message{
+		ID: id, Root: id, Account: owner, Sender: s.tx.sender.String(), EnvID: s.tx.params.EnvID, Ret: s.tx.params.Ret,
+		Body: s.tx.params.Body, UTF8: s.tx.params.UTF8, Size: c.size, Hash: hash, Received: time.Now(),
+		Client: mail.Client{Addr: s.addr, Helo: s.helo, TLS: s.tls, Login: s.login},
+	}
+	rows := s.tx.rows
+	s.tx.rows = nil
+	for i := range rows {
+		if rows[i].Account == "" {
+			rows[i].Account = owner
+		}
+	}
+	if err := s.service.queue.Accept(s.context(), s.scope(), mail.Stored{Message: m, Rows: rows, Content: sealed}); err != nil {
+		// The commit may stand all the same: a blob is left to the sweep of those without a row.
+		s.service.m.MessagesRefused.WithLabelValues("storage").Inc()
+		s.service.log.Error("message not accepted", "queue_id", string(id), "client", s.addr.String(), "error", err)
+		s.say(451, smtp.Enhanced{4, 3, 0}, "the message could not be stored, try again later")
+		return nil
+	}
+	s.lastMail = time.Now()
+	s.service.m.MessagesReceived.WithLabelValues(s.kind.String()).Inc()
+	s.service.m.BytesReceived.WithLabelValues(s.kind.String()).Add(float64(m.Size))
+	s.service.m.AcceptSeconds.Observe(time.Since(ended).Seconds())
+	s.service.log.Info("message accepted", "queue_id", string(id), "client", s.addr.String(), "helo", s.helo, "tls", s.tls,
+		"login", s.login, "sender", m.Sender, "recipients", len(rows), "size", m.Size)
+	s.say(250, smtp.Enhanced{2, 0, 0}, "queued as "+string(id))
+	return nil
+}
+
+// judge looks at the header for what may not pass: a message that goes in circles, or one that bears another's name.
+func (s *session) judge(header []byte, ended bool) (smtp.Reply, bool) {
+	if !ended {
+		return smtp.Reply{Code: 552, Enhanced: smtp.Enhanced{5, 3, 4}, Text: "the header is larger than " + strconv.Itoa(message.MaxHeader) + " octets"}, false
+	}
+	if message.Count(header, "Received") > s.service.cfg.ReceivedFields {
+		return smtp.Reply{Code: 554, Enhanced: smtp.Enhanced{5, 4, 6}, Text: "too many hops, the message goes in circles"}, false
+	}
+	if s.login != "" {
+		return s.mayUseHeader(header)
+	}
+	return smtp.Reply{}, true
+}

@@ -1,0 +1,41 @@
+package receive
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/mail"
+	"postroad/internal/core/routing"
+)
+
+// Queue takes what has been received.
+type Queue interface {
+	// NewID gives the id under which a message will be queued.
+	NewID(at time.Time) mail.ID
+	// Accept makes a message durable; only when it returns nil may the client hear 250.
+	Accept(ctx context.Context, scope account.Scope, st mail.Stored) error
+	// Room is nil while there is space for another message of the given size; else the reason, temporary.
+	Room(size int64) error
+}
+
+// Directory gives the view by which recipients are judged.
+type Directory interface {
+	View() routing.View
+}
+
+// Blobs keeps contents over mail.InlineLimit while they are received.
+type Blobs interface {
+	// Create starts a blob. Nothing of it outlives a crash before Commit.
+	Create() (Blob, error)
+}
+
+// Blob is one content being written.
+type Blob interface {
+	io.Writer
+	// Commit makes the blob durable and closes it; open reads it back against its size and xxHash64.
+	Commit(size int64, hash uint64) (name string, open func() (io.ReadCloser, error), err error)
+	// Abort removes what was written. After Commit it removes the committed blob.
+	Abort()
+}

@@ -1,0 +1,42 @@
+package receive
+
+import (
+	"time"
+
+	"postroad/internal/proto/smtp"
+)
+
+// mail answers MAIL (RFC 5321 §4.1.1.2, RFC 1870, 3461, 6152, 6531).
+func (s *session) mail(arg []byte) error {
+	switch {
+	case s.helo == "":
+		return s.mistake(smtp.Reply{Code: 503, Enhanced: smtp.Enhanced{5, 5, 1}, Text: "say EHLO first"})
+	case !s.tx.begun.IsZero():
+		return s.mistake(smtp.Reply{Code: 503, Enhanced: smtp.Enhanced{5, 5, 1}, Text: "a transaction is open already"})
+	}
+	if r, ok := s.mayBegin(); !ok {
+		return s.mistake(r)
+	}
+	cmd, err := smtp.ParseMail(arg)
+	if err != nil {
+		return s.wrong(err)
+	}
+	if cmd.From.SourceRoute {
+		return s.mistake(smtp.Reply{Code: 501, Enhanced: smtp.Enhanced{5, 1, 7}, Text: "source routes are not taken"})
+	}
+	if cmd.Size > s.service.cfg.MessageSize {
+		s.say(552, smtp.Enhanced{5, 3, 4}, "message too large")
+		return nil
+	}
+	if err := s.service.queue.Room(cmd.Size); err != nil {
+		s.say(452, smtp.Enhanced{4, 3, 1}, "no room for mail at the moment, try again later")
+		return nil
+	}
+	if r, ok := s.mayUseSender(cmd.From.Address); !ok {
+		s.reply(r)
+		return nil
+	}
+	s.tx.begun, s.tx.sender, s.tx.params = time.Now(), cmd.From.Address, cmd
+	s.say(250, smtp.Enhanced{2, 1, 0}, "sender ok")
+	return nil
+}

@@ -1,0 +1,95 @@
+package receive
+
+import (
+	"time"
+
+	"postroad/internal/core/mail"
+	"postroad/internal/core/routing"
+	"postroad/internal/proto/smtp"
+)
+
+// rcpt answers RCPT (RFC 5321 §4.1.1.3, RFC 3461): everything that can be refused is refused here.
+func (s *session) rcpt(arg []byte) error {
+	if s.tx.begun.IsZero() {
+		return s.mistake(smtp.Reply{Code: 503, Enhanced: smtp.Enhanced{5, 5, 1}, Text: "say MAIL first"})
+	}
+	if s.tx.chunks != nil {
+		return s.mistake(smtp.Reply{Code: 503, Enhanced: smtp.Enhanced{5, 5, 1}, Text: "the content has begun"})
+	}
+	cmd, err := smtp.ParseRcpt(arg, s.tx.params.UTF8)
+	if err != nil {
+		return s.wrong(err)
+	}
+	if s.tx.rcpts >= s.service.cfg.Recipients {
+		s.say(452, smtp.Enhanced{4, 5, 3}, "too many recipients, send the rest in another transaction")
+		return nil
+	}
+	if cmd.To.SourceRoute {
+		return s.refused(smtp.Reply{Code: 550, Enhanced: smtp.Enhanced{5, 7, 1}, Text: "source routes are not followed"})
+	}
+	d := routing.Decide(s.service.dir.View(), s.asker(), cmd.To.Address)
+	s.service.m.DecisionsByClass.WithLabelValues(string(d.Class)).Inc()
+	if !d.Accepted() {
+		s.service.log.Info("recipient refused", "client", s.addr.String(), "helo", s.helo, "sender", s.tx.sender.String(),
+			"recipient", cmd.To.String(), "reply", d.Reply.String())
+		return s.refused(d.Reply)
+	}
+	original := cmd.To.String()
+	s.add(d.Rows(original, cmd.Notify, cmd.ORcpt))
+	if s.tx.rcpts++; s.tx.rcpts == 1 {
+		s.tx.first, s.tx.owner = original, d.Account
+	}
+	s.reply(d.Reply)
+	return nil
+}
+
+// add takes rows into the transaction, each destination once.
+func (s *session) add(rows []mail.Recipient) {
+	if len(s.tx.rows) == 0 && len(rows) == 1 {
+		s.tx.rows = append(s.tx.rows, rows[0])
+		return
+	}
+	if s.tx.seen == nil {
+		s.tx.seen = make(map[string]bool, len(s.tx.rows)+len(rows))
+		for _, r := range s.tx.rows {
+			s.tx.seen[string(r.Lane)+" "+r.Destination] = true
+		}
+	}
+	for _, r := range rows {
+		if key := string(r.Lane) + " " + r.Destination; !s.tx.seen[key] {
+			s.tx.seen[key] = true
+			s.tx.rows = append(s.tx.rows, r)
+		}
+	}
+}
+
+// refused answers a recipient that is not taken. Who guesses addresses is slowed, then sent away.
+func (s *session) refused(r smtp.Reply) error {
+	s.reply(r)
+	if !r.Permanent() {
+		return nil
+	}
+	s.unknown++
+	switch {
+	case s.unknown > maxUnknown:
+		s.out = s.out[:0]
+		s.say(421, smtp.Enhanced{4, 7, 0}, "too many unknown recipients")
+		return errQuit
+	case s.unknown > slowUnknown:
+		if err := s.flush(); err != nil {
+			return err
+		}
+		s.pause(unknownDelay)
+	}
+	return nil
+}
+
+// pause waits, but no longer than until the service stops.
+func (s *session) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.service.live().Done():
+	}
+}

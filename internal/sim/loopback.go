@@ -1,0 +1,58 @@
+package sim
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"testing"
+)
+
+const portTries = 20
+
+// FreeAddress gives an address on 127.0.0.1 whose port was free a moment ago, by TCP and by UDP.
+func FreeAddress(tb testing.TB) string {
+	tb.Helper()
+	stream, packets, err := listenBoth("127.0.0.1:0")
+	if err != nil {
+		tb.Fatalf("no free port: %v", err)
+	}
+	address := stream.Addr().String()
+	_ = stream.Close()  // only the number was wanted
+	_ = packets.Close() // only the number was wanted
+	return address
+}
+
+// listenBoth listens by TCP and UDP on one port; port 0 takes a free one.
+func listenBoth(address string) (net.Listener, net.PacketConn, error) {
+	var config net.ListenConfig
+	var last error
+	for range portTries {
+		stream, err := config.Listen(context.Background(), "tcp", address)
+		if err != nil {
+			return nil, nil, err
+		}
+		packets, err := config.ListenPacket(context.Background(), "udp", stream.Addr().String())
+		if err == nil {
+			return stream, packets, nil
+		}
+		_ = stream.Close() // its twin was taken
+		last = err
+		if _, port, _ := net.SplitHostPort(address); port != "0" {
+			break
+		}
+	}
+	return nil, nil, last
+}
+
+// addrOf makes the address of an in-process connection from its text.
+func addrOf(address string) net.Addr {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return &net.TCPAddr{}
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return &net.TCPAddr{}
+	}
+	return &net.TCPAddr{IP: net.ParseIP(host), Port: number}
+}

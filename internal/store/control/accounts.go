@@ -1,0 +1,70 @@
+package control
+
+import (
+	"fmt"
+
+	"postroad/internal/core/account"
+	"postroad/internal/service/control"
+	"postroad/internal/store/sqldb"
+)
+
+const (
+	allAccountsSQL   sqldb.Stmt = `SELECT account_id, name FROM account WHERE @scope(account_id)`
+	accountOwnersSQL sqldb.Stmt = `SELECT account_id, account_id FROM account WHERE @in(account_id, $1) AND @scope(account_id)`
+	addAccountSQL    sqldb.Stmt = `INSERT INTO account (account_id, name) VALUES ($1, $2)`
+	setAccountSQL    sqldb.Stmt = `UPDATE account SET name = $2 WHERE account_id = $1 AND @scope(account_id)`
+
+	accountInUseSQL           sqldb.Stmt = `SELECT name FROM domain WHERE @in(account_id, $1) AND @scope(account_id) LIMIT 1`
+	removeAccountTokensSQL    sqldb.Stmt = `DELETE FROM token WHERE @in(account_id, $1) AND @scope(account_id)`
+	removeAccountOutboundsSQL sqldb.Stmt = `DELETE FROM outbound WHERE @in(account_id, $1) AND @scope(account_id)`
+	removeAccountsSQL         sqldb.Stmt = `DELETE FROM account WHERE @in(account_id, $1) AND @scope(account_id)`
+)
+
+func loadAccounts(t *sqldb.Tx) ([]account.Account, error) {
+	var out []account.Account
+	err := each(t, allAccountsSQL, nil, func(rows *sqldb.Rows) error {
+		var a account.Account
+		err := rows.Scan(&a.ID, &a.Name)
+		out = append(out, a)
+		return err
+	})
+	return out, err
+}
+
+func putAccounts(t *sqldb.Tx, list []account.Account) error {
+	there, err := owners(t, accountOwnersSQL, keys(list, func(a *account.Account) string { return string(a.ID) }))
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		stmt := addAccountSQL
+		if _, old := there[string(list[i].ID)]; old {
+			stmt = setAccountSQL
+		}
+		if err := t.Post(stmt, list[i].ID, list[i].Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeAccounts removes accounts without domains, and their tokens.
+func removeAccounts(t *sqldb.Tx, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	var name string
+	used, err := t.Row([]any{&name}, accountInUseSQL, ids)
+	if err != nil {
+		return err
+	}
+	if used {
+		return fmt.Errorf("%w: the account has the domain %s", control.ErrInUse, name)
+	}
+	for _, stmt := range []sqldb.Stmt{removeAccountTokensSQL, removeAccountOutboundsSQL} {
+		if err := t.Post(stmt, ids); err != nil {
+			return err
+		}
+	}
+	return removeAll(t, control.KindAccount, removeAccountsSQL, ids)
+}

@@ -1,0 +1,158 @@
+package control
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+	"postroad/internal/service/control"
+	"postroad/internal/store/sqldb"
+)
+
+const (
+	allDomainsSQL sqldb.Stmt = `SELECT id, account_id, name, proved, mode, zone, next_hops, recipients, hold, created
+		FROM domain WHERE @scope(account_id)`
+	domainsSQL   sqldb.Stmt = `SELECT id, account_id, name FROM domain WHERE @in(id, $1) AND @scope(account_id)`
+	addDomainSQL sqldb.Stmt = `INSERT INTO domain (id, account_id, name, proved, mode, zone, next_hops, recipients, hold, created)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
+	setDomainSQL sqldb.Stmt = `UPDATE domain SET account_id = $2, name = $3, proved = $4, mode = $5, zone = $6, next_hops = $7,
+		recipients = $8, hold = $9, created = $10 WHERE id = $1 AND @scope(account_id)`
+
+	moveVerifiersSQL sqldb.Stmt = `UPDATE verifier SET account_id = $2
+		WHERE mailbox_id IN (SELECT id FROM mailbox WHERE domain = $1) AND @scope(account_id)`
+	moveMailboxesSQL sqldb.Stmt = `UPDATE mailbox SET account_id = $2 WHERE domain = $1 AND @scope(account_id)`
+	moveRulesSQL     sqldb.Stmt = `UPDATE rule SET account_id = $2 WHERE domain = $1 AND @scope(account_id)`
+	moveOutboundsSQL sqldb.Stmt = `UPDATE outbound SET account_id = $2 WHERE domain = $1 AND @scope(account_id)`
+	moveFindingsSQL  sqldb.Stmt = `UPDATE finding SET account_id = $2 WHERE domain = $1 AND @scope(account_id)`
+
+	removeDomainVerifiersSQL sqldb.Stmt = `DELETE FROM verifier
+		WHERE mailbox_id IN (SELECT id FROM mailbox WHERE @in(domain, $1)) AND @scope(account_id)`
+	removeDomainMailboxesSQL sqldb.Stmt = `DELETE FROM mailbox WHERE @in(domain, $1) AND @scope(account_id)`
+	removeDomainRulesSQL     sqldb.Stmt = `DELETE FROM rule WHERE @in(domain, $1) AND @scope(account_id)`
+	removeDomainOutboundsSQL sqldb.Stmt = `DELETE FROM outbound WHERE @in(domain, $1) AND @scope(account_id)`
+	removeDomainFindingsSQL  sqldb.Stmt = `DELETE FROM finding WHERE @in(domain, $1) AND @scope(account_id)`
+	removeDomainsSQL         sqldb.Stmt = `DELETE FROM domain WHERE @in(id, $1) AND @scope(account_id)`
+)
+
+func loadDomains(t *sqldb.Tx, shared *shared) ([]directory.Domain, error) {
+	var out pile[directory.Domain]
+	var d directory.Domain
+	var owner, mode, zone, hops, recipients string
+	var hold int64
+	dest := []any{&d.ID, &owner, &d.Name, &d.Proved, &mode, &zone, &hops, &recipients, &hold, &d.Created}
+	err := each(t, allDomainsSQL, nil, func(rows *sqldb.Rows) error {
+		if err := rows.Scan(dest...); err != nil {
+			return err
+		}
+		d.Account, d.Mode, d.Zone = account.ID(shared.text(owner)), directory.Mode(shared.text(mode)), directory.ZoneHosting(shared.text(zone))
+		d.Recipients = directory.RecipientPolicy(shared.text(recipients))
+		d.Hold = time.Duration(hold) * time.Microsecond
+		d.NextHops = nil
+		if err := readList(hops, &d.NextHops); err != nil {
+			return fmt.Errorf("next hops of %s: %w", d.Name, err)
+		}
+		shared.domains[d.Name] = home{domain: d.Name, account: d.Account}
+		out.add(d)
+		return nil
+	})
+	return out.list(), err
+}
+
+// known is what is asked of a domain before it is put.
+type known struct{ owner, name string }
+
+func knownDomains(t *sqldb.Tx, ids []string) (map[string]known, error) {
+	found := make(map[string]known, len(ids))
+	if len(ids) == 0 {
+		return found, nil
+	}
+	err := each(t, domainsSQL, []any{ids}, func(rows *sqldb.Rows) error {
+		var id string
+		var k known
+		err := rows.Scan(&id, &k.owner, &k.name)
+		found[id] = k
+		return err
+	})
+	return found, err
+}
+
+func putDomains(t *sqldb.Tx, list []directory.Domain) error {
+	there, err := knownDomains(t, keys(list, func(d *directory.Domain) string { return d.ID }))
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		d := &list[i]
+		hops, err := listText(d.NextHops)
+		if err != nil {
+			return err
+		}
+		stmt := addDomainSQL
+		if old, ok := there[d.ID]; ok {
+			stmt = setDomainSQL
+			if old.name != d.Name {
+				return fmt.Errorf("%w: the domain %s cannot become %s", control.ErrInvalid, old.name, d.Name)
+			}
+			if old.owner != string(d.Account) {
+				if err := moveDomain(t, d); err != nil {
+					return err
+				}
+			}
+		}
+		if err := t.Post(stmt, d.ID, d.Account, d.Name, d.Proved, d.Mode, d.Zone, hops, d.Recipients, d.Hold.Microseconds(), d.Created); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moveDomain gives what lies in a domain to the domain's new account.
+func moveDomain(t *sqldb.Tx, d *directory.Domain) error {
+	for _, stmt := range []sqldb.Stmt{moveVerifiersSQL, moveMailboxesSQL, moveRulesSQL, moveOutboundsSQL, moveFindingsSQL} {
+		if err := t.Post(stmt, d.Name, d.Account); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeDomains removes domains with everything that lies in them.
+func removeDomains(t *sqldb.Tx, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	found, err := knownDomains(t, ids)
+	if err != nil {
+		return err
+	}
+	names := make([]string, 0, len(found))
+	for _, k := range found {
+		names = append(names, k.name)
+	}
+	for _, stmt := range []sqldb.Stmt{
+		removeDomainVerifiersSQL, removeDomainMailboxesSQL, removeDomainRulesSQL, removeDomainOutboundsSQL, removeDomainFindingsSQL,
+	} {
+		if err := t.Post(stmt, names); err != nil {
+			return err
+		}
+	}
+	return removeAll(t, control.KindDomain, removeDomainsSQL, ids)
+}
+
+// listText is a list as it is stored: JSON, empty for none.
+func listText[T any](list []T) (string, error) {
+	if len(list) == 0 {
+		return "", nil
+	}
+	text, err := json.Marshal(list)
+	return string(text), err
+}
+
+func readList[T any](text string, list *[]T) error {
+	if text == "" {
+		return nil
+	}
+	return json.Unmarshal([]byte(text), list)
+}

@@ -1,0 +1,184 @@
+package control_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+	"postroad/internal/core/finding"
+	"postroad/internal/service/control"
+)
+
+// system is the scope of everything.
+var system = account.System()
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func same(t *testing.T, what string, want, got any) {
+	t.Helper()
+	if diff := gocmp.Diff(want, got, cmpopts.IgnoreUnexported(directory.Domain{}, directory.Mailbox{})); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// refused makes a change that must be refused with the error and leave nothing behind.
+func (w *world) refused(t *testing.T, want error, tx control.Tx) {
+	t.Helper()
+	before := w.dump(t)
+	if _, err := w.Update(t.Context(), system, w.version, tx); !errors.Is(err, want) {
+		t.Errorf("update: %v, want %v", err, want)
+	}
+	same(t, "after a refused change", before, w.dump(t))
+}
+
+// gone is a removal.
+func gone(kind control.Kind, id string) control.Removal { return control.Removal{Kind: kind, ID: id} }
+
+// customer is one of everything that an account can have, with no field left at zero.
+type customer struct {
+	Account  account.Account
+	Domain   directory.Domain
+	Mailbox  directory.Mailbox
+	Verifier string
+	Rule     directory.Rule
+	Outbound directory.Outbound
+	Token    control.Token
+	Entry    control.Entry
+	Finding  finding.Finding
+}
+
+func newCustomer(name string) customer {
+	id := account.ID("account-" + name)
+	domain := name + ".example"
+	return customer{
+		Account: account.Account{ID: id, Name: "Customer " + name},
+		Domain: directory.Domain{
+			ID: "domain-" + name, Account: id, Name: domain, Proved: true, Mode: directory.ModeRelay, Zone: directory.ZoneHosted,
+			NextHops:   []directory.HostPort{{Host: "mx1." + domain, Port: 25}, {Host: "[192.0.2.1]", Port: 65535}},
+			Recipients: directory.RecipientsAccept, Hold: 30*24*time.Hour + time.Microsecond, Created: created,
+		},
+		Mailbox:  directory.Mailbox{ID: "mailbox-" + name, Account: id, Domain: domain, Local: "bøb+" + name, Quota: 1 << 40},
+		Verifier: "verifier of " + name,
+		Rule: directory.Rule{
+			ID: "rule-" + name, Account: id, Domain: domain, Local: "info", Kind: directory.RuleForward,
+			Targets: []string{"z@" + domain, `"a <b>"@` + domain, "ä@" + domain}, Keep: true,
+		},
+		Outbound: directory.Outbound{
+			ID: "outbound-" + name, Account: id, Domain: domain, Hop: directory.HostPort{Host: "smart." + domain, Port: 587},
+			User: "user-" + name, Password: "pass word\t" + name,
+		},
+		Token: control.Token{ID: "token-" + name, Account: id, Name: "laptop of " + name, Hash: []byte("\x00\xff hash of " + name), Created: created.Add(time.Microsecond)},
+		Entry: control.Entry{
+			At: created.Add(time.Hour), Actor: "operator", Account: id, Domain: domain, Action: "domain add", Subject: domain,
+			Before: `{"a":"<&>"}`, After: `{"b":"ü"}`,
+		},
+		Finding: finding.Finding{Name: finding.PrimaryMXMissing, Domain: domain, Evidence: "192.0.2.53 answered NXDOMAIN", Since: created.Add(time.Minute)},
+	}
+}
+
+// tx makes everything of the customer.
+func (c customer) tx() control.Tx {
+	return control.Tx{
+		PutAccounts: []account.Account{c.Account}, PutDomains: []directory.Domain{c.Domain}, PutMailboxes: []directory.Mailbox{c.Mailbox},
+		PutVerifiers: map[string]string{c.Mailbox.ID: c.Verifier}, PutRules: []directory.Rule{c.Rule}, PutOutbounds: []directory.Outbound{c.Outbound},
+		PutTokens: []control.Token{c.Token}, Entries: []control.Entry{c.Entry},
+	}
+}
+
+// add makes a customer with everything.
+func (w *world) add(t *testing.T, name string) customer {
+	t.Helper()
+	c := newCustomer(name)
+	w.apply(t, c.tx())
+	must(t, w.Find(t.Context(), system, c.Finding, false))
+	return c
+}
+
+// dump is everything that the store holds.
+type dump struct {
+	State     control.State
+	Verifiers map[string]string // by address
+	Tokens    []control.Token   // with their hashes
+	Findings  []finding.Finding
+	Entries   []control.Entry
+	Setting   string
+}
+
+const settingName = "a setting"
+
+func (w *world) dump(t *testing.T) dump {
+	t.Helper()
+	ctx := context.Background()
+	d := dump{State: w.load(t, system), Verifiers: map[string]string{}}
+	sorted(&d.State)
+	for i := range d.State.Mailboxes {
+		m := &d.State.Mailboxes[i]
+		id, verifier, err := w.Verifier(ctx, system, m.Address())
+		if errors.Is(err, control.ErrNotFound) {
+			continue
+		}
+		if err != nil || id != m.ID {
+			t.Fatalf("verifier of %s: %q, %v", m.ID, id, err)
+		}
+		d.Verifiers[m.Address()] = verifier
+	}
+	var err error
+	d.Tokens, err = w.Tokens(ctx, system)
+	must(t, err)
+	for i, listed := range d.Tokens {
+		if listed.Hash != nil {
+			t.Errorf("the listing shows the hash of %s", listed.ID)
+		}
+		for _, name := range []string{"ann", "bob"} {
+			full, err := w.Token(ctx, system, newCustomer(name).Token.Hash)
+			if err == nil && full.ID == listed.ID {
+				d.Tokens[i] = full
+			}
+		}
+	}
+	d.Findings, err = w.Findings(ctx, system, "")
+	must(t, err)
+	d.Entries, err = w.Audit(ctx, system, "", 0, 1_000_000)
+	must(t, err)
+	d.Setting, err = w.Setting(ctx, system, settingName)
+	must(t, err)
+	return d
+}
+
+// sorted brings the lists of a state into one order.
+func sorted(st *control.State) {
+	slices.SortFunc(st.Accounts, func(a, b account.Account) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(st.Domains, func(a, b directory.Domain) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(st.Mailboxes, func(a, b directory.Mailbox) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(st.Rules, func(a, b directory.Rule) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(st.Outbounds, func(a, b directory.Outbound) int { return cmp.Compare(a.ID, b.ID) })
+}
+
+// filled fails when a field of a value is zero, so that a new field cannot be forgotten in the round trip.
+func filled(t *testing.T, path string, v reflect.Value) {
+	t.Helper()
+	if v.IsZero() {
+		t.Errorf("%s is not filled: its round trip is not tested", path)
+	}
+	if v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[time.Time]() {
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() {
+				filled(t, path+"."+f.Name, v.Field(i))
+			}
+		}
+	}
+}

@@ -1,0 +1,334 @@
+package control_test
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+	"testing"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+	"postroad/internal/core/finding"
+	"postroad/internal/service/control"
+	"postroad/internal/store/sqldb"
+)
+
+// foreign is a method called with ann's scope and bob's ids. It reports what it was told.
+type foreign func(w *world, scope account.Scope, bob customer)
+
+// foreigners has every method of control.Store.
+var foreigners = map[string]foreign{
+	"Load": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		st := w.load(t, scope)
+		for _, list := range []any{st.Accounts, st.Domains, st.Mailboxes, st.Rules, st.Outbounds} {
+			v := reflect.ValueOf(list)
+			for i := range v.Len() {
+				element := v.Index(i)
+				owner := element.FieldByName("Account")
+				if !owner.IsValid() {
+					owner = element.FieldByName("ID") // an account
+				}
+				if id := account.ID(owner.String()); !scope.Has(id) {
+					t.Errorf("it shows %+v", element)
+				}
+			}
+		}
+	},
+	"Update": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		for what, c := range trespasses(bob) {
+			_, err := w.Update(t.Context(), scope, w.version, c.tx)
+			if nobody := len(scope.Accounts()) == 0; !errors.Is(err, c.want) && (!nobody || !errors.Is(err, control.ErrDenied)) {
+				t.Errorf("%s: %v, want %v", what, err, c.want)
+			}
+		}
+	},
+	"Audit": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		for _, domain := range []string{"", bob.Domain.Name} {
+			list, err := w.Audit(t.Context(), scope, domain, 0, 100)
+			must(t, err)
+			if slices.ContainsFunc(list, func(e control.Entry) bool { return !scope.Has(e.Account) }) {
+				t.Errorf("it shows %+v", list)
+			}
+		}
+	},
+	"Verifier": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		if id, verifier, err := w.Verifier(t.Context(), scope, bob.Mailbox.Address()); !errors.Is(err, control.ErrNotFound) || id != "" || verifier != "" {
+			t.Errorf("it shows %q, %q, %v", id, verifier, err)
+		}
+	},
+	"Token": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		if got, err := w.Token(t.Context(), scope, bob.Token.Hash); !errors.Is(err, control.ErrNotFound) || got.ID != "" {
+			t.Errorf("it shows %+v, %v", got, err)
+		}
+	},
+	"Tokens": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		list, err := w.Tokens(t.Context(), scope)
+		must(t, err)
+		if slices.ContainsFunc(list, func(tk control.Token) bool { return !scope.Has(tk.Account) }) {
+			t.Errorf("it shows %+v", list)
+		}
+	},
+	"Findings": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		for _, domain := range []string{"", bob.Domain.Name} {
+			list, err := w.Findings(t.Context(), scope, domain)
+			must(t, err)
+			if slices.ContainsFunc(list, func(f finding.Finding) bool { return f.Domain == bob.Domain.Name || f.Domain == "" }) {
+				t.Errorf("it shows %+v", list)
+			}
+		}
+	},
+	"Find": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		f := bob.Finding
+		f.Evidence = "made up"
+		if err := w.Find(t.Context(), scope, f, false); !errors.Is(err, control.ErrNotFound) {
+			t.Errorf("it was told %v", err)
+		}
+		f.Name = finding.AliasLoop
+		if err := w.Find(t.Context(), scope, f, false); !errors.Is(err, control.ErrNotFound) {
+			t.Errorf("it was told %v", err)
+		}
+		must(t, w.Find(t.Context(), scope, bob.Finding, true))
+	},
+	"Setting": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		if got, err := w.Setting(t.Context(), scope, settingName); err != nil || got != "" {
+			t.Errorf("it shows %q, %v", got, err)
+		}
+	},
+	"SetSetting": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		if err := w.SetSetting(t.Context(), scope, settingName, "made up"); !errors.Is(err, control.ErrDenied) {
+			t.Errorf("it was told %v", err)
+		}
+	},
+}
+
+// TestAnotherAccountIsOutOfReach tries every method with the scope of one account and the ids of another.
+func TestAnotherAccountIsOutOfReach(t *testing.T) {
+	methods := reflect.TypeFor[control.Store]()
+	for method := range methods.Methods() {
+		if name := method.Name; foreigners[name] == nil {
+			t.Errorf("%s is not in the table", name)
+		}
+	}
+	engines(t, func(w *world) {
+		t := w.t
+		ann, bob := w.add(t, "ann"), w.add(t, "bob")
+		w.apply(t, control.Tx{
+			PutAccounts:  []account.Account{{ID: account.Operator, Name: "operator"}},
+			PutOutbounds: []directory.Outbound{{ID: "all", Account: account.Operator, Hop: directory.HostPort{Host: "smart.example", Port: 25}}},
+			Entries:      []control.Entry{{At: created, Account: account.Operator}},
+		})
+		must(t, w.SetSetting(t.Context(), system, settingName, "value"))
+		must(t, w.Find(t.Context(), system, finding.Finding{Name: finding.RouteLoopSelf}, false))
+		before := w.dump(t)
+		for name, call := range foreigners {
+			if _, ok := methods.MethodByName(name); !ok {
+				t.Errorf("%s is no method", name)
+			}
+			for what, scope := range map[string]account.Scope{"another account": account.Of(ann.Account.ID), "nobody": account.Of()} {
+				t.Run(name+" by "+what, func(t *testing.T) {
+					call(&world{Store: w.Store, db: w.db, version: w.version, t: t}, scope, bob)
+					same(t, "what is stored", before, w.dump(t))
+				})
+			}
+		}
+	})
+}
+
+// trespass is a change that reaches for another account's things.
+type trespass struct {
+	want error
+	tx   control.Tx
+}
+
+// trespasses has changes for every field of control.Tx, by ann, of what is bob's.
+func trespasses(bob customer) map[string]trespass {
+	ann := newCustomer("ann")
+	domain, mailbox, rule, outbound, token := bob.Domain, bob.Mailbox, bob.Rule, bob.Outbound, bob.Token
+	domain.Account, mailbox.Account, rule.Account, outbound.Account, token.Account = ann.Account.ID, ann.Account.ID, ann.Account.ID, ann.Account.ID, ann.Account.ID
+	here, there, everywhere := mailbox, rule, outbound
+	here.Domain, here.Local, there.Domain, there.Local, everywhere.Domain = ann.Domain.Name, "here", ann.Domain.Name, "there", ""
+	newDomain, newMailbox, newRule, newOutbound, newToken := domain, mailbox, rule, outbound, token
+	newDomain.ID, newMailbox.ID, newRule.ID, newOutbound.ID, newToken.ID = "new", "new", "new", "new", "new"
+	newMailbox.Local, newRule.Local = "new", "new"
+	return map[string]trespass{
+		"PutAccounts":                        {control.ErrDenied, control.Tx{PutAccounts: []account.Account{{ID: bob.Account.ID, Name: "mine"}}}},
+		"PutDomains":                         {control.ErrDenied, control.Tx{PutDomains: []directory.Domain{bob.Domain}}},
+		"PutDomains, taken over":             {control.ErrExists, control.Tx{PutDomains: []directory.Domain{domain}}},
+		"PutDomains, name":                   {control.ErrExists, control.Tx{PutDomains: []directory.Domain{newDomain}}},
+		"PutMailboxes":                       {control.ErrDenied, control.Tx{PutMailboxes: []directory.Mailbox{bob.Mailbox}}},
+		"PutMailboxes, taken over":           {control.ErrNotFound, control.Tx{PutMailboxes: []directory.Mailbox{mailbox}}},
+		"PutMailboxes, taken home":           {control.ErrExists, control.Tx{PutMailboxes: []directory.Mailbox{here}}},
+		"PutMailboxes, in the domain":        {control.ErrNotFound, control.Tx{PutMailboxes: []directory.Mailbox{newMailbox}}},
+		"PutVerifiers":                       {control.ErrNotFound, control.Tx{PutVerifiers: map[string]string{bob.Mailbox.ID: "mine"}}},
+		"PutRules":                           {control.ErrDenied, control.Tx{PutRules: []directory.Rule{bob.Rule}}},
+		"PutRules, taken over":               {control.ErrNotFound, control.Tx{PutRules: []directory.Rule{rule}}},
+		"PutRules, taken home":               {control.ErrExists, control.Tx{PutRules: []directory.Rule{there}}},
+		"PutRules, in the domain":            {control.ErrNotFound, control.Tx{PutRules: []directory.Rule{newRule}}},
+		"PutOutbounds":                       {control.ErrDenied, control.Tx{PutOutbounds: []directory.Outbound{bob.Outbound}}},
+		"PutOutbounds, taken over":           {control.ErrNotFound, control.Tx{PutOutbounds: []directory.Outbound{outbound}}},
+		"PutOutbounds, of the domain":        {control.ErrNotFound, control.Tx{PutOutbounds: []directory.Outbound{newOutbound}}},
+		"PutOutbounds, of everybody":         {control.ErrDenied, control.Tx{PutOutbounds: []directory.Outbound{everywhere}}},
+		"PutTokens":                          {control.ErrDenied, control.Tx{PutTokens: []control.Token{bob.Token}}},
+		"PutTokens, taken over":              {control.ErrExists, control.Tx{PutTokens: []control.Token{token}}},
+		"PutTokens, hash":                    {control.ErrExists, control.Tx{PutTokens: []control.Token{newToken}}},
+		"Entries":                            {control.ErrDenied, control.Tx{Entries: []control.Entry{bob.Entry}}},
+		"Remove account":                     {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindAccount, string(bob.Account.ID))}}},
+		"Remove domain":                      {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindDomain, bob.Domain.ID)}}},
+		"Remove mailbox":                     {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindMailbox, bob.Mailbox.ID)}}},
+		"Remove rule":                        {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindRule, bob.Rule.ID)}}},
+		"Remove outbound":                    {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindOutbound, bob.Outbound.ID)}}},
+		"Remove token":                       {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindToken, bob.Token.ID)}}},
+		"Remove outbound of the operator":    {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindOutbound, "all")}}},
+		"Remove account of the operator":     {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindAccount, string(account.Operator))}}},
+		"Entries beside what would be right": {control.ErrDenied, control.Tx{PutMailboxes: []directory.Mailbox{ann.Mailbox}, Entries: []control.Entry{ann.Entry, bob.Entry}}},
+	}
+}
+
+func TestTrespassesCoverEveryFieldOfAChange(t *testing.T) {
+	fields := reflect.TypeFor[control.Tx]()
+	list := trespasses(newCustomer("bob"))
+	for field := range fields.Fields() {
+		name := field.Name
+		covered := false
+		for _, c := range list {
+			covered = covered || !reflect.ValueOf(c.tx).FieldByName(name).IsZero()
+		}
+		if !covered {
+			t.Errorf("no trespass has %s", name)
+		}
+	}
+}
+
+func TestAnAccountChangesWhatIsItsOwn(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		ann, bob := w.add(t, "ann"), w.add(t, "bob")
+		scope := account.Of(ann.Account.ID)
+		st := w.load(t, scope)
+		want := control.State{
+			Version: 2, Accounts: []account.Account{ann.Account}, Domains: []directory.Domain{ann.Domain}, Mailboxes: []directory.Mailbox{ann.Mailbox},
+			Rules: []directory.Rule{ann.Rule}, Outbounds: []directory.Outbound{ann.Outbound},
+		}
+		same(t, "what the account sees", want, st)
+		tx := ann.tx()
+		tx.PutTokens[0].ID, tx.PutTokens[0].Hash = "second", []byte("second")
+		tx.PutDomains = append(tx.PutDomains, ann.Domain)
+		tx.PutDomains[1].ID, tx.PutDomains[1].Name = "second", "second.example"
+		tx.PutMailboxes[0].Quota++
+		tx.PutVerifiers[ann.Mailbox.ID] = "new"
+		next, err := w.Update(t.Context(), scope, w.version, tx)
+		must(t, err)
+		if st := w.load(t, scope); len(st.Domains) != 2 || st.Mailboxes[0].Quota != ann.Mailbox.Quota+1 || st.Version != next {
+			t.Errorf("after the account's own change: %+v", st)
+		}
+		if _, verifier, err := w.Verifier(t.Context(), scope, ann.Mailbox.Address()); verifier != "new" || err != nil {
+			t.Errorf("verifier %q, %v", verifier, err)
+		}
+		must(t, w.Find(t.Context(), scope, ann.Finding, true))
+		all := []control.Removal{
+			gone(control.KindDomain, ann.Domain.ID), gone(control.KindDomain, "second"), gone(control.KindToken, "second"),
+			gone(control.KindAccount, string(ann.Account.ID)),
+		}
+		_, err = w.Update(t.Context(), scope, next, control.Tx{Remove: all})
+		must(t, err)
+		st = w.load(t, system)
+		same(t, "what is left", []account.Account{bob.Account}, st.Accounts)
+		if len(st.Domains) != 1 || len(st.Mailboxes) != 1 {
+			t.Errorf("what is left: %+v", st)
+		}
+	})
+}
+
+// TestRowLevelSecurityAloneHidesRows runs statements that forgot the scope, on PostgreSQL.
+func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
+	t.Parallel()
+	w := open(t, onPostgres(t))
+	ann, bob := w.add(t, "ann"), w.add(t, "bob")
+	must(t, w.SetSetting(t.Context(), system, settingName, "value"))
+	tables := w.tables(t)
+	if len(tables) != 10 {
+		t.Errorf("tables of accounts' rows: %v", tables)
+	}
+	counts := func(scope account.Scope, table string) (own, other int) {
+		t.Helper()
+		must(t, w.db.Read(t.Context(), scope, func(tx *sqldb.Tx) error {
+			_, err := tx.Row([]any{&own, &other}, sqldb.Stmt(`SELECT count(*) FILTER (WHERE account_id = $1), count(*) FILTER (WHERE account_id <> $1) FROM `+table), ann.Account.ID)
+			return err
+		}))
+		return own, other
+	}
+	for _, table := range tables {
+		all, others := counts(system, table)
+		if others == 0 || all == 0 && table != "setting" {
+			t.Errorf("%s holds %d and %d rows: the test shows nothing", table, all, others)
+		}
+		if own, other := counts(account.Of(ann.Account.ID), table); own != all || other != 0 {
+			t.Errorf("%s shows %d of %d own rows and %d others", table, own, all, other)
+		}
+		if own, other := counts(account.Of(), table); own+other != 0 {
+			t.Errorf("%s shows %d rows to nobody", table, own+other)
+		}
+		if table == "audit" { // nobody changes it
+			continue
+		}
+		for _, stmt := range []sqldb.Stmt{`UPDATE ` + sqldb.Stmt(table) + ` SET account_id = account_id`, `DELETE FROM ` + sqldb.Stmt(table)} {
+			must(t, w.db.Write(t.Context(), account.Of(ann.Account.ID), func(tx *sqldb.Tx) error {
+				n, err := tx.Exec(stmt)
+				if n != int64(all) {
+					t.Errorf("%s touched %d rows, %d are the account's", stmt, n, all)
+				}
+				return err
+			}))
+		}
+		if own, left := counts(system, table); own != 0 || left != others {
+			t.Errorf("%s holds %d own and %d of %d other rows after DELETE without a scope", table, own, left, others)
+		}
+	}
+	for _, stmt := range []sqldb.Stmt{
+		`INSERT INTO account (account_id, name) VALUES ('somebody', 'else')`,
+		`UPDATE domain SET account_id = $1`,
+	} {
+		err := w.db.Write(t.Context(), account.Of(bob.Account.ID), func(tx *sqldb.Tx) error {
+			if stmt[0] == 'I' {
+				return tx.Post(stmt)
+			}
+			return tx.Post(stmt, ann.Account.ID)
+		})
+		if !errors.Is(err, sqldb.ErrStorage) {
+			t.Errorf("%s: %v", stmt, err)
+		}
+	}
+}
+
+// tables lists the tables with rows of accounts.
+func (w *world) tables(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	must(t, w.db.Read(t.Context(), system, func(tx *sqldb.Tx) error {
+		out = nil
+		rows, err := tx.Query(`SELECT table_name::text FROM information_schema.columns
+			WHERE table_schema = current_schema() AND column_name = 'account_id' ORDER BY table_name`)
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			var name string
+			if err := rows.Scan(&name); err != nil {
+				return errors.Join(err, rows.Close())
+			}
+			out = append(out, name)
+		}
+		return rows.Close()
+	}))
+	return out
+}

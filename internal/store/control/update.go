@@ -1,0 +1,229 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"postroad/internal/core/account"
+	"postroad/internal/service/control"
+	"postroad/internal/store/sqldb"
+)
+
+const growSQL sqldb.Stmt = `UPDATE configuration SET version = version + 1, entries = entries + $2
+	WHERE name = 'control' AND version = $1 RETURNING version, entries`
+
+// Update implements control.Store. Removals come first, what lies in a thing before the thing. A domain that changes
+// its account takes what lies in it along. Besides the errors of the interface it gives ErrDenied for rows in accounts
+// out of scope, ErrNotFound for what lies in a domain that is not the account's, ErrInUse for the removal of an
+// account that has domains and ErrInvalid for a domain that changes its name.
+func (s *Store) Update(ctx context.Context, scope account.Scope, version int64, tx control.Tx) (int64, error) {
+	if err := checkOwners(scope, &tx); err != nil {
+		return 0, err
+	}
+	goners, err := sortRemovals(tx.Remove)
+	if err != nil {
+		return 0, err
+	}
+	var next int64
+	err = s.db.Write(ctx, scope, func(t *sqldb.Tx) error {
+		var last int64
+		current, err := t.Row([]any{&next, &last}, growSQL, version, len(tx.Entries))
+		if err != nil {
+			return err
+		}
+		if !current {
+			return control.ErrVersion
+		}
+		if err := remove(t, goners); err != nil {
+			return err
+		}
+		if err := put(t, &tx); err != nil {
+			return err
+		}
+		return putEntries(t, tx.Entries, last-int64(len(tx.Entries)))
+	})
+	if err != nil {
+		return 0, refusal(err)
+	}
+	return next, nil
+}
+
+// put writes everything that a change writes, domains before what lies in them.
+func put(t *sqldb.Tx, tx *control.Tx) error {
+	if err := putAccounts(t, tx.PutAccounts); err != nil {
+		return err
+	}
+	if err := putDomains(t, tx.PutDomains); err != nil {
+		return err
+	}
+	if err := checkDomains(t, tx); err != nil {
+		return err
+	}
+	if err := putMailboxes(t, tx.PutMailboxes); err != nil {
+		return err
+	}
+	if err := putVerifiers(t, tx.PutVerifiers); err != nil {
+		return err
+	}
+	if err := putRules(t, tx.PutRules); err != nil {
+		return err
+	}
+	if err := putOutbounds(t, tx.PutOutbounds); err != nil {
+		return err
+	}
+	return putTokens(t, tx.PutTokens)
+}
+
+// checkOwners refuses rows in accounts that are not in scope, and an installation's route that is not the operator's.
+func checkOwners(scope account.Scope, tx *control.Tx) error {
+	var ids []account.ID
+	for i := range tx.PutAccounts {
+		ids = append(ids, tx.PutAccounts[i].ID)
+	}
+	for i := range tx.PutDomains {
+		ids = append(ids, tx.PutDomains[i].Account)
+	}
+	for i := range tx.PutMailboxes {
+		ids = append(ids, tx.PutMailboxes[i].Account)
+	}
+	for i := range tx.PutRules {
+		ids = append(ids, tx.PutRules[i].Account)
+	}
+	for i := range tx.PutOutbounds {
+		o := &tx.PutOutbounds[i]
+		if o.Domain == "" && o.Account != account.Operator {
+			return fmt.Errorf("%w: the route of the whole installation is the operator's", control.ErrDenied)
+		}
+		ids = append(ids, o.Account)
+	}
+	for i := range tx.PutTokens {
+		ids = append(ids, tx.PutTokens[i].Account)
+	}
+	for i := range tx.Entries {
+		ids = append(ids, tx.Entries[i].Account)
+	}
+	if i := slices.IndexFunc(ids, func(id account.ID) bool { return !scope.Has(id) }); i >= 0 {
+		return fmt.Errorf("%w: %w: %q", control.ErrDenied, sqldb.ErrScope, ids[i])
+	}
+	return nil
+}
+
+const domainOwnersSQL sqldb.Stmt = `SELECT name, account_id FROM domain WHERE @in(name, $1) AND @scope(account_id)`
+
+// checkDomains refuses what would lie in a domain that is not there or not of the same account.
+func checkDomains(t *sqldb.Tx, tx *control.Tx) error {
+	inside := map[string]account.ID{}
+	add := func(name string, owner account.ID) error {
+		if other, seen := inside[name]; seen && other != owner {
+			return fmt.Errorf("%w: the domain %s is not of the account %s and of %s", control.ErrNotFound, name, owner, other)
+		}
+		inside[name] = owner
+		return nil
+	}
+	for i := range tx.PutMailboxes {
+		if err := add(tx.PutMailboxes[i].Domain, tx.PutMailboxes[i].Account); err != nil {
+			return err
+		}
+	}
+	for i := range tx.PutRules {
+		if err := add(tx.PutRules[i].Domain, tx.PutRules[i].Account); err != nil {
+			return err
+		}
+	}
+	for i := range tx.PutOutbounds {
+		if o := &tx.PutOutbounds[i]; o.Domain != "" {
+			if err := add(o.Domain, o.Account); err != nil {
+				return err
+			}
+		}
+	}
+	names := make([]string, 0, len(inside))
+	for name := range inside {
+		names = append(names, name)
+	}
+	found, err := owners(t, domainOwnersSQL, names)
+	if err != nil {
+		return err
+	}
+	for name, owner := range inside {
+		if found[name] != string(owner) || owner == "" {
+			return fmt.Errorf("%w: the account %s has no domain %s", control.ErrNotFound, owner, name)
+		}
+	}
+	return nil
+}
+
+// goners are ids of what is to be removed, by kind.
+type goners struct {
+	accounts, domains, mailboxes, rules, outbounds, tokens []string
+}
+
+func sortRemovals(list []control.Removal) (goners, error) {
+	var g goners
+	for _, r := range list {
+		switch r.Kind {
+		case control.KindAccount:
+			g.accounts = append(g.accounts, r.ID)
+		case control.KindDomain:
+			g.domains = append(g.domains, r.ID)
+		case control.KindMailbox:
+			g.mailboxes = append(g.mailboxes, r.ID)
+		case control.KindRule:
+			g.rules = append(g.rules, r.ID)
+		case control.KindOutbound:
+			g.outbounds = append(g.outbounds, r.ID)
+		case control.KindToken:
+			g.tokens = append(g.tokens, r.ID)
+		case control.KindQueue:
+			return goners{}, fmt.Errorf("%w: queued mail is no part of the configuration", control.ErrInvalid)
+		default:
+			return goners{}, fmt.Errorf("%w: nothing is of kind %q", control.ErrInvalid, r.Kind)
+		}
+	}
+	return g, nil
+}
+
+const (
+	removeTokensSQL    sqldb.Stmt = `DELETE FROM token WHERE @in(id, $1) AND @scope(account_id)`
+	removeOutboundsSQL sqldb.Stmt = `DELETE FROM outbound WHERE @in(id, $1) AND @scope(account_id)`
+	removeRulesSQL     sqldb.Stmt = `DELETE FROM rule WHERE @in(id, $1) AND @scope(account_id)`
+)
+
+func remove(t *sqldb.Tx, g goners) error {
+	for _, part := range []struct {
+		kind control.Kind
+		stmt sqldb.Stmt
+		ids  []string
+	}{
+		{control.KindToken, removeTokensSQL, g.tokens},
+		{control.KindOutbound, removeOutboundsSQL, g.outbounds},
+		{control.KindRule, removeRulesSQL, g.rules},
+	} {
+		if err := removeAll(t, part.kind, part.stmt, part.ids); err != nil {
+			return err
+		}
+	}
+	if err := removeMailboxes(t, g.mailboxes); err != nil {
+		return err
+	}
+	if err := removeDomains(t, g.domains); err != nil {
+		return err
+	}
+	return removeAccounts(t, g.accounts)
+}
+
+// removeAll removes rows by their ids; all of them must be there.
+func removeAll(t *sqldb.Tx, kind control.Kind, stmt sqldb.Stmt, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	n, err := t.Exec(stmt, ids)
+	if err != nil {
+		return err
+	}
+	if n != int64(len(ids)) {
+		return fmt.Errorf("%w: of kind %s", control.ErrNotFound, kind)
+	}
+	return nil
+}

@@ -1,0 +1,201 @@
+package mail
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"postroad/internal/core/account"
+	"postroad/internal/service/mailstore"
+	"postroad/internal/store/sqldb"
+)
+
+const (
+	targetFields = `SELECT mailbox.account_id, quota, bytes, uidnext, highest,
+		EXISTS (SELECT 1 FROM delivered WHERE queue_id = $2 AND delivered.mailbox_id = $1), `
+	targetTables = ` FROM mailbox, folder WHERE id = $1 AND mailbox_id = $1 AND n = $3 AND @scope(mailbox.account_id) AND @scope(folder.account_id)`
+
+	targetSQL sqldb.Stmt = targetFields + `(SELECT coalesce(max(id), 0) + 1 FROM body)` + targetTables
+
+	// Several nodes may deliver to one mailbox: the rows are locked until the end of the transaction.
+	targetPG sqldb.Stmt = targetFields + `nextval('body_id')` + targetTables + ` FOR UPDATE`
+
+	setNextSQL sqldb.Stmt = `UPDATE folder SET uidnext = $3, highest = $4, messages = messages + 1
+		WHERE mailbox_id = $1 AND n = $2 AND @scope(account_id)`
+
+	insertMessageSQL sqldb.Stmt = `INSERT INTO message (mailbox_id, folder, uid, account_id, modseq, flags, received, size, hash,
+		sender, subject, sent, body, blob) VALUES ($1, $2, $3, $4, $5, '', $6, $7, $8, $9, $10, $11, $12, $13)`
+
+	insertBodySQL sqldb.Stmt = `INSERT INTO body (id, account_id, prefix, content) VALUES ($1, $2, $3, $4)`
+
+	insertDeliveredSQL sqldb.Stmt = `INSERT INTO delivered (queue_id, mailbox_id, account_id) VALUES ($1, $2, $3)`
+
+	growMailboxSQL sqldb.Stmt = `UPDATE mailbox SET bytes = bytes + $2, messages = messages + $3 WHERE id = $1 AND @scope(account_id)`
+
+	dropDeliveredSQL sqldb.Stmt = `DELETE FROM delivered WHERE queue_id = $1 AND mailbox_id = $2 AND @scope(account_id)`
+)
+
+// parcel is an item on its way into its shard.
+type parcel struct {
+	item *mailstore.Item
+	link string // the mailbox's own name of the content file
+	used bool   // a message owns the link now
+	err  error
+}
+
+// Deliver implements mailstore.Store.
+func (s *Store) Deliver(ctx context.Context, scope account.Scope, items []mailstore.Item) []error {
+	parcels := make([]parcel, len(items))
+	shards := make([][]*parcel, len(s.shards))
+	for i := range items {
+		parcels[i].item = &items[i]
+		n := s.shard(items[i].Mailbox)
+		shards[n] = append(shards[n], &parcels[i])
+	}
+	if err := s.link(parcels); err != nil {
+		return repeat(err, len(items))
+	}
+	var wg sync.WaitGroup
+	for n, list := range shards {
+		switch {
+		case len(list) == 0:
+		case len(list) == len(items):
+			s.deliver(ctx, scope, s.shards[n], list)
+		default:
+			wg.Go(func() { s.deliver(ctx, scope, s.shards[n], list) })
+		}
+	}
+	wg.Wait()
+	errs := make([]error, len(items))
+	for i := range parcels {
+		errs[i] = parcels[i].err
+		// After a commit that failed the message may be there all the same: its file is left to the sweep.
+		if p := &parcels[i]; p.link != "" && !p.used && !errors.Is(p.err, sqldb.ErrStorage) {
+			_ = s.blobs.Remove(p.link) // what cannot be removed now is swept too
+		}
+	}
+	return errs
+}
+
+// link gives the mailboxes names of their own for content files, durable with one flush before any commit.
+func (s *Store) link(parcels []parcel) error {
+	var names []string
+	for i := range parcels {
+		if blob := parcels[i].item.Content.Blob; blob != "" {
+			names = append(names, blob)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	links, err := s.blobs.Link(names...)
+	if err != nil {
+		return err
+	}
+	for i := range parcels {
+		if parcels[i].item.Content.Blob != "" {
+			parcels[i].link, links = links[0], links[1:]
+		}
+	}
+	return nil
+}
+
+func repeat(err error, n int) []error {
+	errs := make([]error, n)
+	for i := range errs {
+		errs[i] = err
+	}
+	return errs
+}
+
+// deliver puts one shard's parcels into its next group commit.
+func (s *Store) deliver(ctx context.Context, scope account.Scope, db *sqldb.DB, list []*parcel) {
+	err := db.Write(ctx, scope, func(tx *sqldb.Tx) error {
+		for _, p := range list {
+			p.used = false
+			var err error
+			if p.err, err = s.put(tx, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		for _, p := range list {
+			p.used, p.err = false, err
+		}
+	}
+}
+
+// put stores one parcel. Its own error changes nothing; the other one ends the job.
+func (s *Store) put(tx *sqldb.Tx, p *parcel) (own, fatal error) { //revive:disable-line:error-return // two kinds of error
+	item := p.item
+	size, content := item.Size+int64(len(item.Prefix)), item.Content.Inline
+	if p.link != "" {
+		content = nil
+	}
+	stmt := targetSQL
+	if tx.Engine() == sqldb.Postgres {
+		stmt = targetPG
+	}
+	var owner string
+	var quota, bytes, uid, highest, number int64
+	var delivered bool
+	found, err := tx.Row([]any{&owner, &quota, &bytes, &uid, &highest, &delivered, &number}, stmt, item.Mailbox, string(item.QueueID), inbox)
+	switch {
+	case err != nil:
+		return nil, err
+	case !found:
+		return mailstore.ErrNoMailbox, nil
+	case delivered:
+		return nil, nil
+	case quota > 0 && bytes+size > quota:
+		return mailstore.ErrQuota, nil
+	}
+	if err := tx.Post(setNextSQL, item.Mailbox, inbox, uid+1, highest+1); err != nil {
+		return nil, err
+	}
+	if err := tx.Post(insertBodySQL, number, owner, item.Prefix, content); err != nil {
+		return nil, err
+	}
+	if err := tx.Post(insertMessageSQL, item.Mailbox, inbox, uid, owner, highest+1, item.At, size, int64(item.Hash^sum(item.Prefix)), //nolint:gosec // a hash is stored as the number with the same bits
+		item.From, item.Subject, item.Date, number, p.link); err != nil {
+		return nil, err
+	}
+	if err := tx.Post(insertDeliveredSQL, string(item.QueueID), item.Mailbox, owner); err != nil {
+		return nil, err
+	}
+	p.used = p.link != ""
+	return nil, tx.Post(growMailboxSQL, item.Mailbox, size, 1)
+}
+
+// sum is a prefix's part in a message's checksum: without a prefix the checksum is the content's.
+func sum(prefix []byte) uint64 {
+	if len(prefix) == 0 {
+		return 0
+	}
+	return sqldb.Sum(prefix)
+}
+
+// Settled implements mailstore.Store. Nobody waits for it: what a crash keeps of it is a few octets too many.
+func (s *Store) Settled(_ context.Context, scope account.Scope, items []mailstore.DeliveredID) error {
+	shards := make([][]mailstore.DeliveredID, len(s.shards))
+	for _, item := range items {
+		n := s.shard(item.Mailbox)
+		shards[n] = append(shards[n], item)
+	}
+	for n, list := range shards {
+		if len(list) == 0 {
+			continue
+		}
+		s.shards[n].WriteLater(scope, func(tx *sqldb.Tx) error {
+			for _, item := range list {
+				if err := tx.Post(dropDeliveredSQL, string(item.QueueID), item.Mailbox); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, nil)
+	}
+	return nil
+}

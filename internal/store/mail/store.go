@@ -1,0 +1,310 @@
+// Package mail keeps the mailboxes of service/mailstore in SQL: folders, messages, bodies, and what was delivered.
+//
+// On SQLite mailboxes are spread over a number of databases that is fixed when the first one is made; a mailbox lies
+// in the one that its id's hash says. On PostgreSQL there is one. A delivery is one transaction of the mailbox's own
+// database: quota, UID, message, body and the memory of the queue id. Bodies up to mail.InlineLimit lie in a table of
+// their own, larger ones are files of the blob folder with a hard link that belongs to the mailbox.
+//
+// # Failure
+//
+// Removing a mailbox hides it at once and clears its messages away in steps; what a crash leaves of it is cleared
+// away at the next start. A content file is removed after the commit that forgets it, and else swept after a day.
+package mail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/mailbox"
+	"postroad/internal/service/mailstore"
+	"postroad/internal/store/sqldb"
+)
+
+// Config says where the mailboxes are.
+type Config struct {
+	Dir       string       // SQLite: the folder of mail-00.db and so on
+	Shards    int          // SQLite: number of databases when the first is made; 4 when zero, 100 at most
+	DSN       string       // PostgreSQL; when given, Dir and Shards are not used
+	Clustered bool         // several nodes share the server
+	Log       *slog.Logger // for what no caller can be told
+}
+
+// Store is all mailboxes. It is safe for concurrent use.
+type Store struct {
+	shards []*sqldb.DB
+	blobs  *sqldb.Blobs
+	now    func() time.Time
+}
+
+var _ mailstore.Store = (*Store)(nil)
+
+// Open opens the mailboxes' databases and finishes removals that a crash interrupted. ErrShards when a database is
+// missing or lies under another's name.
+func Open(ctx context.Context, c Config, blobs *sqldb.Blobs) (*Store, error) {
+	shards, err := openShards(ctx, c)
+	s := &Store{shards: shards, blobs: blobs, now: time.Now}
+	if err == nil {
+		err = s.clearAll(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Databases are the open databases, one per shard, for watching whether one has failed.
+func (s *Store) Databases() []*sqldb.DB { return s.shards }
+
+// Close closes all databases.
+func (s *Store) Close() error {
+	var errs []error
+	for _, db := range s.shards {
+		errs = append(errs, db.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// shard is the number of the database that a mailbox lies in.
+func (s *Store) shard(id string) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(id))                    // a hash takes everything
+	return int(h.Sum32() % uint32(len(s.shards))) //nolint:gosec // at most 100
+}
+
+func (s *Store) of(id string) *sqldb.DB { return s.shards[s.shard(id)] }
+
+const (
+	createMailboxSQL sqldb.Stmt = `INSERT INTO mailbox (id, account_id, quota, bytes, messages) VALUES ($1, $2, $3, 0, 0)`
+	setQuotaSQL      sqldb.Stmt = `UPDATE mailbox SET quota = $2 WHERE id = $1 AND @scope(account_id)`
+	createFolderSQL  sqldb.Stmt = `INSERT INTO folder (mailbox_id, n, account_id, name, uidvalidity, uidnext, highest, messages, special_use)
+		VALUES ($1, $2, $3, $4, $5, 1, 1, 0, '')`
+
+	hideMailboxSQL    sqldb.Stmt = `DELETE FROM mailbox WHERE id = $1 AND @scope(account_id) RETURNING account_id`
+	dropFoldersSQL    sqldb.Stmt = `DELETE FROM folder WHERE mailbox_id = $1 AND @scope(account_id)`
+	putRemovalSQL     sqldb.Stmt = `INSERT INTO removal (mailbox_id, account_id) VALUES ($1, $2)`
+	getRemovalsSQL    sqldb.Stmt = `SELECT mailbox_id FROM removal`
+	dropRemovalSQL    sqldb.Stmt = `DELETE FROM removal WHERE mailbox_id = $1`
+	clearChunkSQL     sqldb.Stmt = `SELECT folder, uid, body, blob FROM message WHERE mailbox_id = $1 ORDER BY folder, uid LIMIT $2`
+	dropMessageSQL    sqldb.Stmt = `DELETE FROM message WHERE mailbox_id = $1 AND folder = $2 AND uid = $3 AND @scope(account_id)`
+	dropBodySQL       sqldb.Stmt = `DELETE FROM body WHERE id = $1 AND @scope(account_id)`
+	dropExpungedSQL   sqldb.Stmt = `DELETE FROM expunged WHERE mailbox_id = $1`
+	dropDeliveriesSQL sqldb.Stmt = `DELETE FROM delivered WHERE mailbox_id = $1`
+
+	usageSQL    sqldb.Stmt = `SELECT id, messages, bytes, quota FROM mailbox WHERE @in(id, $1) AND @scope(account_id)`
+	usageAllSQL sqldb.Stmt = `SELECT id, messages, bytes, quota FROM mailbox WHERE @scope(account_id)`
+	ownedSQL    sqldb.Stmt = `SELECT blob FROM message WHERE blob <> '' AND @in(blob, $1)`
+)
+
+// inbox is the number of the folder INBOX.
+const inbox = 1
+
+// clearChunk is how many messages of a removed mailbox go in one transaction.
+const clearChunk = 1000
+
+// Create implements mailstore.Store.
+func (s *Store) Create(ctx context.Context, scope account.Scope, box mailstore.Mailbox) error {
+	if !scope.Has(box.Account) {
+		return fmt.Errorf("%w: %s", sqldb.ErrScope, box.Account)
+	}
+	return s.of(box.ID).Write(ctx, scope, func(tx *sqldb.Tx) error {
+		n, err := tx.Exec(setQuotaSQL, box.ID, box.Quota)
+		if err != nil || n > 0 {
+			return err
+		}
+		if err := tx.Post(createMailboxSQL, box.ID, string(box.Account), box.Quota); err != nil {
+			return err
+		}
+		return tx.Post(createFolderSQL, box.ID, inbox, string(box.Account), "INBOX", s.now().Unix())
+	})
+}
+
+// Remove implements mailstore.Store.
+func (s *Store) Remove(ctx context.Context, scope account.Scope, id string) error {
+	db := s.of(id)
+	err := db.Write(ctx, scope, func(tx *sqldb.Tx) error {
+		var owner string
+		found, err := tx.Row([]any{&owner}, hideMailboxSQL, id)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return mailstore.ErrNoMailbox
+		}
+		if err := tx.Post(dropFoldersSQL, id); err != nil {
+			return err
+		}
+		return tx.Post(putRemovalSQL, id, owner)
+	})
+	if err != nil {
+		return err
+	}
+	return s.clear(context.WithoutCancel(ctx), db, id)
+}
+
+// clearAll clears away what is left of removed mailboxes.
+func (s *Store) clearAll(ctx context.Context) error {
+	for _, db := range s.shards {
+		var ids []string
+		err := db.Read(ctx, account.System(), func(tx *sqldb.Tx) (err error) {
+			ids, err = texts(tx, getRemovalsSQL)
+			return err
+		})
+		for _, id := range ids {
+			err = errors.Join(err, s.clear(ctx, db, id))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clear removes a hidden mailbox's messages step by step, and then the memory of it.
+func (s *Store) clear(ctx context.Context, db *sqldb.DB, id string) error {
+	for {
+		var blobs []string
+		done := false
+		err := db.Write(ctx, account.System(), func(tx *sqldb.Tx) (err error) {
+			blobs, done, err = clearStep(tx, id)
+			return err
+		})
+		if err == nil {
+			err = s.blobs.Remove(blobs...)
+		}
+		if err != nil || done {
+			return err
+		}
+	}
+}
+
+func clearStep(tx *sqldb.Tx, id string) (blobs []string, done bool, err error) {
+	list, err := gone(tx, clearChunkSQL, id, clearChunk)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, m := range list {
+		if err := m.drop(tx, id); err != nil {
+			return nil, false, err
+		}
+		if m.blob != "" {
+			blobs = append(blobs, m.blob)
+		}
+	}
+	if len(list) == clearChunk {
+		return blobs, false, nil
+	}
+	for _, stmt := range []sqldb.Stmt{dropExpungedSQL, dropDeliveriesSQL, dropRemovalSQL} {
+		if err := tx.Post(stmt, id); err != nil {
+			return nil, false, err
+		}
+	}
+	return blobs, true, nil
+}
+
+// goner is a message about to be removed.
+type goner struct {
+	folder int64
+	uid    uint32
+	body   int64
+	blob   string
+}
+
+func (g *goner) drop(tx *sqldb.Tx, mailbox string) error {
+	if err := tx.Post(dropMessageSQL, mailbox, g.folder, g.uid); err != nil {
+		return err
+	}
+	return tx.Post(dropBodySQL, g.body)
+}
+
+func gone(tx *sqldb.Tx, stmt sqldb.Stmt, args ...any) ([]goner, error) {
+	rows, err := tx.Query(stmt, args...)
+	if err != nil {
+		return nil, err
+	}
+	var list []goner
+	for rows.Next() {
+		var g goner
+		if rows.Scan(&g.folder, &g.uid, &g.body, &g.blob) != nil {
+			break // Close gives the error
+		}
+		list = append(list, g)
+	}
+	return list, rows.Close()
+}
+
+func texts(tx *sqldb.Tx, stmt sqldb.Stmt, args ...any) ([]string, error) {
+	rows, err := tx.Query(stmt, args...)
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for rows.Next() {
+		var v string
+		if rows.Scan(&v) != nil {
+			break // Close gives the error
+		}
+		list = append(list, v)
+	}
+	return list, rows.Close()
+}
+
+// Usage implements mailstore.Store.
+func (s *Store) Usage(ctx context.Context, scope account.Scope, ids []string) (map[string]mailbox.Usage, error) {
+	out := map[string]mailbox.Usage{}
+	split := make([][]string, len(s.shards))
+	for _, id := range ids {
+		n := s.shard(id)
+		split[n] = append(split[n], id)
+	}
+	for i, db := range s.shards {
+		if len(ids) > 0 && len(split[i]) == 0 {
+			continue
+		}
+		err := db.Read(ctx, scope, func(tx *sqldb.Tx) error {
+			stmt, args := usageAllSQL, []any(nil)
+			if len(ids) > 0 {
+				stmt, args = usageSQL, []any{split[i]}
+			}
+			rows, err := tx.Query(stmt, args...)
+			if err != nil {
+				return err
+			}
+			for rows.Next() {
+				var id string
+				var u mailbox.Usage
+				if rows.Scan(&id, &u.Messages, &u.Bytes, &u.Quota) != nil {
+					break // Close gives the error
+				}
+				out[id] = u
+			}
+			return rows.Close()
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Owns tells which content files belong to messages, for the sweep of the blob folder.
+func (s *Store) Owns(ctx context.Context, names []string) (map[string]bool, error) {
+	owned := map[string]bool{}
+	for _, db := range s.shards {
+		err := db.Read(ctx, account.System(), func(tx *sqldb.Tx) error {
+			list, err := texts(tx, ownedSQL, names)
+			for _, name := range list {
+				owned[name] = true
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return owned, nil
+}
