@@ -156,7 +156,7 @@ func (s *Server) join(ctx context.Context) error {
 		Hostname: s.cfg.Hostname, Port: uint16(s.cfg.Deliver.Port), Allow: s.cfg.Deliver.Allow, //nolint:gosec // config checks the range
 	}, view, s.resolver, s.opts.Dialer, s.self, s.metrics, s.log)
 	s.queue = queue.New(s.queueConfig(), s.stores.queue, s.stores.queue, s.stores.queue,
-		agents(s.deliver, deliver.NewLocal(s.mailstore)), view, s.metrics, s.log)
+		agents(s.deliver, deliver.NewLocal(s.mailstore, deliver.WithMetrics(s.metrics), deliver.WithLog(s.log))), view, s.metrics, s.log)
 	s.control = control.New(control.Options{
 		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Resolver: s.resolver, Verifier: verifier,
 		Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Addresses: s.cfg.Addresses, Listeners: s.self.listeners,

@@ -17,3 +17,6 @@ func New(store Store) *Service { return &Service{Store: store} }
 // Temporary reports whether a delivery that failed with err may succeed later: all failures but that of a
 // mailbox which is not there.
 func (s *Service) Temporary(err error) bool { return !errors.Is(err, ErrNoMailbox) }
+
+// Full reports whether a delivery failed for want of room in the mailbox.
+func (s *Service) Full(err error) bool { return errors.Is(err, ErrQuota) }

@@ -87,7 +87,7 @@ func (s *Service) Start(ctx context.Context, only bool) error {
 	s.age.Store(age)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.running.Go(s.schedule)
-	s.running.Go(s.settler.run)
+	s.settler.ended.Go(s.settler.run)
 	return nil
 }
 
@@ -97,9 +97,14 @@ func (s *Service) Stop(ctx context.Context) {
 	s.stopped = true
 	s.mu.Unlock()
 	s.cancel()
-	s.settler.stop()
 	done := make(chan struct{})
-	go func() { s.running.Wait(); close(done) }()
+	go func() {
+		s.running.Wait() // the last attempts bring outcomes
+		s.settler.stop()
+		s.settler.ended.Wait()
+		s.closing()
+		close(done)
+	}()
 	select {
 	case <-done:
 	case <-ctx.Done():

@@ -18,7 +18,6 @@ func (s *Service) schedule() {
 	for {
 		select {
 		case <-s.ctx.Done():
-			s.closing()
 			return
 		case <-s.wake:
 		case <-timer.C:
@@ -158,7 +157,7 @@ func (s *Service) renew(l *lane) {
 	}
 }
 
-// closing gives all lanes back at the end.
+// closing gives all lanes back at the end, when nothing is under way any more.
 func (s *Service) closing() {
 	s.mu.Lock()
 	list := make([]*lane, 0, len(s.active))

@@ -18,7 +18,8 @@ type settler struct {
 	entries []settled
 	signal  chan struct{}
 	ending  chan struct{}
-	ended   sync.Once
+	stopped sync.Once
+	ended   sync.WaitGroup
 	flushMu sync.Mutex
 }
 
@@ -68,7 +69,7 @@ func (t *settler) run() {
 	}
 }
 
-func (t *settler) stop() { t.ended.Do(func() { close(t.ending) }) }
+func (t *settler) stop() { t.stopped.Do(func() { close(t.ending) }) }
 
 // flush records everything that is waiting, and returns when it is durable or was refused.
 func (t *settler) flush() {
