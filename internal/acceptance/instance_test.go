@@ -45,7 +45,6 @@ type instance struct {
 	http   string
 	cmd    *exec.Cmd
 	env    []string // beside the test's own
-	wrap   []string // what the program is run under
 	log    output
 	ended  chan error
 }
@@ -71,8 +70,14 @@ func (o *output) String() string {
 // newInstance writes a configuration with the given further lines and starts the program.
 func newInstance(t *testing.T, config string) *instance {
 	t.Helper()
+	return newInstanceIn(t, t.TempDir(), config)
+}
+
+// newInstanceIn does so with everything in the given folder.
+func newInstanceIn(t *testing.T, dir, config string) *instance {
+	t.Helper()
 	i := &instance{
-		t: t, dir: t.TempDir(),
+		t: t, dir: dir,
 		smtp: sim.FreeAddress(t), submit: sim.FreeAddress(t), secure: sim.FreeAddress(t), http: sim.FreeAddress(t),
 	}
 	i.data = filepath.Join(i.dir, "data")
@@ -110,8 +115,7 @@ func (i *instance) start() {
 	if err != nil {
 		i.t.Fatal(err)
 	}
-	args := append(append([]string{}, i.wrap...), path, "serve", "--config", filepath.Join(i.dir, "postroad.toml"))
-	i.cmd = exec.Command(args[0], args[1:]...)
+	i.cmd = exec.Command(path, "serve", "--config", filepath.Join(i.dir, "postroad.toml"))
 	i.cmd.Env = append(os.Environ(), i.env...)
 	i.cmd.Stdout, i.cmd.Stderr = &i.log, &i.log
 	if err := i.cmd.Start(); err != nil {
