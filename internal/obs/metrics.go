@@ -45,13 +45,11 @@ type Metrics struct {
 	SMTPLogins          *prometheus.CounterVec
 	SMTPPanics          prometheus.Counter
 
-	MessagesReceived  *prometheus.CounterVec
-	BytesReceived     *prometheus.CounterVec
-	MessagesRefused   *prometheus.CounterVec
-	AcceptSeconds     prometheus.Histogram
-	DecisionsByClass  *prometheus.CounterVec
-	MemoryBudgetUsed  prometheus.Gauge
-	MemoryBudgetShort prometheus.Counter
+	MessagesReceived *prometheus.CounterVec
+	BytesReceived    *prometheus.CounterVec
+	MessagesRefused  *prometheus.CounterVec
+	AcceptSeconds    prometheus.Histogram
+	DecisionsByClass *prometheus.CounterVec
 
 	QueueMessages   prometheus.Gauge
 	QueueRecipients prometheus.Gauge
@@ -69,15 +67,7 @@ type Metrics struct {
 	MailboxDeliveries *prometheus.CounterVec
 	MailboxBytes      prometheus.Counter
 
-	ResolverLookups   *prometheus.CounterVec
-	ResolverCacheHits prometheus.Counter
-	ResolverSeconds   prometheus.Histogram
-
-	StoreCommits       *prometheus.CounterVec
-	StoreCommitErrors  *prometheus.CounterVec
-	StoreCommitSeconds *prometheus.HistogramVec
-	StoreCommitSize    *prometheus.HistogramVec
-	StoreFreeBytes     prometheus.Gauge
+	StoreFreeBytes prometheus.Gauge
 
 	ControlChanges *prometheus.CounterVec
 	ControlVersion prometheus.Gauge
@@ -93,8 +83,6 @@ func fast() []float64 {
 func slow() []float64 {
 	return []float64{.001, .005, .01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 600}
 }
-
-func counts() []float64 { return []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024} }
 
 // Definitions is the table of all metrics, in the order of the reference page.
 func Definitions() []Definition {
@@ -114,8 +102,6 @@ func Definitions() []Definition {
 		{Name: "postroad_messages_refused_total", Kind: Counter, Labels: []string{"reason"}, Help: "Transactions refused at MAIL, at RCPT for every recipient, or after the data."},
 		{Name: "postroad_accept_seconds", Kind: Histogram, buckets: fast(), Help: "Seconds from the final dot to the durable acknowledgement."},
 		{Name: "postroad_decisions_total", Kind: Counter, Labels: []string{"class"}, Help: "Route decisions at RCPT, by class."},
-		{Name: "postroad_memory_budget_used_bytes", Kind: Gauge, Help: "Octets of the memory budget in use."},
-		{Name: "postroad_memory_budget_short_total", Kind: Counter, Help: "Times that the memory budget was used up and mail was put off."},
 
 		{Name: "postroad_queue_messages", Kind: Gauge, Help: "Messages in the queue."},
 		{Name: "postroad_queue_recipients", Kind: Gauge, Help: "Rows in the queue."},
@@ -133,14 +119,6 @@ func Definitions() []Definition {
 		{Name: "postroad_mailbox_deliveries_total", Kind: Counter, Labels: []string{"result"}, Help: "Messages for mailboxes here: stored, repeated, full or failed."},
 		{Name: "postroad_mailbox_bytes_total", Kind: Counter, Help: "Octets stored in mailboxes."},
 
-		{Name: "postroad_resolver_lookups_total", Kind: Counter, Labels: []string{"type", "status"}, Help: "Look-ups sent to DNS servers, by record type and outcome."},
-		{Name: "postroad_resolver_cache_hits_total", Kind: Counter, Help: "Look-ups answered from the cache."},
-		{Name: "postroad_resolver_seconds", Kind: Histogram, buckets: slow(), Help: "Seconds of a look-up that was sent."},
-
-		{Name: "postroad_store_commits_total", Kind: Counter, Labels: []string{"database"}, Help: "Durable commits."},
-		{Name: "postroad_store_commit_errors_total", Kind: Counter, Labels: []string{"database"}, Help: "Commits that failed; nothing in them was acknowledged."},
-		{Name: "postroad_store_commit_seconds", Kind: Histogram, Labels: []string{"database"}, buckets: fast(), Help: "Seconds of a commit, flush included."},
-		{Name: "postroad_store_commit_size", Kind: Histogram, Labels: []string{"database"}, buckets: counts(), Help: "Callers that shared one commit."},
 		{Name: "postroad_store_free_bytes", Kind: Gauge, Help: "Free octets on the disk of the data folder."},
 
 		{Name: "postroad_control_changes_total", Kind: Counter, Labels: []string{"action"}, Help: "Changes applied, by command words."},
@@ -166,13 +144,11 @@ func NewMetrics() *Metrics {
 		SMTPLogins:          b.counters("postroad_smtp_logins_total"),
 		SMTPPanics:          b.counters("postroad_smtp_panics_total").WithLabelValues(),
 
-		MessagesReceived:  b.counters("postroad_messages_received_total"),
-		BytesReceived:     b.counters("postroad_received_bytes_total"),
-		MessagesRefused:   b.counters("postroad_messages_refused_total"),
-		AcceptSeconds:     b.histogram("postroad_accept_seconds"),
-		DecisionsByClass:  b.counters("postroad_decisions_total"),
-		MemoryBudgetUsed:  b.gauges("postroad_memory_budget_used_bytes").WithLabelValues(),
-		MemoryBudgetShort: b.counters("postroad_memory_budget_short_total").WithLabelValues(),
+		MessagesReceived: b.counters("postroad_messages_received_total"),
+		BytesReceived:    b.counters("postroad_received_bytes_total"),
+		MessagesRefused:  b.counters("postroad_messages_refused_total"),
+		AcceptSeconds:    b.histogram("postroad_accept_seconds"),
+		DecisionsByClass: b.counters("postroad_decisions_total"),
 
 		QueueMessages:   b.gauges("postroad_queue_messages").WithLabelValues(),
 		QueueRecipients: b.gauges("postroad_queue_recipients").WithLabelValues(),
@@ -190,15 +166,7 @@ func NewMetrics() *Metrics {
 		MailboxDeliveries: b.counters("postroad_mailbox_deliveries_total"),
 		MailboxBytes:      b.counters("postroad_mailbox_bytes_total").WithLabelValues(),
 
-		ResolverLookups:   b.counters("postroad_resolver_lookups_total"),
-		ResolverCacheHits: b.counters("postroad_resolver_cache_hits_total").WithLabelValues(),
-		ResolverSeconds:   b.histogram("postroad_resolver_seconds"),
-
-		StoreCommits:       b.counters("postroad_store_commits_total"),
-		StoreCommitErrors:  b.counters("postroad_store_commit_errors_total"),
-		StoreCommitSeconds: b.histograms("postroad_store_commit_seconds"),
-		StoreCommitSize:    b.histograms("postroad_store_commit_size"),
-		StoreFreeBytes:     b.gauges("postroad_store_free_bytes").WithLabelValues(),
+		StoreFreeBytes: b.gauges("postroad_store_free_bytes").WithLabelValues(),
 
 		ControlChanges: b.counters("postroad_control_changes_total"),
 		ControlVersion: b.gauges("postroad_control_version").WithLabelValues(),

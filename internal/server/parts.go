@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/mail"
@@ -159,11 +161,20 @@ func (b *incoming) Abort() {
 	_ = b.Discard()
 }
 
-// disk tells the free space of the data folder.
-type disk string
+// disk tells the free space of the data folder, to the queue and to whoever watches.
+type disk struct {
+	folder string
+	gauge  prometheus.Gauge
+}
 
 // Free implements queue.Disk.
-func (d disk) Free() (uint64, error) { return sqldb.Free(string(d)) }
+func (d disk) Free() (uint64, error) {
+	free, err := sqldb.Free(d.folder)
+	if err == nil {
+		d.gauge.Set(float64(free))
+	}
+	return free, err
+}
 
 // tokens lets access look up API tokens.
 func tokens(store *controlstore.Store) access.TokensFunc {

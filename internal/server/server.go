@@ -101,6 +101,7 @@ func Start(ctx context.Context, cfg config.Config, opts Options, log *slog.Logge
 // start opens the parts in the order in which they need each other.
 func (s *Server) start(ctx context.Context) error {
 	s.health.NotReady("starting")
+	s.metrics.BuildInfo.WithLabelValues(Version()).Set(1)
 	for _, step := range []func(context.Context) error{
 		s.openFolder, s.openListeners, s.openStores, s.join, s.found, s.openAPI, s.serve, s.sweep, s.greet,
 	} {
@@ -194,7 +195,7 @@ func (s *Server) join(ctx context.Context) error {
 func (s *Server) queueConfig() queue.Config {
 	return queue.Config{
 		Hold: s.cfg.Queue.Hold, Retry: s.cfg.Queue.Retry, DelayNotice: s.cfg.Queue.DelayNotice, Hostname: s.cfg.Hostname,
-		Node: "node", Memory: s.cfg.Limits.Memory / 4, Disk: disk(s.cfg.DataDir), Reserve: 2 * s.cfg.Limits.MessageSize,
+		Node: "node", Memory: s.cfg.Limits.Memory / 4, Disk: disk{s.cfg.DataDir, s.metrics.StoreFreeBytes}, Reserve: 2 * s.cfg.Limits.MessageSize,
 	}
 }
 
