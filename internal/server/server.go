@@ -224,7 +224,11 @@ func (s *Server) found(ctx context.Context) error {
 
 // serve begins to take mail.
 func (s *Server) serve(context.Context) error {
-	s.atEnd(s.receive.Stop)
+	s.atEnd(func(ctx context.Context) { // the rest of the time is the queue's
+		ctx, cancel := context.WithTimeout(ctx, drainTime*2/3)
+		defer cancel()
+		s.receive.Stop(ctx)
+	})
 	for _, l := range s.listeners {
 		s.serving.Go(func() {
 			if err := s.receive.Serve(l.listener, l.kind); err != nil {

@@ -74,7 +74,10 @@ func (l *Local) Deliver(ctx context.Context, _ mail.Lane, batch []mail.Delivery,
 		}
 		outcomes := make([]mail.Outcome, len(own))
 		for j, r := range d.Recipients {
-			outcomes[j] = l.outcome(ctx, d.Message, r, own[j])
+			if outcomes[j] = l.outcome(ctx, d.Message, r, own[j]); own[j] != nil && d.Content.Inline == nil && d.Content.Blob == "" {
+				// Damaged in the queue: it is kept for a person, neither delivered nor returned.
+				outcomes[j] = mail.Outcome{Row: r.Row, Result: mail.Held, Reply: smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 3, 0}, Text: "the stored content is damaged"}}
+			}
 			outcomes[j].At = now
 		}
 		l.m.DeliverSeconds.WithLabelValues(string(mail.TransportLocal)).Observe(now.Sub(begun).Seconds())

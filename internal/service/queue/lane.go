@@ -26,6 +26,8 @@ type lane struct {
 	inflight map[mail.ID]int // deliveries in memory or not yet settled: not fetched again
 	backlog  bool            // the store has rows whose time has come
 	fetching bool
+	ended    map[mail.ID]struct{} // settled while fetching: what the store then showed of them is old
+	expiring bool                 // senders are being told; the lane stays in hand
 	cursor   Cursor
 	deferred time.Time // earliest time of a row deferred while in hand
 	workers  int
@@ -150,6 +152,9 @@ func (s *Service) claim(l *lane) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l.claiming = false
+	if l.claimed { // the schedule has leased it meanwhile
+		return true
+	}
 	if err != nil || !ok {
 		if err != nil {
 			s.log.ErrorContext(s.ctx, "lane not claimed", "lane", string(l.name), "error", err)
@@ -188,9 +193,22 @@ func (s *Service) shut(l *lane, until time.Time) {
 	l.pending, l.backlog = nil, false
 }
 
+// underWay reports whether a message that the store shows is in hand, or was when the store was read; s.mu is held.
+func (l *lane) underWay(id mail.ID) bool {
+	_, ended := l.ended[id]
+	return ended || l.inflight[id] > 0
+}
+
 func (l *lane) done(id mail.ID) {
-	if l.inflight[id]--; l.inflight[id] <= 0 {
-		delete(l.inflight, id)
+	if l.inflight[id]--; l.inflight[id] > 0 {
+		return
+	}
+	delete(l.inflight, id)
+	if l.fetching || l.expiring {
+		if l.ended == nil {
+			l.ended = map[mail.ID]struct{}{}
+		}
+		l.ended[id] = struct{}{}
 	}
 }
 
@@ -230,17 +248,20 @@ func (s *Service) fetch(l *lane) bool {
 	s.mu.Lock()
 	l.fetching = false
 	l.scanned = now
+	defer l.forgetEnded()
 	if err != nil {
 		if s.ctx.Err() == nil {
 			s.log.ErrorContext(s.ctx, "due mail not read", "lane", string(l.name), "error", err)
 		}
 		l.backlog = false
+		l.lookAgain(now.Add(time.Second))
 		return false
 	}
 	rows := 0
 	for _, d := range list {
 		rows += len(d.Recipients)
-		if l.inflight[d.Message.ID] > 0 {
+		if l.underWay(d.Message.ID) {
+			l.lookAgain(now.Add(time.Second)) // it may have further rows
 			continue
 		}
 		for range d.Recipients {
@@ -255,6 +276,20 @@ func (s *Service) fetch(l *lane) bool {
 	}
 	s.staff(l)
 	return true
+}
+
+// lookAgain has the schedule look into the store for this lane at a time, if not earlier; s.mu is held.
+func (l *lane) lookAgain(at time.Time) {
+	if l.deferred.IsZero() || at.Before(l.deferred) {
+		l.deferred = at
+	}
+}
+
+// forgetEnded drops the memory of settled messages once nothing reads the store; s.mu is held.
+func (l *lane) forgetEnded() {
+	if !l.fetching && !l.expiring {
+		l.ended = nil
+	}
 }
 
 // attempt runs one batch through its agent and passes on what became of it.
@@ -318,12 +353,15 @@ func (s *Service) fail(l *lane, down *mail.LaneDown) {
 	s.shut(l, time.Now().Add(s.cfg.wait(l.failures)))
 	s.log.WarnContext(s.ctx, "destination is down", "lane", string(l.name), "host", down.Host, "reply", down.Reply.String(), "failures", l.failures, "until", l.until)
 	l.reason, l.host = down.Reply.String(), down.Host
-	s.running.Go(func() { s.expire(context.WithoutCancel(s.ctx), l) })
+	if !l.expiring {
+		l.expiring = true
+		s.running.Go(func() { s.expire(context.WithoutCancel(s.ctx), l) })
+	}
 }
 
 // idleNow reports whether nothing of the lane is under way; s.mu is held.
 func (l *lane) idleNow() bool {
-	return l.workers == 0 && len(l.pending) == 0 && len(l.inflight) == 0 && !l.fetching && !l.claiming
+	return !l.expiring && l.workers == 0 && len(l.pending) == 0 && len(l.inflight) == 0 && !l.fetching && !l.claiming
 }
 
 // giveBack releases a lane with which nothing is under way. The store then knows when it is due: at the end of

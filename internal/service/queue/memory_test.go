@@ -22,6 +22,9 @@ type memory struct {
 	age      time.Duration
 	fail     error // of Accept and Settle
 	settles  int
+	slow     time.Duration // between what Due reads and its answer
+	stale    bool          // every settlement comes too late
+	refusals int
 }
 
 type entry struct {
@@ -85,7 +88,13 @@ func (m *memory) rows(pass func(mail.Recipient) bool, limit int) []mail.Delivery
 
 func (m *memory) Due(_ context.Context, _ account.Scope, lane mail.Lane, now time.Time, after queue.Cursor, limit int) ([]mail.Delivery, queue.Cursor, error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer func() {
+		slow := m.slow
+		m.mu.Unlock()
+		if slow > 0 {
+			<-time.After(slow)
+		}
+	}()
 	list := m.rows(func(r mail.Recipient) bool {
 		behind := cmp.Or(r.Next.Compare(after.Next), cmp.Compare(r.ID, after.Row.ID), cmp.Compare(r.N, after.Row.N)) > 0
 		return r.Lane == lane && !r.Next.After(now) && (after == queue.Cursor{} || behind)
@@ -117,6 +126,10 @@ func (m *memory) Settle(_ context.Context, _ account.Scope, token queue.Token, c
 	defer m.mu.Unlock()
 	if m.fail != nil {
 		return m.fail
+	}
+	if m.stale {
+		m.refusals++
+		return queue.ErrStaleLease
 	}
 	if token != (queue.Token{}) && m.held[token.Lane] != token.Value {
 		return queue.ErrStaleLease

@@ -122,32 +122,54 @@ func (s *Service) logOutcome(m *mail.Message, r mail.Recipient, o mail.Outcome, 
 // expire tells senders of rows that have waited long behind a lane that is down, and gives up those whose
 // time is over: the lane's failure is their reason.
 func (s *Service) expire(ctx context.Context, l *lane) {
+	defer func() {
+		s.mu.Lock()
+		l.expiring = false
+		l.forgetEnded()
+		s.mu.Unlock()
+	}()
 	s.mu.Lock()
 	reason, host := l.reason, l.host
 	s.mu.Unlock()
 	age := s.age.Load()
-	for {
+	told := map[mail.ID]bool{} // a page that brings nothing new is the last: the store has refused what was settled
+	for s.ctx.Err() == nil {
 		list, err := s.spool.Aged(ctx, account.System(), l.name, age, fetchRows)
 		if err != nil {
 			s.log.ErrorContext(ctx, "aged mail not read", "lane", string(l.name), "error", err)
 			return
 		}
-		if len(list) == 0 {
-			return
-		}
+		fresh := false
 		for _, d := range list {
-			s.mu.Lock()
-			l.inflight[d.Message.ID]++
-			s.mu.Unlock()
+			if told[d.Message.ID] || !s.takeAged(l, d) {
+				continue
+			}
+			told[d.Message.ID], fresh = true, true
 			outcomes := make([]mail.Outcome, len(d.Recipients))
 			for i, r := range d.Recipients {
-				s.memory.Add(512) // outcome gives it up again
 				outcomes[i] = mail.Outcome{Row: r.Row, Result: mail.Deferred, Host: host, Reply: laneReply(reason), At: time.Now()}
 			}
 			s.outcome(l, d, outcomes)
 		}
+		if !fresh {
+			return
+		}
 		s.settler.flush()
 	}
+}
+
+// takeAged takes an aged message in hand, unless it is being delivered or was just now.
+func (s *Service) takeAged(l *lane, d mail.Delivery) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.underWay(d.Message.ID) {
+		return false
+	}
+	l.inflight[d.Message.ID]++
+	for range d.Recipients {
+		s.memory.Add(512) // outcome gives it up again
+	}
+	return true
 }
 
 // laneReply is the reason of a lane's failure as a temporary reply.

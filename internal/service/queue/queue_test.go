@@ -413,3 +413,70 @@ func TestWhatAnEarlierRunLeftIsDelivered(t *testing.T) {
 		}
 	})
 }
+
+func TestAFailureNobodyCanBeToldOfIsKeptAsDead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, queue.Config{})
+		defer f.stop()
+		f.remote.answer = func(mail.Delivery, mail.Recipient) mail.Outcome {
+			return mail.Outcome{Result: mail.Failed, Reply: smtp.Reply{Code: 550, Enhanced: smtp.Enhanced{5, 1, 1}}}
+		}
+		f.send("removed@here.example", 0, "u@far.example") // the sender's mailbox is no more
+		time.Sleep(time.Minute)
+		if s := f.store.states(); s[mail.StateDead] != 1 || len(s) != 1 {
+			t.Errorf("states %v", s)
+		}
+	})
+}
+
+func TestAnOldReadingOfTheStoreRepeatsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, queue.Config{})
+		defer f.stop()
+		f.store.mu.Lock()
+		f.store.slow = 10 * time.Second // from what Due has read to its answer
+		f.store.mu.Unlock()
+		f.remote.down = &mail.LaneDown{Host: "h", Reply: smtp.Reply{Code: 450}}
+		for range 300 {
+			f.send("x@far.example", 0, "u@far.example")
+		}
+		time.Sleep(40 * time.Second) // they are waiting rows now
+		f.remote.mu.Lock()
+		f.remote.down = nil
+		f.remote.mu.Unlock()
+		for range 60 {
+			if _, err := f.q.Change(t.Context(), account.System(), mail.Filter{}, mail.Expedite); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(700 * time.Millisecond)
+		}
+		time.Sleep(5 * time.Minute)
+		for what, n := range f.remote.copies() {
+			if n != 1 {
+				t.Errorf("%s: %d copies", what, n)
+			}
+		}
+		if n := len(f.remote.copies()); n != 300 {
+			t.Errorf("%d of 300 delivered, states %v", n, f.store.states())
+		}
+	})
+}
+
+func TestSettlementsThatAreRefusedDoNotSpin(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, queue.Config{})
+		defer f.stop()
+		f.store.mu.Lock()
+		f.store.stale = true
+		f.store.mu.Unlock()
+		f.remote.down = &mail.LaneDown{Host: "h", Reply: smtp.Reply{Code: 450}}
+		f.send("ann@here.example", 0, "u@far.example")
+		time.Sleep(24 * time.Hour)
+		if f.store.refusals > 100 {
+			t.Errorf("%d refused settlements in a day", f.store.refusals)
+		}
+	})
+}

@@ -49,6 +49,9 @@ func (s *Service) withReports(ctx context.Context, d mail.Delivery, change Settl
 		}
 		stored := s.report(d.Message, kind, byKind[kind], original)
 		if stored == nil {
+			if kind == tellFailed {
+				bury(out[0].change.Rows)
+			}
 			continue
 		}
 		if first {
@@ -58,6 +61,15 @@ func (s *Service) withReports(ctx context.Context, d mail.Delivery, change Settl
 		out = append(out, settled{change: Settlement{Report: stored}})
 	}
 	return out
+}
+
+// bury keeps rows that have failed and whose sender cannot be told: dead, visible to their owner.
+func bury(rows []RowChange) {
+	for i := range rows {
+		if rows[i].State == mail.StateFailed {
+			rows[i].State = mail.StateDead
+		}
+	}
 }
 
 // original reads the message that a report speaks of, at most maxReturned octets; what cannot be read is left out.

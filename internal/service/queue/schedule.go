@@ -113,7 +113,7 @@ func (s *Service) tend(now time.Time) {
 			renew = append(renew, l)
 		}
 		due := !l.deferred.IsZero() && !now.Before(l.deferred)
-		if l.claimed && !now.Before(l.until) && (due || (l.workers > 0 && now.Sub(l.scanned) >= rescanEvery)) {
+		if l.claimed && !now.Before(l.until) && (due || now.Sub(l.scanned) >= rescanEvery) {
 			l.deferred, l.backlog, l.scanned = time.Time{}, true, now
 			s.staff(l)
 		}

@@ -49,11 +49,13 @@ func (s *Store) Deliver(ctx context.Context, scope account.Scope, items []mailst
 	shards := make([][]*parcel, len(s.shards))
 	for i := range items {
 		parcels[i].item = &items[i]
-		n := s.shard(items[i].Mailbox)
-		shards[n] = append(shards[n], &parcels[i])
 	}
-	if err := s.link(parcels); err != nil {
-		return repeat(err, len(items))
+	s.link(parcels)
+	for i := range parcels {
+		if parcels[i].err == nil {
+			n := s.shard(items[i].Mailbox)
+			shards[n] = append(shards[n], &parcels[i])
+		}
 	}
 	var wg sync.WaitGroup
 	for n, list := range shards {
@@ -77,8 +79,9 @@ func (s *Store) Deliver(ctx context.Context, scope account.Scope, items []mailst
 	return errs
 }
 
-// link gives the mailboxes names of their own for content files, durable with one flush before any commit.
-func (s *Store) link(parcels []parcel) error {
+// link gives the mailboxes names of their own for content files, durable with one flush before any commit. When that
+// fails it is tried file by file, so that one which cannot be linked holds up nobody else's mail.
+func (s *Store) link(parcels []parcel) {
 	var names []string
 	for i := range parcels {
 		if blob := parcels[i].item.Content.Blob; blob != "" {
@@ -86,26 +89,22 @@ func (s *Store) link(parcels []parcel) error {
 		}
 	}
 	if len(names) == 0 {
-		return nil
+		return
 	}
 	links, err := s.blobs.Link(names...)
-	if err != nil {
-		return err
-	}
 	for i := range parcels {
-		if parcels[i].item.Content.Blob != "" {
-			parcels[i].link, links = links[0], links[1:]
+		p := &parcels[i]
+		switch blob := p.item.Content.Blob; {
+		case blob == "":
+		case err == nil:
+			p.link, links = links[0], links[1:]
+		default:
+			var own []string
+			if own, p.err = s.blobs.Link(blob); p.err == nil {
+				p.link = own[0]
+			}
 		}
 	}
-	return nil
-}
-
-func repeat(err error, n int) []error {
-	errs := make([]error, n)
-	for i := range errs {
-		errs[i] = err
-	}
-	return errs
 }
 
 // deliver puts one shard's parcels into its next group commit.
@@ -149,6 +148,8 @@ func (s *Store) put(tx *sqldb.Tx, p *parcel) (own, fatal error) { //revive:disab
 		return mailstore.ErrNoMailbox, nil
 	case delivered:
 		return nil, nil
+	case item.Content.Inline == nil && p.link == "":
+		return mailstore.ErrCorrupt, nil // there is no content to deliver
 	case quota > 0 && bytes+size > quota:
 		return mailstore.ErrQuota, nil
 	}

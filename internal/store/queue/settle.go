@@ -35,7 +35,8 @@ func (s *Store) Settle(ctx context.Context, scope account.Scope, token queue.Tok
 	if err != nil {
 		return storageError(err)
 	}
-	return storageError(s.blobs.Remove(blobs...))
+	_ = s.blobs.Remove(blobs...) // what was recorded stands; a file that could not be removed is swept
+	return nil
 }
 
 func checkReports(scope account.Scope, changes []queue.Settlement) error {
