@@ -98,7 +98,7 @@ func newInstanceIn(t *testing.T, dir, config string) *instance {
 	}
 	i.start()
 	t.Cleanup(func() {
-		i.kill(syscall.SIGKILL)
+		_ = i.kill(syscall.SIGKILL) // it ends by a signal
 		if t.Failed() {
 			t.Logf("log of the server:\n%s", tail(i.log.String(), 8000))
 		}

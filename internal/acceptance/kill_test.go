@@ -116,11 +116,16 @@ func TestKill9LosesNothingAcknowledged(t *testing.T) {
 	for round := range 20 {
 		stop := make(chan struct{})
 		done := make(chan struct{})
-		go func() { l.load(i.smtp, 8, round, rcpt, stop); close(done) }()
+		go func() {
+			l.load(i.smtp, 8, round, rcpt, stop)
+			close(done)
+		}()
 		time.AfterFunc(time.Duration(20+random.IntN(400))*time.Millisecond, func() {
 			_ = i.cmd.Process.Signal(syscall.SIGKILL)
 		})
-		<-i.ended
+		if err := <-i.ended; err == nil {
+			t.Error("the server ended by itself")
+		}
 		close(stop)
 		<-done
 		before := time.Now()

@@ -76,7 +76,7 @@ func Run(ctx context.Context, cfg config.Config, opts Options, log *slog.Logger)
 	select {
 	case <-ctx.Done():
 	case cause = <-s.failed:
-		s.log.Error("the server ends", "error", cause)
+		s.log.ErrorContext(ctx, "the server ends", "error", cause)
 	}
 	s.Stop()
 	return cause
@@ -250,13 +250,13 @@ func (s *Server) fail(err error) {
 // greet tells people where everything is, and the first token once.
 func (s *Server) greet(ctx context.Context) error {
 	for _, l := range s.listeners {
-		s.log.Info("listening", "listener", l.kind.String(), "address", l.listener.Addr().String())
+		s.log.InfoContext(ctx, "listening", "listener", l.kind.String(), "address", l.listener.Addr().String())
 	}
 	for name, list := range map[string][]string{
 		"imap": s.cfg.Listen.IMAP, "imaps": s.cfg.Listen.IMAPS, "dns": s.cfg.Listen.DNS, "lmtp": s.cfg.Listen.LMTP, "https": s.cfg.Listen.HTTPS,
 	} {
 		if len(list) > 0 {
-			s.log.Info("listener is not built yet and not served", "listener", name)
+			s.log.InfoContext(ctx, "listener is not built yet and not served", "listener", name)
 		}
 	}
 	secret, err := s.control.FirstToken(ctx)

@@ -196,7 +196,7 @@ type Outcome struct {
 
 // LaneDown is the error of an agent that could not reach the destination at all: no row was attempted, the
 // lane backs off as a whole.
-type LaneDown struct {
+type LaneDown struct { //nolint:errname // a state of the lane that travels as an error; the word is the queue's
 	Reply smtp.Reply // enhanced code and reason, as a person can read it
 	Host  string     // last host tried
 }

@@ -329,7 +329,7 @@ func codes(r Result) string {
 		if i > 0 {
 			s.WriteString(",")
 		}
-		s.WriteString(fmt.Sprint(reply.Code))
+		fmt.Fprint(&s, reply.Code)
 	}
 	if r.Err != nil {
 		s.WriteString("!")

@@ -41,8 +41,8 @@ func TestDomainSettingsMustFitTogether(t *testing.T) {
 		{"no mode", control.DomainSettings{Mode: new("")}, "these three"},
 		{"zone", control.DomainSettings{Zone: new("elsewhere")}, "hosted or external"},
 		{"same hop twice", control.DomainSettings{Mode: new("relay"), NextHops: &[]string{"a.example", "A.example:25"}, Recipients: new("accept")}, "twice"},
-		{"held for ever", control.DomainSettings{Hold: ptr(31 * 24 * time.Hour)}, "30 days"},
-		{"held for long", control.DomainSettings{Hold: ptr(30 * 24 * time.Hour)}, ""},
+		{"held for ever", control.DomainSettings{Hold: new(31 * 24 * time.Hour)}, "30 days"},
+		{"held for long", control.DomainSettings{Hold: new(30 * 24 * time.Hour)}, ""},
 	} {
 		p, err := w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "new.example", DomainSettings: tt.set})
 		switch {

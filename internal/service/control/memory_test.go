@@ -425,6 +425,3 @@ func (w *world) rule(kind directory.RuleKind, address string, targets ...string)
 	w.t.Helper()
 	w.ok(w.PlanRuleAdd(control.Operator(), control.RuleSpec{Kind: kind, Address: address, Targets: targets}))
 }
-
-//go:fix inline
-func ptr[T any](v T) *T { return new(v) }

@@ -152,13 +152,11 @@ func (m *memory) change(c queue.RowChange) {
 		return
 	}
 	r := e.rows[c.Row.N]
-	switch c.State {
-	case mail.StateDone, mail.StateFailed:
+	if c.State == mail.StateDone || c.State == mail.StateFailed {
 		if delete(e.rows, c.Row.N); len(e.rows) == 0 {
 			delete(m.messages, c.Row.ID)
 		}
 		return
-	default:
 	}
 	r.State, r.Attempts, r.Next, r.CheckAge, r.Noticed, r.LastReply, r.LastHost = c.State, c.Attempts, c.Next, c.CheckAge, c.Noticed, c.LastReply, c.LastHost
 	e.rows[c.Row.N] = r

@@ -46,7 +46,7 @@ type Service struct {
 	stopped bool
 	running sync.WaitGroup
 	wake    chan struct{}
-	ctx     context.Context //nolint:containedctx // life of the workers, from Start to Stop
+	ctx     context.Context // life of the workers, from Start to Stop
 	cancel  context.CancelFunc
 	settler settler
 	room    room

@@ -109,8 +109,8 @@ func start(t *testing.T, cfg queue.Config) *fixture {
 
 func (f *fixture) stop() { f.q.Stop(context.Background()) }
 
-// send accepts a message for far.example and gives its id.
-func (f *fixture) send(sender string, notify smtp.Notify, rcpts ...string) mail.ID {
+// send accepts a message.
+func (f *fixture) send(sender string, notify smtp.Notify, rcpts ...string) {
 	f.t.Helper()
 	now := time.Now()
 	id := f.q.NewID(now)
@@ -126,7 +126,6 @@ func (f *fixture) send(sender string, notify smtp.Notify, rcpts ...string) mail.
 	if err := f.q.Accept(f.t.Context(), account.System(), st); err != nil {
 		f.t.Fatal(err)
 	}
-	return id
 }
 
 // reports gives the texts of the reports delivered to ann.

@@ -28,7 +28,7 @@ func (s *session) mail(arg []byte) error {
 		s.say(552, smtp.Enhanced{5, 3, 4}, "message too large")
 		return nil
 	}
-	if err := s.service.queue.Room(cmd.Size); err != nil {
+	if s.full(cmd.Size) {
 		s.say(452, smtp.Enhanced{4, 3, 1}, "no room for mail at the moment, try again later")
 		return nil
 	}
@@ -40,3 +40,6 @@ func (s *session) mail(arg []byte) error {
 	s.say(250, smtp.Enhanced{2, 1, 0}, "sender ok")
 	return nil
 }
+
+// full reports whether there is no space for another message of this size.
+func (s *session) full(size int64) bool { return s.service.queue.Room(size) != nil }
