@@ -474,8 +474,11 @@ func TestSettlementsThatAreRefusedDoNotSpin(t *testing.T) {
 		f.remote.down = &mail.LaneDown{Host: "h", Reply: smtp.Reply{Code: 450}}
 		f.send("ann@here.example", 0, "u@far.example")
 		time.Sleep(24 * time.Hour)
-		if f.store.refusals > 100 {
-			t.Errorf("%d refused settlements in a day", f.store.refusals)
+		f.store.mu.Lock()
+		refusals := f.store.refusals
+		f.store.mu.Unlock()
+		if refusals > 100 {
+			t.Errorf("%d refused settlements in a day", refusals)
 		}
 	})
 }

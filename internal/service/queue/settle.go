@@ -134,8 +134,8 @@ func (t *settler) after(entries []settled, durable bool) {
 		if e.lane != nil {
 			e.lane.done(e.id)
 			for _, r := range e.change.Rows {
-				if r.State == mail.StateDeferred && (e.lane.deferred.IsZero() || r.Next.Before(e.lane.deferred)) {
-					e.lane.deferred = r.Next
+				if r.State == mail.StateDeferred {
+					e.lane.lookAgain(r.Next)
 				}
 			}
 		}
