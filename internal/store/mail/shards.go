@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 
 	"postroad/internal/core/account"
@@ -20,10 +21,11 @@ var migrations embed.FS
 // reader is the schema version that this program reads up to.
 const reader = 1
 
-const (
-	defaultShards = 4
-	maxShards     = 100
-)
+const maxShards = 100
+
+// defaultShards is the number of databases of a new folder. Each has a writer and flushes of its own: more of them
+// than can run at once make the groups that share a flush smaller and nothing faster.
+func defaultShards() int { return min(max(1, runtime.NumCPU()/4), 16) }
 
 // ErrShards says that one of the mailboxes' databases is missing or lies under another's name. Opening an empty one
 // in its place would lose mail and give UIDs a second time.
@@ -60,7 +62,7 @@ func openShards(ctx context.Context, c Config) ([]*sqldb.DB, error) {
 	if known == 0 {
 		count = min(c.Shards, maxShards)
 		if count <= 0 {
-			count = defaultShards
+			count = defaultShards()
 		}
 	}
 	for i := 1; i < count; i++ {

@@ -28,7 +28,7 @@ import (
 // Config says where the mailboxes are.
 type Config struct {
 	Dir       string       // SQLite: the folder of mail-00.db and so on
-	Shards    int          // SQLite: number of databases when the first is made; 4 when zero, 100 at most
+	Shards    int          // SQLite: number of databases when the first is made, 100 at most; 0: one for each four processors
 	DSN       string       // PostgreSQL; when given, Dir and Shards are not used
 	Clustered bool         // several nodes share the server
 	Log       *slog.Logger // for what no caller can be told
