@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"postroad/internal/config"
+	"postroad/internal/core/budget"
 	"postroad/internal/obs"
 	"postroad/internal/service/access"
 	"postroad/internal/service/control"
@@ -153,10 +154,11 @@ func (s *Server) join(ctx context.Context) error {
 	s.resolver = resolver.New(resolver.Config{Servers: s.cfg.Resolver.Servers}, s.log)
 	s.mailstore = mailstore.New(s.stores.mail)
 	view := &view{hostname: s.cfg.Hostname}
+	memory := budget.New(s.cfg.Limits.Memory)
 	s.deliver = deliver.New(deliver.Config{
 		Hostname: s.cfg.Hostname, Port: uint16(s.cfg.Deliver.Port), Allow: s.cfg.Deliver.Allow, //nolint:gosec // config checks the range
 	}, view, s.resolver, s.opts.Dialer, s.self, s.metrics, s.log)
-	s.queue = queue.New(s.queueConfig(), s.stores.queue, s.stores.queue, s.stores.queue,
+	s.queue = queue.New(s.queueConfig(memory), s.stores.queue, s.stores.queue, s.stores.queue,
 		agents(s.deliver, deliver.NewLocal(s.mailstore, deliver.WithMetrics(s.metrics), deliver.WithLog(s.log))), view, s.metrics, s.log)
 	s.control = control.New(control.Options{
 		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Resolver: s.resolver, Verifier: verifier,
@@ -173,7 +175,7 @@ func (s *Server) join(ctx context.Context) error {
 	s.receive = receive.New(receive.Config{
 		Hostname: s.cfg.Hostname, TLS: certificate, TrustedNetworks: s.cfg.Receive.TrustedNetworks,
 		MessageSize: s.cfg.Limits.MessageSize, Recipients: s.cfg.Limits.Recipients,
-		Sessions: s.cfg.Limits.Sessions, SessionsPerAddress: s.cfg.Limits.SessionsPerAddress,
+		Sessions: s.cfg.Limits.Sessions, SessionsPerAddress: s.cfg.Limits.SessionsPerAddress, Memory: memory,
 	}, s.queue, view, blobs{s.stores.blobs}, logins, s.metrics, s.log)
 	if err := s.control.Start(ctx); err != nil {
 		return err
@@ -192,10 +194,10 @@ func (s *Server) join(ctx context.Context) error {
 	return nil
 }
 
-func (s *Server) queueConfig() queue.Config {
+func (s *Server) queueConfig(memory *budget.Budget) queue.Config {
 	return queue.Config{
 		Hold: s.cfg.Queue.Hold, Retry: s.cfg.Queue.Retry, DelayNotice: s.cfg.Queue.DelayNotice, Hostname: s.cfg.Hostname,
-		Node: "node", Memory: s.cfg.Limits.Memory / 4, Disk: disk{s.cfg.DataDir, s.metrics.StoreFreeBytes}, Reserve: 2 * s.cfg.Limits.MessageSize,
+		Node: "node", Memory: memory, InMemory: s.cfg.Limits.Memory / 4, Disk: disk{s.cfg.DataDir, s.metrics.StoreFreeBytes}, Reserve: 2 * s.cfg.Limits.MessageSize,
 	}
 }
 

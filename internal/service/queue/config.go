@@ -1,6 +1,10 @@
 package queue
 
-import "time"
+import (
+	"time"
+
+	"postroad/internal/core/budget"
+)
 
 // Config says how long and how often the queue tries. The zero value works.
 type Config struct {
@@ -11,7 +15,8 @@ type Config struct {
 	Node        string          // name of this node in leases
 	Disk        Disk            // where free space is asked for; nil: not asked
 	Reserve     int64           // octets of free space under which no new mail is taken (452 4.3.1)
-	Memory      int64           // octets of bodies kept in memory for immediate delivery; 0: 64 MiB
+	Memory      *budget.Budget  // the process's memory for mail, of which bodies in memory are a part; nil: no limit
+	InMemory    int64           // octets of bodies kept in memory for immediate delivery; 0: 64 MiB
 }
 
 // DefaultRetry is the schedule of attempts when none is configured. After the last wait it goes on with the same wait.
@@ -49,8 +54,8 @@ func (c Config) withDefaults() Config {
 	if c.DelayNotice == 0 {
 		c.DelayNotice = 4 * time.Hour
 	}
-	if c.Memory <= 0 {
-		c.Memory = 64 << 20
+	if c.InMemory <= 0 {
+		c.InMemory = 64 << 20
 	}
 	if c.Node == "" {
 		c.Node = "node"

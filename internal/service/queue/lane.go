@@ -265,7 +265,7 @@ func (s *Service) fetch(l *lane) bool {
 			continue
 		}
 		for range d.Recipients {
-			s.memory.Add(int64(len(d.Content.Inline)) + 512)
+			s.load(d.Content)
 		}
 		l.inflight[d.Message.ID]++
 		l.pending = append(l.pending, d)

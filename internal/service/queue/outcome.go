@@ -167,7 +167,7 @@ func (s *Service) takeAged(l *lane, d mail.Delivery) bool {
 	}
 	l.inflight[d.Message.ID]++
 	for range d.Recipients {
-		s.memory.Add(512) // outcome gives it up again
+		s.load(d.Content) // outcome gives it up again
 	}
 	return true
 }

@@ -154,15 +154,28 @@ func (s *Service) prepare(st *mail.Stored, now time.Time) {
 
 // reserve takes a row's share of the memory for bodies; a body counts once per row, which errs on the safe side.
 func (s *Service) reserve(c mail.Content) bool {
-	n := int64(len(c.Inline)) + 512
-	if s.memory.Add(n) > s.cfg.Memory {
-		s.memory.Add(-n)
-		return false
+	n := inMemory(c)
+	if s.memory.Add(n) <= s.cfg.InMemory && s.cfg.Memory.Take(n) {
+		return true
 	}
-	return true
+	s.memory.Add(-n)
+	return false
 }
 
-func (s *Service) free(c mail.Content) { s.memory.Add(-int64(len(c.Inline)) - 512) }
+// inMemory is what a row costs in memory with its content, in octets.
+func inMemory(c mail.Content) int64 { return int64(len(c.Inline)) + 512 }
+
+// load counts what a row read from the store takes: it is needed, whatever there is.
+func (s *Service) load(c mail.Content) {
+	s.memory.Add(inMemory(c))
+	s.cfg.Memory.Force(inMemory(c))
+}
+
+// free undoes reserve and load.
+func (s *Service) free(c mail.Content) {
+	s.memory.Add(-inMemory(c))
+	s.cfg.Memory.Give(inMemory(c))
+}
 
 // forget undoes prepare for a message that was not stored.
 func (s *Service) forget(st mail.Stored) {

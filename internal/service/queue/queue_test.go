@@ -208,7 +208,7 @@ func TestS4_20RetryNowDrainsAtOnce(t *testing.T) {
 func TestEachMessageOnceAlthoughTheScheduleLooksBesideMemory(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := start(t, queue.Config{Memory: 8 << 10}) // most messages find no room and come from the store
+		f := start(t, queue.Config{InMemory: 8 << 10}) // most messages find no room and come from the store
 		defer f.stop()
 		for range 500 {
 			f.send("x@far.example", 0, "u@far.example")

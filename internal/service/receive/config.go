@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"net/netip"
 	"time"
+
+	"postroad/internal/core/budget"
 )
 
 // Kind is what a listener is for.
@@ -38,6 +40,7 @@ type Config struct {
 	Recipients         int            // per message, 0: 1,000; RFC 5321 §4.5.3.1.8 asks for at least 100
 	Sessions           int            // at once on all listeners, 0: 10,000
 	SessionsPerAddress int            // at once from one IPv4 address or one IPv6 /64, 0: 100
+	Memory             *budget.Budget // for contents and TLS; nil: no limit
 	ReceivedFields     int            // of a message before it is taken for a loop, 0: 50 (RFC 5321 §6.3)
 }
 

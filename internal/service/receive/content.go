@@ -3,39 +3,75 @@ package receive
 import (
 	"errors"
 
+	"postroad/internal/core/budget"
 	"postroad/internal/core/mail"
 	"postroad/internal/proto/message"
 
 	"github.com/cespare/xxhash/v2"
 )
 
-// content gathers a message: in memory up to mail.InlineLimit, beyond that in a blob.
+// content gathers a message: in memory up to mail.InlineLimit, or to shortInline while memory is short, beyond that
+// in a blob.
 type content struct {
-	blobs Blobs
-	buf   []byte // all of it while inline; else the beginning, as far as the header goes
-	whole bool   // buf holds the whole header; more need not be kept
-	blob  Blob
-	hash  *xxhash.Digest
-	size  int64
+	blobs  Blobs
+	memory *budget.Budget
+	held   int64  // octets of memory counted for it
+	limit  int    // from which length on it is a blob
+	buf    []byte // all of it while inline; else the beginning, as far as the header goes
+	whole  bool   // buf holds the whole header; more need not be kept
+	blob   Blob
+	hash   *xxhash.Digest
+	size   int64
 }
+
+const (
+	// shortInline is how much of a content is kept in memory while that is short, in octets.
+	shortInline = 8 << 10
+	// streamBuffers is what a content costs while it streams into a blob, in octets: the reader's large buffer.
+	streamBuffers = 64 << 10
+)
 
 // errNoBlob says that the content could not be stored; temporary.
 var errNoBlob = errors.New("content not stored")
 
 // newContent starts a content with the trace field that we add (RFC 5321 §4.4).
-func newContent(blobs Blobs, trace message.Received, expect int64) *content {
-	c := &content{blobs: blobs, buf: make([]byte, 0, max(1024, min(expect+512, mail.InlineLimit)))}
+func newContent(blobs Blobs, memory *budget.Budget, trace message.Received, expect int64) *content {
+	c := &content{blobs: blobs, memory: memory, limit: mail.InlineLimit}
+	if memory.Short() {
+		c.limit = shortInline
+	}
+	c.buf = make([]byte, 0, max(1024, min(expect+512, int64(c.limit))))
+	c.count()
 	c.buf = trace.AppendTo(c.buf)
 	c.size = int64(len(c.buf))
 	return c
+}
+
+// count keeps the books on the memory that the content holds. What is held already cannot be refused any more.
+func (c *content) count() {
+	n := int64(cap(c.buf))
+	if c.hash != nil {
+		n += streamBuffers
+	}
+	if n != c.held {
+		c.memory.Force(n - c.held)
+		c.held = n
+	}
+}
+
+// release gives the memory back in the books; seal and abort do not. It may be called twice.
+func (c *content) release() {
+	c.memory.Give(c.held)
+	c.held, c.memory = 0, nil
 }
 
 // Write takes the next octets of the content.
 func (c *content) Write(p []byte) (int, error) {
 	c.size += int64(len(p))
 	if c.blob == nil {
-		if len(c.buf)+len(p) <= mail.InlineLimit {
+		if len(c.buf)+len(p) <= c.limit && (len(c.buf)+len(p) <= max(cap(c.buf), shortInline) || !c.memory.Short()) {
 			c.buf = append(c.buf, p...)
+			c.count()
 			return len(p), nil
 		}
 		if err := c.spill(); err != nil {
@@ -57,6 +93,7 @@ func (c *content) spill() error {
 		return errors.Join(errNoBlob, err)
 	}
 	c.blob, c.hash = blob, xxhash.New()
+	c.count()
 	c.whole = c.headerEnds()
 	_, _ = c.hash.Write(c.buf)
 	if _, err := blob.Write(c.buf); err != nil {
@@ -93,6 +130,7 @@ func (c *content) keepHeader(p []byte) {
 	}
 	room := message.MaxHeader + 2 - len(c.buf)
 	c.buf = append(c.buf, p[:max(0, min(room, len(p)))]...)
+	c.count()
 	c.whole = room <= len(p) || c.headerEnds()
 }
 

@@ -26,7 +26,8 @@ func (s *session) data(arg []byte) error {
 	}
 	s.say(354, smtp.Enhanced{}, "send the message, end with a dot on a line of its own")
 	id := s.service.queue.NewID(time.Now())
-	c := newContent(s.service.blobs, s.trace(id), max(0, s.tx.params.Size))
+	c := newContent(s.service.blobs, s.service.memory, s.trace(id), max(0, s.tx.params.Size))
+	defer c.release()
 	err := s.receive(func() error {
 		_, err := s.in.ReadData(c, s.service.cfg.MessageSize)
 		return err
@@ -59,6 +60,7 @@ func (s *session) trace(id mail.ID) message.Received {
 // finish answers a content that has come to its end, in one way or another. The transaction is over.
 func (s *session) finish(id mail.ID, c *content, err error) error {
 	defer s.reset()
+	defer c.release()
 	if err != nil {
 		c.abort()
 	}

@@ -57,14 +57,20 @@ func newWorld(t *testing.T, change func(*receive.Config)) *world {
 	served := make(chan error, 1)
 	go func() { served <- w.service.Serve(l, receive.MX) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		w.service.Stop(ctx)
+		w.stop(t)
 		if err := <-served; err != nil {
 			t.Errorf("Serve: %v", err)
 		}
 	})
 	return w
+}
+
+// stop ends the service and all its sessions.
+func (w *world) stop(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	w.service.Stop(ctx)
 }
 
 func (w *world) View() routing.View { return w.view }

@@ -41,5 +41,7 @@ func (s *session) mail(arg []byte) error {
 	return nil
 }
 
-// full reports whether there is no space for another message of this size.
-func (s *session) full(size int64) bool { return s.service.queue.Room(size) != nil }
+// full reports whether there is no space for another message of this size: on the disk, or in memory.
+func (s *session) full(size int64) bool {
+	return s.service.memory.Spent() || s.service.queue.Room(size) != nil
+}

@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"postroad/internal/core/budget"
 	"postroad/internal/obs"
 	"postroad/internal/proto/smtp"
 )
@@ -31,6 +32,7 @@ type Service struct {
 	dir    Directory
 	blobs  Blobs
 	logins Logins
+	memory *budget.Budget
 	log    *slog.Logger
 	m      *meters
 
@@ -50,7 +52,7 @@ func New(cfg Config, queue Queue, dir Directory, blobs Blobs, logins Logins, met
 	live, halt := context.WithCancel(context.Background())
 	return &Service{
 		live: func() context.Context { return live }, halt: halt,
-		cfg: cfg.withDefaults(), queue: queue, dir: dir, blobs: blobs, logins: logins, m: newMeters(metrics), log: log,
+		cfg: cfg.withDefaults(), queue: queue, dir: dir, blobs: blobs, logins: logins, memory: cfg.Memory, m: newMeters(metrics), log: log,
 		sessions: map[*session]struct{}{}, addresses: map[netip.Addr]int{},
 	}
 }

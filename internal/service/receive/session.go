@@ -38,6 +38,7 @@ type session struct {
 	helo     string
 	esmtp    bool
 	tls      string
+	secured  int64 // octets of memory counted for TLS
 	login    string
 	loginOf  account.ID
 	trusted  bool
@@ -141,6 +142,7 @@ var readers = sync.Pool{New: func() any { return smtp.NewReader(nil, readBuffer)
 // run is the session from the first octet to the last.
 func (s *session) run() {
 	defer s.service.leave(s)
+	defer func() { s.service.memory.Give(s.secured) }()
 	defer func() { _ = s.conn.Close() }() // of TLS, where it was begun
 	defer func() {
 		if p := recover(); p != nil {
@@ -280,6 +282,7 @@ func (s *session) reset() {
 func (s *session) abandon() {
 	if s.tx.chunks != nil {
 		s.tx.chunks.abort()
+		s.tx.chunks.release()
 		s.tx.chunks = nil
 	}
 }

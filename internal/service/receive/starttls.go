@@ -3,6 +3,7 @@ package receive
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"time"
 
 	"postroad/internal/proto/smtp"
@@ -22,6 +23,10 @@ func (s *session) startTLS(arg []byte) error {
 		s.say(501, smtp.Enhanced{5, 5, 1}, "nothing may follow STARTTLS before the handshake")
 		return errQuit
 	}
+	if s.service.memory.Spent() {
+		s.say(454, smtp.Enhanced{4, 7, 0}, "TLS is not available at the moment")
+		return nil
+	}
 	s.say(220, smtp.Enhanced{2, 0, 0}, "go ahead")
 	if err := s.flush(); err != nil {
 		return err
@@ -35,8 +40,19 @@ func (s *session) startTLS(arg []byte) error {
 	return nil
 }
 
+// tlsBuffers is what a session under TLS costs beside its other buffers, in octets.
+const tlsBuffers = 32 << 10
+
+// errNoMemory says that a session under TLS would be one too many.
+var errNoMemory = errors.New("the memory set aside for mail is used up")
+
 // handshake puts the connection under TLS.
 func (s *session) handshake() error {
+	if s.service.memory.Spent() {
+		return errNoMemory
+	}
+	s.secured = tlsBuffers
+	s.service.memory.Force(tlsBuffers)
 	if err := s.conn.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
 		return err
 	}
