@@ -9,7 +9,8 @@ import (
 
 // Imports go down only. A line says who may import what of ours, and after the bar why nothing else.
 // A package may always import its own sub-packages and its own parents up to the named folder,
-// except where the folder ends in /*: there each entry is a world of its own.
+// except where the folder ends in /*: there each entry is a world of its own. A service with packages below it is one
+// service: it imports them, they import one another and never the service, and nobody else knows them.
 const layerRules = `
 internal/proto      : internal/proto                                        | a standard knows nothing of Postroad
 internal/core       : internal/core internal/proto                          | words and decisions stand on the standards alone
@@ -55,11 +56,16 @@ func layers(t *tree) []string {
 		for _, f := range p.code() {
 			for _, imported := range f.imports {
 				target, isOurs := strings.CutPrefix(imported, module+"/")
+				whole, subject := serviceOf(target)
 				switch {
 				case !isOurs:
 				case support(p.path): // imports anything
 				case support(target):
 					found = append(found, fmt.Sprintf("%s imports %s: only tests import what exists for tests", f.name, target))
+				case subject && !within(p.path, whole):
+					found = append(found, fmt.Sprintf("%s imports %s: what lies below a service is its own; others call %s", f.name, target, whole))
+				case target == whole && p.path != whole && within(p.path, whole):
+					found = append(found, fmt.Sprintf("%s imports %s: a service stands on the packages below it, never they on it", f.name, target))
 				case !slices.ContainsFunc(allowed, func(a string) bool { return within(target, a) }):
 					found = append(found, fmt.Sprintf("%s imports %s: %s", f.name, target, reason))
 				}
@@ -67,6 +73,17 @@ func layers(t *tree) []string {
 		}
 	}
 	return found
+}
+
+// serviceOf gives the service that a folder belongs to ("" for none), and whether the folder lies below it.
+func serviceOf(folder string) (service string, below bool) {
+	const services = "internal/service/"
+	rest, ok := strings.CutPrefix(folder, services)
+	if !ok {
+		return "", false
+	}
+	name, _, below := strings.Cut(rest, "/")
+	return services + name, below
 }
 
 // layerOf gives what a package may import, and why nothing else.
@@ -187,8 +204,27 @@ func TestPlantedLayers(t *testing.T) {
 		}},
 		{name: "service to service", files: map[string]string{
 			"internal/service/receive/a.go":      "package receive\nimport _ \"postroad/internal/service/queue\"",
+			"internal/service/control/zone/z.go": "package zone\nimport _ \"postroad/internal/service/access\"",
+		}, want: []string{"a.go imports internal/service/queue: a service declares", "z.go imports internal/service/access: a service declares"}},
+		{name: "packages of one service", files: map[string]string{
+			"internal/service/control/c.go":      "package control\nimport _ \"postroad/internal/service/control/zone\"",
+			"internal/service/control/zone/z.go": "package zone\nimport (_ \"postroad/internal/service/control/words\"; _ \"postroad/internal/core/mail\")",
+			"internal/server/server.go":          "package server\nimport _ \"postroad/internal/service/control\"",
+		}},
+		{name: "past a service to what is below it", files: map[string]string{
+			"internal/edge/api/api.go":            "package api\nimport _ \"postroad/internal/service/control/zone\"",
+			"internal/store/control/store.go":     "package control\nimport _ \"postroad/internal/service/control/zone\"",
+			"internal/server/server.go":           "package server\nimport _ \"postroad/internal/service/control/zone\"",
+			"cmd/postroad/zone.go":                "package main\nimport _ \"postroad/internal/service/control/zone\"",
+			"internal/service/receive/receive.go": "package receive\nimport _ \"postroad/internal/service/control/zone\"",
+		}, want: []string{
+			"api.go imports internal/service/control/zone: what lies below a service is its own; others call internal/service/control",
+			"store.go imports internal/service/control/zone: what lies", "server.go imports internal/service/control/zone: what lies",
+			"cmd/postroad/zone.go imports internal/service/control/zone: what lies", "receive.go imports internal/service/control/zone: what lies",
+		}},
+		{name: "back up into the service", files: map[string]string{
 			"internal/service/control/zone/z.go": "package zone\nimport _ \"postroad/internal/service/control\"",
-		}, want: []string{"services never import one another"}},
+		}, want: []string{"z.go imports internal/service/control: a service stands on"}},
 		{name: "edge past control", files: map[string]string{
 			"internal/edge/api/api.go":     "package api\nimport (_ \"postroad/internal/service/control\"; _ \"postroad/internal/store/queue\")",
 			"internal/edge/panel/panel.go": "package panel\nimport _ \"postroad/internal/edge/api\"",

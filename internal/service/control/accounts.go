@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"postroad/internal/core/account"
+	"postroad/internal/service/control/words"
 )
 
 // AccountInfo is an account as listings show it.
@@ -15,9 +16,9 @@ type AccountInfo struct {
 	Domains int        `json:"domains" doc:"Number of its domains"`
 }
 
-func (st *state) accountInfo(a account.Account) AccountInfo {
+func accountInfo(st *state, a account.Account) AccountInfo {
 	info := AccountInfo{ID: a.ID, Name: a.Name}
-	for d := range st.snapshot.Domains() {
+	for d := range st.Directory.Domains() {
 		if d.Account == a.ID {
 			info.Domains++
 		}
@@ -29,11 +30,11 @@ func (st *state) accountInfo(a account.Account) AccountInfo {
 func (s *Service) Accounts(actor Actor) []AccountInfo {
 	st := s.current.Load()
 	counts := map[account.ID]int{}
-	for d := range st.snapshot.Domains() {
+	for d := range st.Directory.Domains() {
 		counts[d.Account]++
 	}
 	out := []AccountInfo{}
-	for _, a := range st.accounts {
+	for _, a := range st.Accounts {
 		if actor.Scope.Has(a.ID) {
 			out = append(out, AccountInfo{ID: a.ID, Name: a.Name, Domains: counts[a.ID]})
 		}
@@ -45,7 +46,7 @@ func (s *Service) Accounts(actor Actor) []AccountInfo {
 // PlanAccountAdd plans a new account. Operator only.
 func (s *Service) PlanAccountAdd(actor Actor, name string) (Plan, error) {
 	st, p := s.plan(actor)
-	if err := actor.mustOperate("add accounts"); err != nil {
+	if err := actor.MustOperate("add accounts"); err != nil {
 		return Plan{}, err
 	}
 	if err := freeAccountName(st, name); err != nil {
@@ -59,11 +60,11 @@ func (s *Service) PlanAccountAdd(actor Actor, name string) (Plan, error) {
 }
 
 func freeAccountName(st *state, name string) error {
-	if err := personName(KindAccount, name); err != nil {
+	if err := words.PersonName("account", name); err != nil {
 		return err
 	}
-	if _, taken := findAccount(st, name); taken {
-		return exists("There is an account "+quote(name)+" already.", "")
+	if _, taken := st.Account(name); taken {
+		return words.Exists("There is an account "+words.Quote(name)+" already.", "")
 	}
 	return nil
 }
@@ -81,7 +82,7 @@ func (s *Service) PlanAccountSet(actor Actor, ref, name string) (Plan, error) {
 	if err := freeAccountName(st, name); err != nil {
 		return Plan{}, err
 	}
-	before := st.accountInfo(a)
+	before := accountInfo(st, a)
 	after := before
 	after.Name = name
 	p.tx.PutAccounts = []account.Account{{ID: a.ID, Name: name}}
@@ -92,11 +93,11 @@ func (s *Service) PlanAccountSet(actor Actor, ref, name string) (Plan, error) {
 
 // managedAccount finds an account and checks that the actor may manage accounts.
 func managedAccount(actor Actor, st *state, ref, what string) (account.Account, error) {
-	a, ok := findAccount(st, ref)
+	a, ok := st.Account(ref)
 	if !ok || !actor.Scope.Has(a.ID) {
-		return account.Account{}, missing("There is no account " + quote(ref) + ".")
+		return account.Account{}, words.Missing("There is no account " + words.Quote(ref) + ".")
 	}
-	return a, actor.mustOperate(what)
+	return a, actor.MustOperate(what)
 }
 
 // PlanAccountRemove plans the end of an account and its tokens; its domains must be gone. Operator only.
@@ -107,12 +108,12 @@ func (s *Service) PlanAccountRemove(ctx context.Context, actor Actor, ref string
 		return Plan{}, err
 	}
 	if a.ID == account.Operator {
-		return Plan{}, denied("The operator's account stays.")
+		return Plan{}, words.Denied("The operator's account stays.")
 	}
-	info := st.accountInfo(a)
+	info := accountInfo(st, a)
 	if info.Domains > 0 {
 		return Plan{}, &RefusedError{
-			Err: ErrInUse, Sentence: "The account " + a.Name + " has " + plural(int64(info.Domains), "domain", "domains") + ".", Hint: "remove them first",
+			Err: ErrInUse, Sentence: "The account " + a.Name + " has " + words.Plural(int64(info.Domains), "domain", "domains") + ".", Hint: "remove them first",
 		}
 	}
 	tokens, err := s.o.Store.Tokens(ctx, account.Of(a.ID))
@@ -124,6 +125,6 @@ func (s *Service) PlanAccountRemove(ctx context.Context, actor Actor, ref string
 		p.tx.Remove = append(p.tx.Remove, Removal{KindToken, t.ID})
 	}
 	p.change(Change{Kind: KindAccount, Verb: VerbRemove, Subject: a.Name, Account: a.ID, Before: info})
-	p.say("Removes the account %s and %s.", a.Name, plural(int64(len(tokens)), "token", "tokens"))
+	p.say("Removes the account %s and %s.", a.Name, words.Plural(int64(len(tokens)), "token", "tokens"))
 	return p, nil
 }

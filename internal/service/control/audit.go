@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/service/control/words"
 )
 
 // EntryInfo is a line of the audit log as listings show it.
@@ -25,7 +26,7 @@ type EntryInfo struct {
 // domain that is gone can still be asked for by its name.
 func (s *Service) Audit(ctx context.Context, actor Actor, domain string, before int64, limit int) ([]EntryInfo, error) {
 	if domain != "" {
-		name, err := domainName(domain)
+		name, err := words.DomainName(domain)
 		if err != nil {
 			return nil, err
 		}

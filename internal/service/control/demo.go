@@ -38,7 +38,7 @@ func (s *Service) Demo(ctx context.Context) (Demo, error) {
 		_, err = s.Apply(ctx, System(), p)
 		return err
 	}
-	if _, there := findAccount(s.current.Load(), demoAccount); !there {
+	if _, there := s.current.Load().Account(demoAccount); !there {
 		if err := run(s.PlanAccountAdd(System(), demoAccount)); err != nil {
 			return out, err
 		}

@@ -7,9 +7,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
-	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
-	"postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
 )
 
@@ -120,24 +118,4 @@ type Boxes interface {
 	Messages(ctx context.Context, scope account.Scope, mailbox, folder string, after uint32, limit int) ([]mailbox.Message, error)
 	// Body opens one message's exact bytes.
 	Body(ctx context.Context, scope account.Scope, mailbox, folder string, uid uint32) (io.ReadCloser, error)
-}
-
-// Queue is what this service needs of the queue.
-type Queue interface {
-	// List gives messages by id from behind after on, at most limit, with the rows that the filter selects.
-	List(ctx context.Context, scope account.Scope, f mail.Filter, after mail.ID, limit int) ([]mail.Listed, error)
-	// Count gives totals over what the filter selects.
-	Count(ctx context.Context, scope account.Scope, f mail.Filter) (mail.Counts, error)
-	// Change applies an action to every row that the filter selects and gives the number of rows changed.
-	Change(ctx context.Context, scope account.Scope, f mail.Filter, a mail.Action) (int64, error)
-	// Body gives a queued message's content.
-	Body(ctx context.Context, scope account.Scope, id mail.ID) (mail.Content, error)
-}
-
-// Resolver looks up foreign DNS, for explanations.
-type Resolver interface {
-	// MX asks for the exchangers of a domain.
-	MX(ctx context.Context, name string) facts.MXAnswer
-	// Addrs asks for the addresses of a host.
-	Addrs(ctx context.Context, host string) facts.AddrAnswer
 }

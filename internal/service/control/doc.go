@@ -5,6 +5,13 @@
 // and audit entries in one transaction, makes or removes the mailboxes, and swaps the directory snapshot by which
 // everything decides. All methods may be called by any goroutine.
 //
+// # Subjects
+//
+// Each subject that only reads and judges has a package below this one: inspect tells what would happen to mail,
+// mailqueue shows and selects queued mail. They stand on rights (who may touch what) and words (names and refusals),
+// get the state that they answer by as an argument, and know nothing of plans. This package alone plans, applies and
+// records, and gives the subjects' types and methods to edges under its own name.
+//
 // # Failure
 //
 // What is refused comes as a *RefusedError, which wraps one of the errors of this package and tells a sentence and a

@@ -12,6 +12,7 @@ import (
 	"postroad/internal/core/finding"
 	"postroad/internal/proto/idna"
 	"postroad/internal/proto/smtp"
+	"postroad/internal/service/control/words"
 )
 
 // DomainSettings are what can be chosen for a domain. A nil field is left as it is, or at its default for a new one.
@@ -103,7 +104,7 @@ func (s *Service) Domains(actor Actor) []DomainInfo {
 // Domain shows one domain with its findings.
 func (s *Service) Domain(ctx context.Context, actor Actor, name string) (DomainDetail, error) {
 	st := s.current.Load()
-	d, err := actor.domain(st, name)
+	d, err := actor.Domain(st, name)
 	if err != nil {
 		return DomainDetail{}, err
 	}
@@ -111,10 +112,10 @@ func (s *Service) Domain(ctx context.Context, actor Actor, name string) (DomainD
 	if !d.Proved {
 		out.Why = "Ownership of the domain is not shown: nothing is delivered or relayed for it here."
 	}
-	for range st.snapshot.Mailboxes(d.Name) {
+	for range st.Directory.Mailboxes(d.Name) {
 		out.Mailboxes++
 	}
-	for range st.snapshot.Rules(d.Name) {
+	for range st.Directory.Rules(d.Name) {
 		out.Addresses++
 	}
 	out.Findings, err = s.Findings(ctx, actor, d.Name)
@@ -124,7 +125,7 @@ func (s *Service) Domain(ctx context.Context, actor Actor, name string) (DomainD
 // Findings lists what is wrong, of one domain or of all in scope (empty).
 func (s *Service) Findings(ctx context.Context, actor Actor, domain string) ([]FindingInfo, error) {
 	if domain != "" {
-		d, err := actor.domain(s.current.Load(), domain)
+		d, err := actor.Domain(s.current.Load(), domain)
 		if err != nil {
 			return nil, err
 		}
@@ -144,11 +145,11 @@ func (s *Service) Findings(ctx context.Context, actor Actor, domain string) ([]F
 // PlanDomainAdd plans a new domain. Without the operator's word it is inert until its ownership is shown.
 func (s *Service) PlanDomainAdd(actor Actor, spec DomainSpec) (Plan, error) {
 	st, p := s.plan(actor)
-	name, err := domainName(spec.Name)
+	name, err := words.DomainName(spec.Name)
 	if err != nil {
 		return Plan{}, err
 	}
-	owner, err := actor.account(st, spec.Account)
+	owner, err := actor.Account(st, spec.Account)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -164,7 +165,7 @@ func (s *Service) PlanDomainAdd(actor Actor, spec DomainSpec) (Plan, error) {
 	p.tx.PutDomains = []directory.Domain{d}
 	p.delta.PutDomains = p.tx.PutDomains
 	p.change(Change{Kind: KindDomain, Verb: VerbAdd, Subject: name, Domain: name, Account: owner, After: domainInfo(&d)})
-	p.say("Adds the domain %s: %s.", show(name), describeMode(&d))
+	p.say("Adds the domain %s: %s.", words.Show(name), describeMode(&d))
 	if !d.Proved {
 		p.say("Nothing is delivered or relayed for it until its ownership is shown.")
 	}
@@ -173,29 +174,29 @@ func (s *Service) PlanDomainAdd(actor Actor, spec DomainSpec) (Plan, error) {
 
 // freeDomain refuses names that are taken, our own, or above or below somebody else's.
 func (s *Service) freeDomain(actor Actor, st *state, name string, owner account.ID) error {
-	if d, taken := st.snapshot.Domain(name); taken {
+	if d, taken := st.Directory.Domain(name); taken {
 		if actor.Scope.Has(d.Account) {
-			return exists("The domain "+show(name)+" is here already.", "postroad domain set changes it")
+			return words.Exists("The domain "+words.Show(name)+" is here already.", "postroad domain set changes it")
 		}
-		return exists("The domain "+show(name)+" is not free.", "if it is yours, ask the operator")
+		return words.Exists("The domain "+words.Show(name)+" is not free.", "if it is yours, ask the operator")
 	}
 	if name == s.o.RoutingDomain {
-		return invalid("The domain "+show(name)+" is that of the installation's routing addresses.", "")
+		return words.Invalid("The domain "+words.Show(name)+" is that of the installation's routing addresses.", "")
 	}
 	if actor.Operator {
 		return nil
 	}
 	if !strings.Contains(name, ".") {
-		return denied("Only the operator may add a domain without a dot: " + name + ".")
+		return words.Denied("Only the operator may add a domain without a dot: " + name + ".")
 	}
 	for _, own := range []string{s.o.Hostname, s.o.RoutingDomain} {
 		if own != "" && (name == own || related(name, own)) {
-			return denied("The domain " + show(name) + " holds names of this installation.")
+			return words.Denied("The domain " + words.Show(name) + " holds names of this installation.")
 		}
 	}
-	for d := range st.snapshot.Domains() {
+	for d := range st.Directory.Domains() {
 		if d.Account != owner && !actor.Scope.Has(d.Account) && related(name, d.Name) {
-			return denied("The domain " + show(name) + " is above or below one that belongs to somebody else.")
+			return words.Denied("The domain " + words.Show(name) + " is above or below one that belongs to somebody else.")
 		}
 	}
 	return nil
@@ -209,7 +210,7 @@ func related(a, b string) bool {
 // settle writes settings into a domain and checks that they fit together.
 func (s *Service) settle(actor Actor, d *directory.Domain, set DomainSettings) error {
 	if set.Proved != nil && *set.Proved != d.Proved {
-		if err := actor.mustOperate("say that ownership of a domain is shown"); err != nil {
+		if err := actor.MustOperate("say that ownership of a domain is shown"); err != nil {
 			return err
 		}
 		d.Proved = *set.Proved
@@ -226,12 +227,12 @@ func (s *Service) settle(actor Actor, d *directory.Domain, set DomainSettings) e
 		case directory.ZoneHosted, directory.ZoneExternal:
 			d.Zone = z
 		default:
-			return invalid("Zone hosting is "+quote(*set.Zone)+".", "hosted or external")
+			return words.Invalid("Zone hosting is "+words.Quote(*set.Zone)+".", "hosted or external")
 		}
 	}
 	if set.Hold != nil {
 		if *set.Hold < 0 || *set.Hold > 30*24*time.Hour {
-			return invalid("Mail of a domain is held for at most 30 days.", "")
+			return words.Invalid("Mail of a domain is held for at most 30 days.", "")
 		}
 		d.Hold = *set.Hold
 	}
@@ -249,29 +250,29 @@ func (s *Service) settleRoute(actor Actor, d *directory.Domain, set DomainSettin
 	}
 	if set.Recipients != nil {
 		if directory.RecipientPolicy(*set.Recipients) != directory.RecipientsAccept {
-			return invalid("The recipient policy is "+quote(*set.Recipients)+".", "accept, which takes every recipient, is the only one")
+			return words.Invalid("The recipient policy is "+words.Quote(*set.Recipients)+".", "accept, which takes every recipient, is the only one")
 		}
 		d.Recipients = directory.RecipientsAccept
 	}
 	switch d.Mode {
 	case directory.ModeRelay:
 		if len(d.NextHops) == 0 {
-			return invalid("Mode relay needs a next hop.", "name the domain's own server with --next-hop HOST:PORT")
+			return words.Invalid("Mode relay needs a next hop.", "name the domain's own server with --next-hop HOST:PORT")
 		}
 		if d.Recipients == "" {
-			return invalid("Mode relay needs a recipient policy.", "say --recipients accept: every recipient is taken and the domain's own server judges")
+			return words.Invalid("Mode relay needs a recipient policy.", "say --recipients accept: every recipient is taken and the domain's own server judges")
 		}
 	case directory.ModeLocal:
 		if set.NextHops != nil && len(d.NextHops) > 0 {
-			return invalid("Mode local delivers here and has no next hop.", "say --mode relay to hand mail on")
+			return words.Invalid("Mode local delivers here and has no next hop.", "say --mode relay to hand mail on")
 		}
 		if set.Recipients != nil {
-			return invalid("Mode local knows its recipients.", "--recipients is for mode relay")
+			return words.Invalid("Mode local knows its recipients.", "--recipients is for mode relay")
 		}
 		d.NextHops, d.Recipients = nil, ""
 	case directory.ModeRemote:
 		if set.Recipients != nil {
-			return invalid("Mode remote takes no mail from strangers.", "--recipients is for mode relay")
+			return words.Invalid("Mode remote takes no mail from strangers.", "--recipients is for mode relay")
 		}
 		d.Recipients = ""
 	}
@@ -283,7 +284,7 @@ func parseMode(s string) (directory.Mode, error) {
 	case directory.ModeLocal, directory.ModeRelay, directory.ModeRemote:
 		return m, nil
 	}
-	return "", invalid("The mode is "+quote(s)+".", "local delivers here, relay hands on to a next hop, remote leaves mail to others; these three can be chosen")
+	return "", words.Invalid("The mode is "+words.Quote(s)+".", "local delivers here, relay hands on to a next hop, remote leaves mail to others; these three can be chosen")
 }
 
 func describeMode(d *directory.Domain) string {
@@ -304,7 +305,7 @@ func describeMode(d *directory.Domain) string {
 // PlanDomainSet plans other settings for a domain.
 func (s *Service) PlanDomainSet(actor Actor, name string, set DomainSettings) (Plan, error) {
 	st, p := s.plan(actor)
-	old, err := actor.domain(st, name)
+	old, err := actor.Domain(st, name)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -323,7 +324,7 @@ func (s *Service) PlanDomainSet(actor Actor, name string, set DomainSettings) (P
 	p.sayRoute(st, old, &d)
 	if d.Mode == directory.ModeLocal && old.Mode != directory.ModeLocal {
 		var all []smtp.Address
-		for r := range st.snapshot.Rules(d.Name) {
+		for r := range st.Directory.Rules(d.Name) {
 			all = append(all, smtp.Address{Local: r.Local, Domain: r.Domain})
 		}
 		if err := p.checkLoops(actor, st, all...); err != nil {
@@ -331,7 +332,7 @@ func (s *Service) PlanDomainSet(actor Actor, name string, set DomainSettings) (P
 		}
 	}
 	if before.HoldSeconds != after.HoldSeconds {
-		p.say("Mail for %s is kept in the queue for %s.", show(d.Name), holdWords(d.Hold))
+		p.say("Mail for %s is kept in the queue for %s.", words.Show(d.Name), holdWords(d.Hold))
 	}
 	if before.Zone != after.Zone {
 		p.say("Its zone is %s.", after.Zone)
@@ -354,10 +355,10 @@ func holdWords(d time.Duration) string {
 // sayRoute tells what becomes of a domain's mail when its settings change, and asks when its route is altered.
 func (p *Plan) sayRoute(st *state, old, d *directory.Domain) {
 	if !old.Proved && d.Proved {
-		p.say("The domain %s counts as proved from now on: %s.", show(d.Name), describeMode(d))
+		p.say("The domain %s counts as proved from now on: %s.", words.Show(d.Name), describeMode(d))
 	}
 	if old.Proved && !d.Proved {
-		p.warn("Mail for %s is no longer delivered or relayed here: the domain is inert.", show(d.Name))
+		p.warn("Mail for %s is no longer delivered or relayed here: the domain is inert.", words.Show(d.Name))
 		return
 	}
 	if old.Mode == d.Mode && slices.Equal(old.NextHops, d.NextHops) {
@@ -366,18 +367,18 @@ func (p *Plan) sayRoute(st *state, old, d *directory.Domain) {
 	if old.Proved {
 		p.Asks = true
 	}
-	p.say("Mail for %s: %s. Before: %s.", show(d.Name), describeMode(d), describeMode(old))
+	p.say("Mail for %s: %s. Before: %s.", words.Show(d.Name), describeMode(d), describeMode(old))
 	if old.Mode == directory.ModeLocal && d.Mode != directory.ModeLocal {
 		n := int64(0)
-		for range st.snapshot.Mailboxes(d.Name) {
+		for range st.Directory.Mailboxes(d.Name) {
 			n++
 		}
 		if n > 0 {
-			p.warn("%s here stop getting mail; what they hold stays.", plural(n, "mailbox", "mailboxes"))
+			p.warn("%s here stop getting mail; what they hold stays.", words.Plural(n, "mailbox", "mailboxes"))
 		}
 	}
 	if d.Mode == directory.ModeRemote && old.Mode != directory.ModeRemote {
-		p.warn("Mail from strangers for %s is refused from now on, also by those who still know the old MX records.", show(d.Name))
+		p.warn("Mail from strangers for %s is refused from now on, also by those who still know the old MX records.", words.Show(d.Name))
 	}
 }
 
@@ -391,16 +392,16 @@ type removedDomain struct {
 // PlanDomainRemove plans the end of a domain with everything in it.
 func (s *Service) PlanDomainRemove(ctx context.Context, actor Actor, name string) (Plan, error) {
 	st, p := s.plan(actor)
-	d, err := actor.domain(st, name)
+	d, err := actor.Domain(st, name)
 	if err != nil {
 		return Plan{}, err
 	}
 	gone := removedDomain{DomainInfo: domainInfo(d), Mailboxes: []string{}, Rules: []string{}}
-	for m := range st.snapshot.Mailboxes(d.Name) {
+	for m := range st.Directory.Mailboxes(d.Name) {
 		gone.Mailboxes = append(gone.Mailboxes, m.Address())
 		p.unboxed = append(p.unboxed, m.ID)
 	}
-	for r := range st.snapshot.Rules(d.Name) {
+	for r := range st.Directory.Rules(d.Name) {
 		gone.Rules = append(gone.Rules, string(r.Kind)+" "+r.Address())
 	}
 	slices.Sort(gone.Mailboxes)
@@ -408,21 +409,21 @@ func (s *Service) PlanDomainRemove(ctx context.Context, actor Actor, name string
 	p.tx.Remove = []Removal{{KindDomain, d.ID}}
 	p.delta.RemoveDomains = []string{d.Name}
 	p.change(Change{Kind: KindDomain, Verb: VerbRemove, Subject: d.Name, Domain: d.Name, Account: d.Account, Before: gone})
-	p.say("Removes the domain %s.", show(d.Name))
+	p.say("Removes the domain %s.", words.Show(d.Name))
 	if n := len(gone.Rules); n > 0 {
-		p.say("%s go with it.", plural(int64(n), "alias, forward, group or catch-all", "aliases, forwards, groups and catch-alls"))
+		p.say("%s go with it.", words.Plural(int64(n), "alias, forward, group or catch-all", "aliases, forwards, groups and catch-alls"))
 	}
 	if len(p.unboxed) > 0 {
 		held, err := s.usage(ctx, actor, p.unboxed)
 		if err != nil {
 			return Plan{}, err
 		}
-		p.warn("%s with %s go with it and cannot be brought back.", plural(int64(len(p.unboxed)), "mailbox", "mailboxes"), plural(held.Messages, "message", "messages"))
+		p.warn("%s with %s go with it and cannot be brought back.", words.Plural(int64(len(p.unboxed)), "mailbox", "mailboxes"), words.Plural(held.Messages, "message", "messages"))
 	}
 	if d.Proved {
-		p.warn("Mail for %s is refused from now on.", show(d.Name))
+		p.warn("Mail for %s is refused from now on.", words.Show(d.Name))
 	}
-	for _, out := range st.snapshot.Outbounds() {
+	for _, out := range st.Directory.Outbounds() {
 		if out.Domain == d.Name {
 			p.tx.Remove = append(p.tx.Remove, Removal{KindOutbound, out.ID})
 			p.delta.RemoveOutbounds = append(p.delta.RemoveOutbounds, out.ID)

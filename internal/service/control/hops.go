@@ -10,6 +10,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
 	"postroad/internal/proto/idna"
+	"postroad/internal/service/control/words"
 )
 
 // defaultHopPort is the port of a next hop that names none (RFC 5321 §4.5.4.2).
@@ -21,7 +22,7 @@ const maxHops = 20
 // nextHops reads a list of "host:port".
 func (s *Service) nextHops(actor Actor, list []string) ([]directory.HostPort, error) {
 	if len(list) > maxHops {
-		return nil, invalid("There are "+strconv.Itoa(len(list))+" next hops.", "at most "+strconv.Itoa(maxHops))
+		return nil, words.Invalid("There are "+strconv.Itoa(len(list))+" next hops.", "at most "+strconv.Itoa(maxHops))
 	}
 	out := make([]directory.HostPort, 0, len(list))
 	for _, text := range list {
@@ -30,7 +31,7 @@ func (s *Service) nextHops(actor Actor, list []string) ([]directory.HostPort, er
 			return nil, err
 		}
 		if slices.Contains(out, h) {
-			return nil, invalid("The next hop "+showHop(h)+" is named twice.", "")
+			return nil, words.Invalid("The next hop "+showHop(h)+" is named twice.", "")
 		}
 		out = append(out, h)
 	}
@@ -59,17 +60,17 @@ func (s *Service) nextHop(actor Actor, text string) (directory.HostPort, error) 
 		return h, nil
 	}
 	if (literal && !IsPublic(addr)) || host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return directory.HostPort{}, denied("Only the operator may name a private or loopback next hop: " + showHop(h) + ".")
+		return directory.HostPort{}, words.Denied("Only the operator may name a private or loopback next hop: " + showHop(h) + ".")
 	}
 	if !slices.Contains([]uint16{25, 465, 587}, port) {
-		return directory.HostPort{}, denied("Only the operator may name a next hop on a port other than 25, 465 and 587: " + showHop(h) + ".")
+		return directory.HostPort{}, words.Denied("Only the operator may name a next hop on a port other than 25, 465 and 587: " + showHop(h) + ".")
 	}
 	return h, nil
 }
 
 func splitHop(text string) (host string, port uint16, err error) {
 	bad := func() (string, uint16, error) {
-		return "", 0, invalid("The next hop "+quote(text)+" is not host:port.", "write mail.example.org:25, 192.0.2.1:25 or [2001:db8::1]:25")
+		return "", 0, words.Invalid("The next hop "+words.Quote(text)+" is not host:port.", "write mail.example.org:25, 192.0.2.1:25 or [2001:db8::1]:25")
 	}
 	host, port = text, defaultHopPort
 	if a, err := netip.ParseAddr(text); err != nil || a.Is4() {

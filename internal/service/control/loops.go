@@ -34,8 +34,8 @@ func resolve(snap *directory.Snapshot, at smtp.Address) (rule *directory.Rule, k
 // plan when the way comes back to an address it has passed. Addresses of others on the way are not shown.
 func (p *Plan) checkLoops(actor Actor, st *state, changed ...smtp.Address) error {
 	delta := p.delta
-	delta.Version = st.snapshot.Version()
-	w := &walk{snap: st.snapshot.With(delta), done: map[string]bool{}}
+	delta.Version = st.Directory.Version()
+	w := &walk{snap: st.Directory.With(delta), done: map[string]bool{}}
 	for _, at := range changed {
 		path := w.from(at, at.Local == "")
 		if path == nil {

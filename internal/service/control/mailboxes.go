@@ -14,6 +14,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/mailbox"
 	"postroad/internal/proto/smtp"
+	"postroad/internal/service/control/words"
 )
 
 // MailboxSpec is a wanted mailbox.
@@ -67,15 +68,15 @@ func (s *Service) Mailboxes(ctx context.Context, actor Actor, domain string) ([]
 	st := s.current.Load()
 	var boxes []*directory.Mailbox
 	if domain != "" {
-		d, err := actor.domain(st, domain)
+		d, err := actor.Domain(st, domain)
 		if err != nil {
 			return nil, err
 		}
-		boxes = slices.Collect(st.snapshot.Mailboxes(d.Name))
+		boxes = slices.Collect(st.Directory.Mailboxes(d.Name))
 	} else {
-		for d := range st.snapshot.Domains() {
+		for d := range st.Directory.Domains() {
 			if actor.Scope.Has(d.Account) {
-				boxes = slices.AppendSeq(boxes, st.snapshot.Mailboxes(d.Name))
+				boxes = slices.AppendSeq(boxes, st.Directory.Mailboxes(d.Name))
 			}
 		}
 	}
@@ -123,7 +124,7 @@ func (s *Service) usage(ctx context.Context, actor Actor, ids []string) (mailbox
 
 // Messages lists the INBOX of a mailbox by UID from behind after on, at most limit.
 func (s *Service) Messages(ctx context.Context, actor Actor, address string, after uint32, limit int) ([]MessageInfo, error) {
-	m, err := actor.mailbox(s.current.Load(), address)
+	m, err := actor.Mailbox(s.current.Load(), address)
 	if err != nil {
 		return nil, err
 	}
@@ -150,11 +151,11 @@ func (s *Service) Messages(ctx context.Context, actor Actor, address string, aft
 
 // Message opens one message's exact bytes; the caller closes it. ErrNotFound when the mailbox has no such UID.
 func (s *Service) Message(ctx context.Context, actor Actor, address string, uid uint32) (io.ReadCloser, error) {
-	m, err := actor.mailbox(s.current.Load(), address)
+	m, err := actor.Mailbox(s.current.Load(), address)
 	if err != nil {
 		return nil, err
 	}
-	gone := missing(fmt.Sprintf("The mailbox %s has no message with UID %d.", m.Address(), uid))
+	gone := words.Missing(fmt.Sprintf("The mailbox %s has no message with UID %d.", m.Address(), uid))
 	if s.o.Boxes == nil || uid == 0 {
 		return nil, gone
 	}
@@ -189,28 +190,28 @@ func (s *Service) PlanMailboxImport(actor Actor, specs []MailboxSpec) (Plan, err
 		}
 	}
 	if len(specs) > 3 {
-		p.Sentences = []string{"Adds " + plural(int64(len(specs)), "mailbox", "mailboxes") + ", from " + p.Changes[0].Subject + " to " + p.Changes[len(specs)-1].Subject + "."}
+		p.Sentences = []string{"Adds " + words.Plural(int64(len(specs)), "mailbox", "mailboxes") + ", from " + p.Changes[0].Subject + " to " + p.Changes[len(specs)-1].Subject + "."}
 	}
 	return p, nil
 }
 
 func (p *Plan) addMailbox(actor Actor, st *state, seen map[smtp.Address]bool, spec MailboxSpec) error {
-	at, err := ownAddress(spec.Address)
+	at, err := words.OwnAddress(spec.Address)
 	if err != nil {
 		return err
 	}
-	d, err := actor.domain(st, at.Domain)
+	d, err := actor.Domain(st, at.Domain)
 	if err != nil {
 		return err
 	}
-	_, taken := st.snapshot.Mailbox(at.Domain, at.Local)
+	_, taken := st.Directory.Mailbox(at.Domain, at.Local)
 	if taken || seen[at] {
-		return exists("There is a mailbox "+at.String()+" already.", "")
+		return words.Exists("There is a mailbox "+at.String()+" already.", "")
 	}
 	seen[at] = true
-	if r, ruled := st.snapshot.Rule(at.Domain, at.Local); ruled {
+	if r, ruled := st.Directory.Rule(at.Domain, at.Local); ruled {
 		if r.Kind != directory.RuleForward {
-			return exists("The address "+at.String()+" is "+article(r.Kind)+".", "remove it first")
+			return words.Exists("The address "+at.String()+" is "+article(r.Kind)+".", "remove it first")
 		}
 		if !r.Keep {
 			p.say("Mail for %s is forwarded and not kept; the mailbox gets none.", at.String())
@@ -245,14 +246,14 @@ const (
 
 func checkMailbox(actor Actor, password *Secret, quota int64) error {
 	if quota < 0 {
-		return invalid("The quota is negative.", "octets, 0 without limit")
+		return words.Invalid("The quota is negative.", "octets, 0 without limit")
 	}
 	if password == nil {
 		return nil
 	}
 	n := len(password.text)
 	if n == 0 || n > maxPassword || (n < minPassword && !actor.Operator) {
-		return invalid("The password has "+strconv.Itoa(n)+" octets.", fmt.Sprintf("%d to %d", minPassword, maxPassword))
+		return words.Invalid("The password has "+strconv.Itoa(n)+" octets.", fmt.Sprintf("%d to %d", minPassword, maxPassword))
 	}
 	return nil
 }
@@ -260,7 +261,7 @@ func checkMailbox(actor Actor, password *Secret, quota int64) error {
 // PlanMailboxSet plans another password or quota.
 func (s *Service) PlanMailboxSet(actor Actor, address string, set MailboxSettings) (Plan, error) {
 	st, p := s.plan(actor)
-	old, err := actor.mailbox(st, address)
+	old, err := actor.Mailbox(st, address)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -294,13 +295,13 @@ func quotaWords(n int64) string {
 	if n == 0 {
 		return "unlimited"
 	}
-	return plural(n, "octet", "octets")
+	return words.Plural(n, "octet", "octets")
 }
 
 // PlanMailboxRemove plans the end of a mailbox with its messages.
 func (s *Service) PlanMailboxRemove(ctx context.Context, actor Actor, address string) (Plan, error) {
 	st, p := s.plan(actor)
-	m, err := actor.mailbox(st, address)
+	m, err := actor.Mailbox(st, address)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -314,7 +315,7 @@ func (s *Service) PlanMailboxRemove(ctx context.Context, actor Actor, address st
 	p.change(Change{Kind: KindMailbox, Verb: VerbRemove, Subject: m.Address(), Domain: m.Domain, Account: m.Account, Before: mailboxInfo(m)})
 	p.say("Removes the mailbox %s.", m.Address())
 	if held.Messages > 0 {
-		p.warn("%s go with it and cannot be brought back.", plural(held.Messages, "message", "messages"))
+		p.warn("%s go with it and cannot be brought back.", words.Plural(held.Messages, "message", "messages"))
 	}
 	if err := p.checkLoops(actor, st, smtp.Address{Local: m.Local, Domain: m.Domain}); err != nil {
 		return Plan{}, err

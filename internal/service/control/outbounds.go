@@ -6,6 +6,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/service/control/words"
 )
 
 // OutboundSpec is a wanted smart host.
@@ -43,9 +44,9 @@ func (s *Service) Outbounds(actor Actor) []OutboundInfo {
 // outboundOwner checks who may set a route: the operator that of the installation, an account that of its domains.
 func outboundOwner(actor Actor, st *state, domain string) (name string, owner account.ID, err error) {
 	if domain == "" {
-		return "", account.Operator, actor.mustOperate("set the route of the whole installation")
+		return "", account.Operator, actor.MustOperate("set the route of the whole installation")
 	}
-	d, err := actor.domain(st, domain)
+	d, err := actor.Domain(st, domain)
 	if err != nil {
 		return "", "", err
 	}
@@ -57,11 +58,11 @@ func whose(domain string) string {
 	if domain == "" {
 		return "our users"
 	}
-	return show(domain)
+	return words.Show(domain)
 }
 
 func findOutbound(st *state, domain string) (directory.Outbound, bool) {
-	for _, o := range st.snapshot.Outbounds() {
+	for _, o := range st.Directory.Outbounds() {
 		if o.Domain == domain {
 			return o, true
 		}
@@ -81,7 +82,7 @@ func (s *Service) PlanOutboundSet(actor Actor, spec OutboundSpec) (Plan, error) 
 		return Plan{}, err
 	}
 	if (spec.User == "") != (spec.Password == nil) {
-		return Plan{}, invalid("A user and a password go together.", "--user U --password-stdin")
+		return Plan{}, words.Invalid("A user and a password go together.", "--user U --password-stdin")
 	}
 	o := directory.Outbound{ID: newID(), Account: owner, Domain: domain, Hop: hop, User: spec.User}
 	if spec.Password != nil {
@@ -89,7 +90,7 @@ func (s *Service) PlanOutboundSet(actor Actor, spec OutboundSpec) (Plan, error) 
 		if err := checkMailbox(Operator(), spec.Password, 0); err != nil {
 			return Plan{}, err
 		}
-		if err := personName("user", spec.User); err != nil {
+		if err := words.PersonName("user", spec.User); err != nil {
 			return Plan{}, err
 		}
 	}
@@ -122,7 +123,7 @@ func (s *Service) PlanOutboundRemove(actor Actor, domain string) (Plan, error) {
 	}
 	old, ok := findOutbound(st, domain)
 	if !ok {
-		return Plan{}, missing("There is no outbound route for " + whose(domain) + ".")
+		return Plan{}, words.Missing("There is no outbound route for " + whose(domain) + ".")
 	}
 	p.tx.Remove = []Removal{{KindOutbound, old.ID}}
 	p.delta.RemoveOutbounds = []string{old.ID}

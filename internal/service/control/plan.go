@@ -17,6 +17,8 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/mailbox"
 	"postroad/internal/obs"
+	"postroad/internal/service/control/mailqueue"
+	"postroad/internal/service/control/words"
 )
 
 // Verb is what happens to a thing.
@@ -63,7 +65,7 @@ type Plan struct {
 	passwords map[string]*Secret // by mailbox id
 	unboxed   []string           // ids of mailboxes to remove with their messages
 	secret    string             // of a new token
-	queue     *queueChange       // what is done to the queue; then nothing is configured
+	queue     *mailqueue.Change  // what is done to the queue; then nothing is configured
 }
 
 // Empty reports whether the plan changes nothing.
@@ -97,7 +99,7 @@ type Applied struct {
 // plan begins a plan for the current state.
 func (s *Service) plan(actor Actor) (*state, Plan) {
 	st := s.current.Load()
-	return st, Plan{Version: st.snapshot.Version(), Changes: []Change{}, Sentences: []string{}, actor: actor.Name}
+	return st, Plan{Version: st.Directory.Version(), Changes: []Change{}, Sentences: []string{}, actor: actor.Name}
 }
 
 // Secret is a password that somebody chose. It never shows itself, and its verifier is made once however often a
@@ -130,7 +132,7 @@ func (s *Secret) verifier(hash func(string) (string, error)) (string, error) {
 // ErrVersion when the configuration is no longer that of the plan. Once begun it is not interrupted by ctx.
 func (s *Service) Apply(ctx context.Context, actor Actor, plan Plan) (Applied, error) {
 	if plan.actor != actor.Name {
-		return Applied{}, denied("The plan was made by somebody else.")
+		return Applied{}, words.Denied("The plan was made by somebody else.")
 	}
 	if plan.Empty() {
 		return Applied{Version: s.Version()}, nil
@@ -234,7 +236,7 @@ func (s *Service) verifiers(passwords map[string]*Secret) (map[string]string, er
 		g.Go(func() error {
 			v, err := p.verifier(s.o.Verifier)
 			if err != nil {
-				return invalid("The password cannot be used: "+err.Error()+".", "")
+				return words.Invalid("The password cannot be used: "+err.Error()+".", "")
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -250,15 +252,15 @@ func (s *Service) after(plan Plan, version int64) *state {
 	st := s.current.Load()
 	delta := plan.delta
 	delta.Version = version
-	next := &state{snapshot: st.snapshot.With(delta), accounts: st.accounts}
+	next := &state{Directory: st.Directory.With(delta), Accounts: st.Accounts}
 	gone := accountsRemoved(plan.tx.Remove)
 	if len(plan.tx.PutAccounts) > 0 || len(gone) > 0 {
-		next.accounts = maps.Clone(st.accounts)
+		next.Accounts = maps.Clone(st.Accounts)
 		for _, a := range plan.tx.PutAccounts {
-			next.accounts[a.ID] = a
+			next.Accounts[a.ID] = a
 		}
 		for _, id := range gone {
-			delete(next.accounts, id)
+			delete(next.Accounts, id)
 		}
 	}
 	return next

@@ -9,6 +9,7 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/proto/smtp"
+	"postroad/internal/service/control/words"
 )
 
 // RuleSpec is a wanted alias, forward, group or catch-all.
@@ -47,20 +48,20 @@ func (s *Service) Rules(actor Actor, kind directory.RuleKind, domain string) ([]
 	st := s.current.Load()
 	out := []RuleInfo{}
 	take := func(d *directory.Domain) {
-		for r := range st.snapshot.Rules(d.Name) {
+		for r := range st.Directory.Rules(d.Name) {
 			if r.Kind == kind {
 				out = append(out, ruleInfo(r))
 			}
 		}
 	}
 	if domain != "" {
-		d, err := actor.domain(st, domain)
+		d, err := actor.Domain(st, domain)
 		if err != nil {
 			return nil, err
 		}
 		take(d)
 	} else {
-		for d := range st.snapshot.Domains() {
+		for d := range st.Directory.Domains() {
 			if actor.Scope.Has(d.Account) {
 				take(d)
 			}
@@ -74,18 +75,18 @@ func (s *Service) Rules(actor Actor, kind directory.RuleKind, domain string) ([]
 func ruleAddress(actor Actor, st *state, kind directory.RuleKind, address string) (smtp.Address, *directory.Domain, error) {
 	var at smtp.Address
 	if kind == directory.RuleCatchAll {
-		name, err := domainName(strings.TrimPrefix(address, "@"))
+		name, err := words.DomainName(strings.TrimPrefix(address, "@"))
 		if err != nil {
 			return at, nil, err
 		}
 		at.Domain = name
 	} else {
 		var err error
-		if at, err = ownAddress(address); err != nil {
+		if at, err = words.OwnAddress(address); err != nil {
 			return at, nil, err
 		}
 	}
-	d, err := actor.domain(st, at.Domain)
+	d, err := actor.Domain(st, at.Domain)
 	return at, d, err
 }
 
@@ -98,8 +99,8 @@ func (s *Service) PlanRuleAdd(actor Actor, spec RuleSpec) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	if r, taken := st.snapshot.Rule(at.Domain, at.Local); taken {
-		return Plan{}, exists("The address "+subject(at)+" is "+article(r.Kind)+" already.", "postroad "+string(r.Kind)+" set changes it")
+	if r, taken := st.Directory.Rule(at.Domain, at.Local); taken {
+		return Plan{}, words.Exists("The address "+subject(at)+" is "+article(r.Kind)+" already.", "postroad "+string(r.Kind)+" set changes it")
 	}
 	return putRule(actor, st, p, spec, at, nil)
 }
@@ -111,10 +112,10 @@ func (s *Service) PlanRuleSet(actor Actor, spec RuleSpec) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	old, ok := st.snapshot.Rule(at.Domain, at.Local)
+	old, ok := st.Directory.Rule(at.Domain, at.Local)
 	if !ok || old.Kind != spec.Kind {
 		if spec.Kind != directory.RuleCatchAll {
-			return Plan{}, missing("There is no " + string(spec.Kind) + " " + subject(at) + ".")
+			return Plan{}, words.Missing("There is no " + string(spec.Kind) + " " + subject(at) + ".")
 		}
 		old = nil
 	}
@@ -123,17 +124,17 @@ func (s *Service) PlanRuleSet(actor Actor, spec RuleSpec) (Plan, error) {
 
 // putRule gives the plan with a new or changed rule in it.
 func putRule(actor Actor, st *state, p Plan, spec RuleSpec, at smtp.Address, old *directory.Rule) (Plan, error) {
-	d, _ := st.snapshot.Domain(at.Domain)
+	d, _ := st.Directory.Domain(at.Domain)
 	r := directory.Rule{ID: newID(), Account: d.Account, Domain: d.Name, Local: at.Local, Kind: spec.Kind, Keep: spec.Keep}
 	if old != nil {
 		r.ID = old.ID
 	}
 	if spec.Keep && spec.Kind != directory.RuleForward {
-		return Plan{}, invalid("Only a forward keeps a copy.", "")
+		return Plan{}, words.Invalid("Only a forward keeps a copy.", "")
 	}
-	if _, boxed := st.snapshot.Mailbox(at.Domain, at.Local); boxed && at.Local != "" {
+	if _, boxed := st.Directory.Mailbox(at.Domain, at.Local); boxed && at.Local != "" {
 		if spec.Kind != directory.RuleForward {
-			return Plan{}, exists("There is a mailbox "+subject(at)+".", "a forward may stand beside a mailbox")
+			return Plan{}, words.Exists("There is a mailbox "+subject(at)+".", "a forward may stand beside a mailbox")
 		}
 		if !spec.Keep && (old == nil || old.Keep) {
 			p.warn("The mailbox %s gets no mail any more: everything is forwarded and nothing kept.", subject(at))
@@ -174,7 +175,7 @@ func describeRule(r *directory.Rule) string {
 	case directory.RuleGroup:
 		return "Mail for the group " + r.Address() + " goes to " + to + "."
 	case directory.RuleCatchAll:
-		return "Mail for every address of " + show(r.Domain) + " that is nothing else goes to " + to + "."
+		return "Mail for every address of " + words.Show(r.Domain) + " that is nothing else goes to " + to + "."
 	}
 	return ""
 }
@@ -182,14 +183,14 @@ func describeRule(r *directory.Rule) string {
 // targets reads a rule's targets, each of them once, and tells what of them leads nowhere yet.
 func (p *Plan) targets(actor Actor, st *state, r *directory.Rule, list []string) ([]string, error) {
 	if len(list) == 0 {
-		return nil, invalid("There is no target.", "name at least one address")
+		return nil, words.Invalid("There is no target.", "name at least one address")
 	}
 	if len(list) > maxTargets {
-		return nil, invalid("There are "+strconv.Itoa(len(list))+" targets.", "at most "+strconv.Itoa(maxTargets))
+		return nil, words.Invalid("There are "+strconv.Itoa(len(list))+" targets.", "at most "+strconv.Itoa(maxTargets))
 	}
 	out := make([]string, 0, len(list))
 	for _, text := range list {
-		to, ours, err := targetAddress(st.snapshot, text)
+		to, ours, err := words.TargetAddress(st.Directory, text)
 		if err != nil {
 			return nil, err
 		}
@@ -197,7 +198,7 @@ func (p *Plan) targets(actor Actor, st *state, r *directory.Rule, list []string)
 			continue
 		}
 		if r.Kind == directory.RuleAlias && !ours {
-			return nil, invalid("The alias would lead to "+to.String()+", which is not hosted here.", "use a forward for addresses elsewhere")
+			return nil, words.Invalid("The alias would lead to "+to.String()+", which is not hosted here.", "use a forward for addresses elsewhere")
 		}
 		if ours {
 			if err := p.localTarget(actor, st, to); err != nil {
@@ -211,14 +212,14 @@ func (p *Plan) targets(actor Actor, st *state, r *directory.Rule, list []string)
 
 // localTarget tells when an address of a domain here is nobody's. Of other accounts' domains nothing is told.
 func (p *Plan) localTarget(actor Actor, st *state, to smtp.Address) error {
-	d, ok := st.snapshot.Domain(to.Domain)
+	d, ok := st.Directory.Domain(to.Domain)
 	if !ok || !actor.Scope.Has(d.Account) || d.Mode != directory.ModeLocal {
 		return nil
 	}
 	if strings.ContainsAny(to.Local, "%!@:\"\\/ ") {
-		return invalid("The target "+to.String()+" has a character that is not taken here in a local part.", "")
+		return words.Invalid("The target "+to.String()+" has a character that is not taken here in a local part.", "")
 	}
-	if _, known := resolve(st.snapshot, to); !known {
+	if _, known := resolve(st.Directory, to); !known {
 		p.say("There is nobody at %s yet.", to.String())
 	}
 	return nil
@@ -231,9 +232,9 @@ func (s *Service) PlanRuleRemove(actor Actor, kind directory.RuleKind, address s
 	if err != nil {
 		return Plan{}, err
 	}
-	r, ok := st.snapshot.Rule(at.Domain, at.Local)
+	r, ok := st.Directory.Rule(at.Domain, at.Local)
 	if !ok || r.Kind != kind {
-		return Plan{}, missing("There is no " + string(kind) + " " + subject(at) + ".")
+		return Plan{}, words.Missing("There is no " + string(kind) + " " + subject(at) + ".")
 	}
 	p.tx.Remove = []Removal{{KindRule, r.ID}}
 	p.delta.RemoveRules = []string{r.Address()}

@@ -2,10 +2,12 @@ package control
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +15,9 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/obs"
+	"postroad/internal/service/control/inspect"
+	"postroad/internal/service/control/mailqueue"
+	"postroad/internal/service/control/rights"
 )
 
 // Options are what the service is made of. Store and Verifier are required; without Boxes, Queue or Resolver what
@@ -41,17 +46,16 @@ type Options struct {
 
 // Service plans and applies changes and holds the directory by which the program decides.
 type Service struct {
-	o       Options
-	mu      sync.Mutex // held while a change is applied
-	current atomic.Pointer[state]
-	unmade  atomic.Bool // a mailbox could not be made; tried again before the next change
+	o         Options
+	explainer inspect.Explainer
+	queue     mailqueue.Access
+	mu        sync.Mutex // held while a change is applied
+	current   atomic.Pointer[state]
+	unmade    atomic.Bool // a mailbox could not be made; tried again before the next change
 }
 
 // state is one consistent view of the configuration.
-type state struct {
-	snapshot *directory.Snapshot
-	accounts map[account.ID]account.Account
-}
+type state = rights.State
 
 // New makes a service with an empty directory; Start fills it.
 func New(o Options) *Service {
@@ -61,8 +65,17 @@ func New(o Options) *Service {
 	if o.Metrics == nil {
 		o.Metrics = obs.NewMetrics()
 	}
-	s := &Service{o: o}
-	s.current.Store(&state{snapshot: directory.NewSnapshot(0, nil, nil, nil, nil), accounts: map[account.ID]account.Account{}})
+	if o.DeliverPort == 0 {
+		o.DeliverPort = defaultHopPort
+	}
+	s := &Service{
+		o: o,
+		explainer: inspect.Explainer{
+			Resolver: o.Resolver, Hostname: o.Hostname, Addresses: o.Addresses, DeliverPort: o.DeliverPort, TrustedNetworks: o.TrustedNetworks,
+		},
+		queue: mailqueue.Access{Queue: o.Queue},
+	}
+	s.current.Store(&state{Directory: directory.NewSnapshot(0, nil, nil, nil, nil), Accounts: map[account.ID]account.Account{}})
 	return s
 }
 
@@ -83,11 +96,11 @@ func (s *Service) Start(ctx context.Context) error {
 // founding makes the operator's account at the first start.
 func (s *Service) founding(ctx context.Context) error {
 	st := s.current.Load()
-	if _, there := st.accounts[account.Operator]; there {
+	if _, there := st.Accounts[account.Operator]; there {
 		return nil
 	}
 	tx := Tx{PutAccounts: []account.Account{{ID: account.Operator, Name: string(account.Operator)}}}
-	if _, err := s.o.Store.Update(ctx, account.System(), st.snapshot.Version(), tx); err != nil && !errors.Is(err, ErrVersion) && !errors.Is(err, ErrExists) {
+	if _, err := s.o.Store.Update(ctx, account.System(), st.Directory.Version(), tx); err != nil && !errors.Is(err, ErrVersion) && !errors.Is(err, ErrExists) {
 		return fmt.Errorf("make the operator's account: %w", err)
 	}
 	return s.reload(ctx)
@@ -99,11 +112,11 @@ func (s *Service) reload(ctx context.Context) error {
 		return fmt.Errorf("read the configuration: %w", err)
 	}
 	next := &state{
-		snapshot: directory.NewSnapshot(all.Version, all.Domains, all.Mailboxes, all.Rules, all.Outbounds),
-		accounts: make(map[account.ID]account.Account, len(all.Accounts)),
+		Directory: directory.NewSnapshot(all.Version, all.Domains, all.Mailboxes, all.Rules, all.Outbounds),
+		Accounts:  make(map[account.ID]account.Account, len(all.Accounts)),
 	}
 	for _, a := range all.Accounts {
-		next.accounts[a.ID] = a
+		next.Accounts[a.ID] = a
 	}
 	s.swap(next)
 	return nil
@@ -111,13 +124,16 @@ func (s *Service) reload(ctx context.Context) error {
 
 func (s *Service) swap(next *state) {
 	s.current.Store(next)
-	s.o.Metrics.ControlVersion.Set(float64(next.snapshot.Version()))
+	s.o.Metrics.ControlVersion.Set(float64(next.Directory.Version()))
 }
 
 // Directory is the snapshot of this moment; what is decided by it is decided by one state.
-func (s *Service) Directory() *directory.Snapshot { return s.current.Load().snapshot }
+func (s *Service) Directory() *directory.Snapshot { return s.current.Load().Directory }
 
 // Version is the version of the configuration that decisions are made by.
 func (s *Service) Version() int64 { return s.Directory().Version() }
 
 func now() time.Time { return time.Now().UTC() }
+
+// newID is 130 random bits in 26 characters.
+func newID() string { return strings.ToLower(rand.Text()) }

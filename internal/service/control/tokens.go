@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/service/control/words"
 )
 
 // SecretPrefix begins the secret of every token, so that one that leaked is recognised.
@@ -52,15 +53,15 @@ func (s *Service) Tokens(ctx context.Context, actor Actor) ([]TokenInfo, error) 
 // account may do everything.
 func (s *Service) PlanTokenAdd(actor Actor, name, ref string) (Plan, error) {
 	st, p := s.plan(actor)
-	if err := personName(KindToken, name); err != nil {
+	if err := words.PersonName("token", name); err != nil {
 		return Plan{}, err
 	}
-	owner, err := actor.account(st, ref)
+	owner, err := actor.Account(st, ref)
 	if err != nil {
 		return Plan{}, err
 	}
 	if owner == account.Operator {
-		if err := actor.mustOperate("make a token that may do everything"); err != nil {
+		if err := actor.MustOperate("make a token that may do everything"); err != nil {
 			return Plan{}, err
 		}
 	}
@@ -71,7 +72,7 @@ func (s *Service) PlanTokenAdd(actor Actor, name, ref string) (Plan, error) {
 	if owner == account.Operator {
 		p.say("Adds the token %s, which may do everything.", name)
 	} else {
-		p.say("Adds the token %s for the account %s.", name, st.accounts[owner].Name)
+		p.say("Adds the token %s for the account %s.", name, st.Accounts[owner].Name)
 	}
 	return p, nil
 }
@@ -85,7 +86,7 @@ func (s *Service) PlanTokenRemove(ctx context.Context, actor Actor, id string) (
 	}
 	i := slices.IndexFunc(tokens, func(t Token) bool { return t.ID == id })
 	if i < 0 {
-		return Plan{}, missing("There is no token " + quote(id) + ".")
+		return Plan{}, words.Missing("There is no token " + words.Quote(id) + ".")
 	}
 	t := tokens[i]
 	p.tx.Remove = []Removal{{KindToken, t.ID}}

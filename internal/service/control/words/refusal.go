@@ -1,4 +1,4 @@
-package control
+package words
 
 import (
 	"errors"
@@ -55,14 +55,18 @@ func (e *RefusedError) Error() string {
 // Unwrap gives the error that callers test for.
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-func invalid(sentence, hint string) error {
+// Invalid refuses what makes no sense as it was written. The hint may be empty.
+func Invalid(sentence, hint string) error {
 	return &RefusedError{Err: ErrInvalid, Sentence: sentence, Hint: hint}
 }
 
-func exists(sentence, hint string) error {
+// Exists refuses a name or an address that is taken. The hint may be empty.
+func Exists(sentence, hint string) error {
 	return &RefusedError{Err: ErrExists, Sentence: sentence, Hint: hint}
 }
 
-func missing(sentence string) error { return &RefusedError{Err: ErrNotFound, Sentence: sentence} }
+// Missing refuses what is not there, or not in scope.
+func Missing(sentence string) error { return &RefusedError{Err: ErrNotFound, Sentence: sentence} }
 
-func denied(sentence string) error { return &RefusedError{Err: ErrDenied, Sentence: sentence} }
+// Denied refuses what the actor may not do.
+func Denied(sentence string) error { return &RefusedError{Err: ErrDenied, Sentence: sentence} }

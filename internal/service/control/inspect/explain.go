@@ -1,4 +1,4 @@
-package control
+package inspect
 
 import (
 	"cmp"
@@ -7,12 +7,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/routing"
 	"postroad/internal/proto/smtp"
+	"postroad/internal/service/control/rights"
+	"postroad/internal/service/control/words"
 )
 
 // ExplainRequest asks what would happen to mail for an address.
@@ -21,6 +24,18 @@ type ExplainRequest struct {
 	Sender  string // reverse-path; empty: the login's own address, or none
 	Client  string // IP address; empty: none
 	As      string // stranger (also when empty), local, or the full address of a login
+}
+
+// Explainer answers by the configuration, and by DNS where a domain is not ours.
+type Explainer struct {
+	Resolver Resolver // nil: nothing is said of exchangers
+	Hostname string
+	// Addresses are what counts as ours: an exchanger there and all behind it are left out.
+	Addresses []netip.Addr
+	// DeliverPort is the port of exchangers found by MX records.
+	DeliverPort uint16
+	// TrustedNetworks are those of the configuration: a client in them is explained as trusted.
+	TrustedNetworks []netip.Prefix
 }
 
 // Explanation is a decision with its reasons.
@@ -66,22 +81,21 @@ type ExplainDestination struct {
 }
 
 // Explain asks the route decision and tells its reasons; for exchangers it asks DNS.
-func (s *Service) Explain(ctx context.Context, actor Actor, q ExplainRequest) (Explanation, error) {
-	st := s.current.Load()
+func (e *Explainer) Explain(ctx context.Context, actor rights.Actor, st *rights.State, q ExplainRequest) (Explanation, error) {
 	rcpt, err := smtp.ParseAddress(q.Address, true)
 	if err != nil {
-		return Explanation{}, invalid(quote(q.Address)+" is no address.", "write it as name@example.org")
+		return Explanation{}, words.Invalid(words.Quote(q.Address)+" is no address.", "write it as name@example.org")
 	}
-	if d, ours := st.snapshot.Domain(rcpt.Domain); ours {
-		if err := actor.mustOwn(d.Account, KindDomain, show(d.Name)); err != nil {
+	if d, ours := st.Directory.Domain(rcpt.Domain); ours {
+		if err := actor.MustOwn(d.Account, "domain", words.Show(d.Name)); err != nil {
 			return Explanation{}, err
 		}
 	}
-	session, err := s.session(actor, st, q)
+	session, err := e.session(actor, st, q)
 	if err != nil {
 		return Explanation{}, err
 	}
-	d := routing.Decide(routing.View{Directory: st.snapshot, Self: routing.Self{Hostname: s.o.Hostname}}, session, rcpt)
+	d := routing.Decide(routing.View{Directory: st.Directory, Self: routing.Self{Hostname: e.Hostname}}, session, rcpt)
 	out := Explanation{
 		Address: rcpt.String(), EffectiveMode: string(d.EffectiveMode), Class: string(d.Class),
 		Reply:     ExplainReply{Code: d.Reply.Code, Enhanced: d.Reply.Enhanced.String(), Text: d.Reply.Text},
@@ -94,16 +108,16 @@ func (s *Service) Explain(ctx context.Context, actor Actor, q ExplainRequest) (E
 		out.Reasons = append(out.Reasons, ExplainReason{Rule: r.Rule.String(), Fact: r.Fact, Age: int64(r.Age.Seconds()), Sentence: r.Sentence()})
 	}
 	for _, to := range d.Destinations {
-		s.explainDestination(ctx, &out, to)
+		e.destination(ctx, &out, to)
 	}
 	return out, nil
 }
 
 // hideOthers cuts a decision where it goes on through addresses of an account that is out of scope: whoever leads
 // mail to somebody else's address does not learn what that stands for.
-func hideOthers(actor Actor, st *state, d *routing.Decision) {
+func hideOthers(actor rights.Actor, st *rights.State, d *routing.Decision) {
 	for i, r := range d.Reasons {
-		dom, ours := st.snapshot.Domain(r.Fact[strings.LastIndexByte(r.Fact, '@')+1:])
+		dom, ours := st.Directory.Domain(r.Fact[strings.LastIndexByte(r.Fact, '@')+1:])
 		if !ours || actor.Scope.Has(dom.Account) {
 			continue
 		}
@@ -114,18 +128,18 @@ func hideOthers(actor Actor, st *state, d *routing.Decision) {
 }
 
 // session is the client that a request describes.
-func (s *Service) session(actor Actor, st *state, q ExplainRequest) (routing.Session, error) {
+func (e *Explainer) session(actor rights.Actor, st *rights.State, q ExplainRequest) (routing.Session, error) {
 	var out routing.Session
 	switch q.As {
 	case "", "stranger":
 		out.Kind = routing.Stranger
 	case "local":
-		if err := actor.mustOperate("ask as the program itself"); err != nil {
+		if err := actor.MustOperate("ask as the program itself"); err != nil {
 			return out, err
 		}
 		out.Kind, out.Account = routing.Local, account.Operator
 	default:
-		m, err := actor.mailbox(st, q.As)
+		m, err := actor.Mailbox(st, q.As)
 		if err != nil {
 			return out, err
 		}
@@ -135,25 +149,25 @@ func (s *Service) session(actor Actor, st *state, q ExplainRequest) (routing.Ses
 	if q.Sender != "" {
 		sender, err := smtp.ParseAddress(q.Sender, true)
 		if err != nil {
-			return out, invalid("The sender "+quote(q.Sender)+" is no address.", "write it as name@example.org")
+			return out, words.Invalid("The sender "+words.Quote(q.Sender)+" is no address.", "write it as name@example.org")
 		}
 		out.Sender = sender
 	}
 	if q.Client != "" {
 		client, err := netip.ParseAddr(q.Client)
 		if err != nil || client.Zone() != "" {
-			return out, invalid("The client "+quote(q.Client)+" is no IP address.", "")
+			return out, words.Invalid("The client "+words.Quote(q.Client)+" is no IP address.", "")
 		}
 		out.Client = client.Unmap()
 		trusted := func(p netip.Prefix) bool { return p.Contains(out.Client) }
-		if out.Kind == routing.Stranger && slices.ContainsFunc(s.o.TrustedNetworks, trusted) {
+		if out.Kind == routing.Stranger && slices.ContainsFunc(e.TrustedNetworks, trusted) {
 			out.Kind = routing.Trusted
 		}
 	}
 	return out, nil
 }
 
-func (s *Service) explainDestination(ctx context.Context, out *Explanation, to routing.Destination) {
+func (e *Explainer) destination(ctx context.Context, out *Explanation, to routing.Destination) {
 	out.Destinations = append(out.Destinations, ExplainDestination{Address: to.Address, Transport: string(to.Transport), Lane: string(to.Lane)})
 	switch to.Transport {
 	case mail.TransportLocal:
@@ -164,7 +178,7 @@ func (s *Service) explainDestination(ctx context.Context, out *Explanation, to r
 			out.hop(ExplainHop(h))
 		}
 	case mail.TransportRemote:
-		s.explainExchangers(ctx, out, to.Lane.Key())
+		e.exchangers(ctx, out, to.Lane.Key())
 	}
 }
 
@@ -177,14 +191,14 @@ func (e *Explanation) hop(h ExplainHop) {
 // maxLookUps bounds the exchangers whose addresses are asked for in one explanation.
 const maxLookUps = 20
 
-// explainExchangers adds the exchangers of a domain and what DNS said (RFC 5321 §5.1).
-func (s *Service) explainExchangers(ctx context.Context, out *Explanation, domain string) {
-	if s.o.Resolver == nil {
+// exchangers adds the exchangers of a domain and what DNS said (RFC 5321 §5.1).
+func (e *Explainer) exchangers(ctx context.Context, out *Explanation, domain string) {
+	if e.Resolver == nil {
 		return
 	}
-	a := s.o.Resolver.MX(ctx, domain)
+	a := e.Resolver.MX(ctx, domain)
 	said := func(sentence string) {
-		out.Reasons = append(out.Reasons, ExplainReason{Rule: "mx", Fact: domain, Age: int64(a.Age(now()).Seconds()), Sentence: sentence})
+		out.Reasons = append(out.Reasons, ExplainReason{Rule: "mx", Fact: domain, Age: int64(a.Age(time.Now()).Seconds()), Sentence: sentence})
 	}
 	said(describeMX(&a))
 	list, reply := routing.Candidates(a)
@@ -194,22 +208,18 @@ func (s *Service) explainExchangers(ctx context.Context, out *Explanation, domai
 		addrs := make(map[string]facts.AddrAnswer, len(list))
 		for _, mx := range list {
 			if _, asked := addrs[mx.Host]; !asked {
-				addrs[mx.Host] = s.o.Resolver.Addrs(ctx, mx.Host)
+				addrs[mx.Host] = e.Resolver.Addrs(ctx, mx.Host)
 			}
 		}
-		ours := func(addr netip.Addr) bool { return slices.Contains(s.o.Addresses, addr.Unmap()) }
+		ours := func(addr netip.Addr) bool { return slices.Contains(e.Addresses, addr.Unmap()) }
 		best, reply = routing.Exchangers(list, addrs, ours, func(int, func(i, j int)) {})
 	}
-	port := s.o.DeliverPort
-	if port == 0 {
-		port = defaultHopPort
-	}
 	for _, x := range best {
-		out.hop(ExplainHop{Host: x.Host, Port: port, Preference: x.Preference})
+		out.hop(ExplainHop{Host: x.Host, Port: e.DeliverPort, Preference: x.Preference})
 	}
 	if len(best) == 0 && reply.Temporary() {
 		for _, mx := range list {
-			out.hop(ExplainHop{Host: mx.Host, Port: port, Preference: mx.Preference})
+			out.hop(ExplainHop{Host: mx.Host, Port: e.DeliverPort, Preference: mx.Preference})
 		}
 	}
 	if reply.Code != 0 {
@@ -219,7 +229,7 @@ func (s *Service) explainExchangers(ctx context.Context, out *Explanation, domai
 
 // describeMX tells what DNS said about a domain's exchangers, and who said it.
 func describeMX(a *facts.MXAnswer) string {
-	name, by := show(a.Name), " ("+a.Source+")."
+	name, by := words.Show(a.Name), " ("+a.Source+")."
 	switch {
 	case a.Null:
 		return "The domain " + name + " says that it takes no mail" + by
@@ -227,7 +237,7 @@ func describeMX(a *facts.MXAnswer) string {
 		return "The MX records of " + name + " name no usable host" + by
 	case a.Status == facts.Found:
 		best := slices.MinFunc(a.Records, func(x, y facts.MX) int { return cmp.Compare(x.Preference, y.Preference) })
-		return "The domain " + name + " names " + plural(int64(len(a.Records)), "exchanger", "exchangers") + "; the best is " + best.Host +
+		return "The domain " + name + " names " + words.Plural(int64(len(a.Records)), "exchanger", "exchangers") + "; the best is " + best.Host +
 			" with preference " + strconv.Itoa(int(best.Preference)) + by
 	case a.Status == facts.NoData:
 		return "The domain " + name + " has no MX records, so its own address counts" + by

@@ -1,0 +1,20 @@
+package mailqueue
+
+import (
+	"context"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/mail"
+)
+
+// Queue is what control needs of the queue.
+type Queue interface {
+	// List gives messages by id from behind after on, at most limit, with the rows that the filter selects.
+	List(ctx context.Context, scope account.Scope, f mail.Filter, after mail.ID, limit int) ([]mail.Listed, error)
+	// Count gives totals over what the filter selects.
+	Count(ctx context.Context, scope account.Scope, f mail.Filter) (mail.Counts, error)
+	// Change applies an action to every row that the filter selects and gives the number of rows changed.
+	Change(ctx context.Context, scope account.Scope, f mail.Filter, a mail.Action) (int64, error)
+	// Body gives a queued message's content.
+	Body(ctx context.Context, scope account.Scope, id mail.ID) (mail.Content, error)
+}

@@ -1,0 +1,246 @@
+// Package mailqueue is queued mail as people see and select it, and what they have done to it. It reads; control plans
+// the changes, does them and records them.
+//
+// # Failure
+//
+// What is refused comes as a *words.RefusedError; a message out of the actor's scope is words.ErrNotFound. Other errors
+// are the queue's, or say that this server has none.
+package mailqueue
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/mail"
+	"postroad/internal/service/control/rights"
+	"postroad/internal/service/control/words"
+)
+
+// Access is the queue as actors see it.
+type Access struct {
+	Queue Queue // nil: everything is refused
+}
+
+// Filter selects queued mail in the words of commands; empty fields select all.
+type Filter struct {
+	IDs    []string      // queue ids
+	Domain string        // of the destination
+	To     string        // next hop: a domain, or a host with or without port
+	Older  time.Duration // received longer ago than this
+}
+
+// Empty reports whether the filter selects everything.
+func (f Filter) Empty() bool {
+	return len(f.IDs) == 0 && f.Domain == "" && f.To == "" && f.Older == 0
+}
+
+// QueuedMessage is a queued message as listings show it.
+type QueuedMessage struct {
+	ID         mail.ID           `json:"id"`
+	Sender     string            `json:"sender" doc:"Empty for reports"`
+	Size       int64             `json:"size" doc:"Octets"`
+	Received   time.Time         `json:"received"`
+	Account    account.ID        `json:"account" doc:"Who answers for it"`
+	Root       mail.ID           `json:"root,omitempty" doc:"Message that this one was made from, when it is a report"`
+	Client     string            `json:"client,omitempty" doc:"IP address that it came from"`
+	Helo       string            `json:"helo,omitempty" doc:"Name that the client gave"`
+	TLS        string            `json:"tls,omitempty" doc:"Protocol and cipher suite; absent in clear"`
+	Login      string            `json:"login,omitempty" doc:"Login that sent it"`
+	Recipients []QueuedRecipient `json:"recipients"`
+}
+
+// QueuedRecipient is one row: one final destination.
+type QueuedRecipient struct {
+	Address   string    `json:"address" doc:"After aliases, forwards and groups"`
+	Original  string    `json:"original" doc:"As given by the sender"`
+	State     string    `json:"state"`
+	Lane      string    `json:"lane" doc:"Destination that it waits for"`
+	Attempts  int       `json:"attempts"`
+	Next      time.Time `json:"next" doc:"Not tried before this time"`
+	LastReply string    `json:"last_reply,omitempty" doc:"Last reply or reason"`
+	LastHost  string    `json:"last_host,omitempty" doc:"Who gave it"`
+}
+
+// QueueCounts are totals over the queue.
+type QueueCounts struct {
+	Messages   int64 `json:"messages"`
+	Recipients int64 `json:"recipients"`
+	Due        int64 `json:"due" doc:"Rows whose time has come"`
+	Held       int64 `json:"held" doc:"Held, quarantined and dead rows"`
+}
+
+var errNoQueue = errors.New("this server has no queue")
+
+func (a Access) filter(f Filter) (mail.Filter, error) {
+	out := mail.Filter{Host: strings.ToLower(f.To)}
+	if a.Queue == nil {
+		return out, errNoQueue
+	}
+	for _, text := range f.IDs {
+		id, err := mail.ParseID(text)
+		if err != nil {
+			return out, words.Missing(words.Quote(text) + " is not the id of a queued message.")
+		}
+		out.IDs = append(out.IDs, id)
+	}
+	if f.Domain != "" {
+		name, err := words.DomainName(f.Domain)
+		if err != nil {
+			return out, err
+		}
+		out.Domain = name
+	}
+	if f.Older < 0 {
+		return out, words.Invalid("The age is negative.", "")
+	}
+	if f.Older > 0 {
+		out.OlderThan = time.Now().UTC().Add(-f.Older)
+	}
+	return out, nil
+}
+
+// List gives messages by id from behind after on, at most limit.
+func (a Access) List(ctx context.Context, actor rights.Actor, f Filter, after string, limit int) ([]QueuedMessage, error) {
+	filter, err := a.filter(f)
+	if err != nil {
+		return nil, err
+	}
+	list, err := a.Queue.List(ctx, actor.Scope, filter, mail.ID(after), limit)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]QueuedMessage, 0, len(list))
+	for i := range list {
+		out = append(out, queuedMessage(&list[i]))
+	}
+	return out, nil
+}
+
+func queuedMessage(l *mail.Listed) QueuedMessage {
+	m := &l.Message
+	out := QueuedMessage{
+		ID: m.ID, Sender: m.Sender, Size: m.Size, Received: m.Received, Account: m.Account,
+		Helo: m.Client.Helo, TLS: m.Client.TLS, Login: m.Client.Login, Recipients: []QueuedRecipient{},
+	}
+	if m.Root != m.ID {
+		out.Root = m.Root
+	}
+	if m.Client.Addr.IsValid() {
+		out.Client = m.Client.Addr.String()
+	}
+	for _, r := range l.Rows {
+		out.Recipients = append(out.Recipients, QueuedRecipient{
+			Address: r.Destination, Original: r.Original, State: string(r.State), Lane: string(r.Lane), Attempts: r.Attempts,
+			Next: r.Next, LastReply: r.LastReply, LastHost: r.LastHost,
+		})
+	}
+	return out
+}
+
+// Show gives one message.
+func (a Access) Show(ctx context.Context, actor rights.Actor, id string) (QueuedMessage, error) {
+	list, err := a.List(ctx, actor, Filter{IDs: []string{id}}, "", 1)
+	if err != nil {
+		return QueuedMessage{}, err
+	}
+	if len(list) == 0 {
+		return QueuedMessage{}, words.Missing("There is no message " + words.Quote(id) + " in the queue.")
+	}
+	return list[0], nil
+}
+
+// Content opens one message's content.
+func (a Access) Content(ctx context.Context, actor rights.Actor, id string) (mail.Content, error) {
+	m, err := a.Show(ctx, actor, id)
+	if err != nil {
+		return mail.Content{}, err
+	}
+	return a.Queue.Body(ctx, actor.Scope, m.ID)
+}
+
+// Count gives totals over what the filter selects.
+func (a Access) Count(ctx context.Context, actor rights.Actor, f Filter) (QueueCounts, error) {
+	filter, err := a.filter(f)
+	if err != nil {
+		return QueueCounts{}, err
+	}
+	c, err := a.Queue.Count(ctx, actor.Scope, filter)
+	return QueueCounts(c), err
+}
+
+// Change is what shall be done to queued mail.
+type Change struct {
+	Filter   mail.Filter
+	Action   mail.Action
+	Subject  string      // what is selected, in the words of commands
+	Counts   QueueCounts // what is selected now
+	Sentence string      // what happens, for people
+}
+
+// actions are what the verbs of commands do to a row.
+func actions() map[string]mail.Action {
+	return map[string]mail.Action{"retry": mail.Expedite, "hold": mail.Hold, "release": mail.Release, "drop": mail.Drop}
+}
+
+// Prepare tells what a verb would do: retry, hold, release or drop. Without a filter only retry means everything. A
+// filter that selects nothing gives a Change with empty Counts; ids that select nothing are refused.
+func (a Access) Prepare(ctx context.Context, actor rights.Actor, verb string, f Filter) (Change, error) {
+	action, ok := actions()[verb]
+	if !ok {
+		return Change{}, words.Invalid("The queue knows no "+words.Quote(verb)+".", "retry, hold, release or drop")
+	}
+	filter, err := a.filter(f)
+	if err != nil {
+		return Change{}, err
+	}
+	if f.Empty() && action != mail.Expedite {
+		return Change{}, words.Invalid("It is not said which messages to "+verb+".", "name ids, --domain, --to or --older")
+	}
+	c, err := a.Queue.Count(ctx, actor.Scope, filter)
+	if err != nil {
+		return Change{}, err
+	}
+	if c.Recipients == 0 && len(f.IDs) > 0 {
+		return Change{}, words.Missing("There is no such message in the queue.")
+	}
+	out := Change{Filter: filter, Action: action, Subject: f.words(), Counts: QueueCounts(c)}
+	what := words.Plural(c.Messages, "message", "messages") + " for " + words.Plural(c.Recipients, "recipient", "recipients")
+	switch {
+	case c.Recipients == 0:
+		out.Sentence = "Nothing in the queue is selected."
+	case action == mail.Expedite:
+		out.Sentence = "Tries " + what + " now."
+	case action == mail.Hold:
+		out.Sentence = "Holds " + what + " until released."
+	case action == mail.Release:
+		out.Sentence = "Lets go what is held of " + what + "."
+	case action == mail.Drop:
+		out.Sentence = "Removes " + what + "; nobody is told."
+	}
+	return out, nil
+}
+
+func (f Filter) words() string {
+	var out []string
+	if n := len(f.IDs); n > 0 {
+		out = append(out, strings.Join(f.IDs[:min(n, 20)], " "))
+		if n > 20 {
+			out = append(out, "and "+words.Plural(int64(n-20), "other", "others"))
+		}
+	}
+	for _, part := range []struct{ flag, value string }{{"--domain", f.Domain}, {"--to", f.To}} {
+		if part.value != "" {
+			out = append(out, part.flag+" "+part.value)
+		}
+	}
+	if f.Older > 0 {
+		out = append(out, "--older "+f.Older.String())
+	}
+	if len(out) == 0 {
+		return "all"
+	}
+	return strings.Join(out, " ")
+}

@@ -1,0 +1,86 @@
+package words
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"postroad/internal/core/directory"
+	"postroad/internal/proto/idna"
+	"postroad/internal/proto/smtp"
+)
+
+// Quote shows a text that somebody gave, cut and without controls.
+func Quote(s string) string {
+	if len(s) > 100 {
+		s = s[:100]
+	}
+	return strconv.Quote(s)
+}
+
+// Show writes a domain as people read it, with its A-label when that differs.
+func Show(ascii string) string {
+	if u := idna.ToUnicode(ascii); u != ascii {
+		return u + " (" + ascii + ")"
+	}
+	return ascii
+}
+
+// DomainName brings a domain's name to the form that is a key. One trailing dot is taken as meant.
+func DomainName(name string) (string, error) {
+	trimmed := strings.TrimSuffix(name, ".")
+	at, err := smtp.ParseAddress("x@"+trimmed, true)
+	if err != nil || at.IsLiteral() || strings.ContainsAny(trimmed, ",:> ") {
+		return "", Invalid(Quote(name)+" is no domain name.", "letters, digits and hyphens in parts joined by dots, as in example.org")
+	}
+	return at.Domain, nil
+}
+
+// OwnAddress reads an address of a domain here: its local part is compared without regard to case, and has none of
+// the characters by which addresses smuggle routes.
+func OwnAddress(s string) (smtp.Address, error) {
+	at, err := smtp.ParseAddress(strings.TrimSuffix(s, "."), true)
+	if err != nil || at.IsLiteral() {
+		return smtp.Address{}, Invalid(Quote(s)+" is no address.", "write it as name@example.org")
+	}
+	if strings.ContainsAny(at.Local, "%!@:\"\\/ ") {
+		return smtp.Address{}, Invalid("The address "+Quote(s)+" has a character that is not taken here in a local part.", "letters, digits and . _ - + are safe")
+	}
+	at.Local = directory.FoldLocal(at.Local)
+	return at, nil
+}
+
+// TargetAddress reads an address that mail may be led to, here or elsewhere. Local parts of our own domains are
+// folded, foreign ones kept.
+func TargetAddress(snap *directory.Snapshot, s string) (smtp.Address, bool, error) {
+	at, err := smtp.ParseAddress(s, true)
+	if err != nil || at.IsLiteral() {
+		return smtp.Address{}, false, Invalid("The target "+Quote(s)+" is no address.", "write it as name@example.org")
+	}
+	_, ours := snap.Domain(at.Domain)
+	if ours {
+		at.Local = directory.FoldLocal(at.Local)
+	}
+	return at, ours, nil
+}
+
+// maxName is the longest name for people, in characters.
+const maxName = 100
+
+// PersonName checks the name that people gave a thing, such as an account or a token.
+func PersonName(thing, s string) error {
+	bad := !utf8.ValidString(s) || strings.TrimSpace(s) != s || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsGraphic(r) })
+	if n := utf8.RuneCountInString(s); bad || n < 1 || n > maxName {
+		return Invalid("The name of the "+thing+" is "+Quote(s)+".", "1 to 100 visible characters without space at either end")
+	}
+	return nil
+}
+
+// Plural writes a count with its noun.
+func Plural(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.FormatInt(n, 10) + " " + many
+}
