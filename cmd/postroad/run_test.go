@@ -2,13 +2,10 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -21,14 +18,14 @@ import (
 	"postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
 	"postroad/internal/edge/api"
-	"postroad/internal/service/access"
 	"postroad/internal/service/control"
+	"postroad/internal/service/control/controltest"
 )
 
 // place is a server over memory with its socket in a data folder.
 type place struct {
 	t   *testing.T
-	m   *memory
+	m   *controltest.Memory
 	dir string
 	url string // of the same API on TCP, where a token is wanted
 }
@@ -40,23 +37,12 @@ func newPlace(t *testing.T) *place {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	p := &place{t: t, m: newMemory(), dir: dir}
-	svc := control.New(control.Options{
-		Store: p.m, Boxes: p.m, Queue: inQueue{p.m}, Resolver: dnsOf{p.m}, Hostname: "mx.host.example", RoutingDomain: "in.mx.host.example",
-		Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5")},
-		Verifier:  func(s string) (string, error) { return "verifier of " + s, nil },
-	})
+	p := &place{t: t, m: controltest.NewMemory(), dir: dir}
+	svc := control.New(controltest.Options(p.m))
 	if err := svc.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	tokens := access.TokensFunc(func(ctx context.Context, hash []byte) (access.Token, error) {
-		tok, err := p.m.Token(ctx, account.System(), hash)
-		if errors.Is(err, control.ErrNotFound) {
-			return access.Token{}, access.ErrUnknown
-		}
-		return access.Token{Name: tok.Name, Account: tok.Account, Hash: tok.Hash}, err
-	})
-	h, err := api.Handler(api.Options{Control: svc, Access: access.New(tokens)})
+	h, err := api.Handler(api.Options{Control: svc, Access: p.m.Access()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +164,7 @@ func TestPlansThatAskNeedAYes(t *testing.T) {
 	p.ok("domain add a.example --proved")
 	p.ok("mailbox add box@a.example")
 	r := p.do("y\n", "mailbox", "remove", "box@a.example")
-	if r.code != 1 || !strings.Contains(r.out, "Removes the mailbox box@a.example.") || len(p.m.boxes) != 1 {
+	if r.code != 1 || !strings.Contains(r.out, "Removes the mailbox box@a.example.") || len(p.m.Boxes) != 1 {
 		t.Errorf("without a terminal nobody can say yes: %+v", r)
 	}
 	r = p.do("", "mailbox", "remove", "box@a.example", "--json")
@@ -186,10 +172,10 @@ func TestPlansThatAskNeedAYes(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.out), &plan); err != nil || r.code != 1 || len(plan.Changes) != 1 || !plan.Asks {
 		t.Errorf("%+v %v", r, err)
 	}
-	if out := p.ok("mailbox remove box@a.example --plan"); !strings.Contains(out, "Nothing is done yet.") || len(p.m.boxes) != 1 {
+	if out := p.ok("mailbox remove box@a.example --plan"); !strings.Contains(out, "Nothing is done yet.") || len(p.m.Boxes) != 1 {
 		t.Error(out)
 	}
-	if out := p.ok("mailbox remove box@a.example --yes"); !strings.Contains(out, "Removes the mailbox") || len(p.m.boxes) != 0 {
+	if out := p.ok("mailbox remove box@a.example --yes"); !strings.Contains(out, "Removes the mailbox") || len(p.m.Boxes) != 0 {
 		t.Error(out)
 	}
 	p.ok("domain remove a.example --yes")
@@ -201,7 +187,7 @@ func TestPlansThatAskNeedAYes(t *testing.T) {
 func TestEveryCommandOnce(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	p.m.queue = []mail.Listed{{
+	p.m.Queued = []mail.Listed{{
 		Message: mail.Message{ID: "01j00000000000000000000000", Account: account.Operator, Sender: "box@a.example", Received: time.Now().Add(-time.Hour)},
 		Rows:    []mail.Recipient{{Row: mail.Row{ID: "01j00000000000000000000000"}, Account: account.Operator, Destination: "x@away.example", Lane: "remote/away.example", State: mail.StateDeferred, LastReply: "450 \x1b[31mlater"}},
 	}}
@@ -270,8 +256,8 @@ func TestSecretsOfOutboundAndMailboxesComeFromStdin(t *testing.T) {
 	if r := p.do("hunter two\r\nmore\n", "mailbox", "add", "box@a.example", "--password-stdin"); r.code != 0 || strings.Contains(r.out, "hunter") {
 		t.Errorf("%+v", r)
 	}
-	if !slices.Contains(values(p.m.verifiers), "verifier of hunter two") {
-		t.Errorf("%v", p.m.verifiers)
+	if !slices.Contains(values(p.m.Verifiers), "verifier of hunter two") {
+		t.Errorf("%v", p.m.Verifiers)
 	}
 	if r := p.do("", "mailbox", "set", "box@a.example", "--password-stdin", "--yes"); r.code != 1 || !strings.Contains(r.err, "empty") {
 		t.Errorf("%+v", r)
@@ -279,7 +265,7 @@ func TestSecretsOfOutboundAndMailboxesComeFromStdin(t *testing.T) {
 	if r := p.do("smart\n", "outbound", "set", "h.example:587", "--user", "u", "--password-stdin", "--yes"); r.code != 0 || strings.Contains(r.out, "smart\n") {
 		t.Errorf("%+v", r)
 	}
-	for _, o := range p.m.outbounds {
+	for _, o := range p.m.Outbounds {
 		if o.Password != "smart" {
 			t.Errorf("%+v", o)
 		}
@@ -343,14 +329,14 @@ func TestJSONHasTheKeysOfTheInterface(t *testing.T) {
 
 // fill puts n messages into a mailbox.
 func (p *place) fill(address string, n int) {
-	p.m.mu.Lock()
-	defer p.m.mu.Unlock()
-	for id, b := range p.m.mailboxes {
+	p.m.Lock()
+	defer p.m.Unlock()
+	for id, b := range p.m.Mailboxes {
 		if b.Address() == address {
 			for i := range n {
-				p.m.messages[id] = append(p.m.messages[id], mailbox.Message{UID: uint32(2*i + 1), Subject: "s\x1b]0;x\x07", Size: 3}) //nolint:gosec // small
+				p.m.Stored[id] = append(p.m.Stored[id], mailbox.Message{UID: uint32(2*i + 1), Subject: "s\x1b]0;x\x07", Size: 3}) //nolint:gosec // small
 			}
-			p.m.bodies[id+"/1"] = "\x00\xff\r\n."
+			p.m.Bodies[id+"/1"] = "\x00\xff\r\n."
 		}
 	}
 }
@@ -373,7 +359,7 @@ func TestListingsAreNeverCut(t *testing.T) {
 	}
 	for i := range queuePage + 1 {
 		id := mail.NewID(time.Unix(1_800_000_000, 0), 0, 1, uint64(i))
-		p.m.queue = append(p.m.queue, mail.Listed{Message: mail.Message{ID: id}, Rows: []mail.Recipient{{Row: mail.Row{ID: id}}}})
+		p.m.Queued = append(p.m.Queued, mail.Listed{Message: mail.Message{ID: id}, Rows: []mail.Recipient{{Row: mail.Row{ID: id}}}})
 	}
 	var queued []control.QueuedMessage
 	if err := json.Unmarshal([]byte(p.ok("queue list --json")), &queued); err != nil || len(queued) != queuePage+1 {
@@ -398,13 +384,13 @@ func TestImport(t *testing.T) {
 	}
 	b.WriteString("quoted@a.example,\"with, comma \"\"x\"\"\"\r\nnone@a.example\n")
 	write(b.String())
-	if out := p.ok("mailbox import " + file + " --plan"); !strings.Contains(out, "Would add 207") || len(p.m.boxes) != 0 {
+	if out := p.ok("mailbox import " + file + " --plan"); !strings.Contains(out, "Would add 207") || len(p.m.Boxes) != 0 {
 		t.Error(out)
 	}
-	if out := p.ok("mailbox import " + file + " --yes"); !strings.Contains(out, "Added 207 mailboxes.") || len(p.m.boxes) != 207 || len(p.m.verifiers) != 206 {
-		t.Errorf("%s: %d boxes, %d verifiers", out, len(p.m.boxes), len(p.m.verifiers))
+	if out := p.ok("mailbox import " + file + " --yes"); !strings.Contains(out, "Added 207 mailboxes.") || len(p.m.Boxes) != 207 || len(p.m.Verifiers) != 206 {
+		t.Errorf("%s: %d boxes, %d verifiers", out, len(p.m.Boxes), len(p.m.Verifiers))
 	}
-	if !slices.Contains(values(p.m.verifiers), `verifier of with, comma "x"`) {
+	if !slices.Contains(values(p.m.Verifiers), `verifier of with, comma "x"`) {
 		t.Error("the quoted password is not what was written")
 	}
 	for name, tt := range map[string]struct{ text, says string }{
@@ -419,8 +405,8 @@ func TestImport(t *testing.T) {
 	} {
 		write(tt.text)
 		r := p.do("", "mailbox", "import", file, "--yes")
-		if r.code != 1 || !strings.Contains(r.err, tt.says) || len(p.m.boxes) != 207 {
-			t.Errorf("%s: %+v, %d boxes", name, r, len(p.m.boxes))
+		if r.code != 1 || !strings.Contains(r.err, tt.says) || len(p.m.Boxes) != 207 {
+			t.Errorf("%s: %+v, %d boxes", name, r, len(p.m.Boxes))
 		}
 	}
 	if r := p.do("stdin@a.example,x\n", "mailbox", "import", "-", "--json"); r.code != 0 || !strings.Contains(r.out, `"added": 1`) {

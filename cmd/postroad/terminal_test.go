@@ -44,9 +44,9 @@ func TestOnATerminalSomebodyIsAsked(t *testing.T) {
 	}{
 		{"n", 1}, {"", 1}, {"yess", 1}, {"y", 0}, {"YES", 0},
 	} {
-		p.m.mu.Lock()
-		boxes := len(p.m.boxes)
-		p.m.mu.Unlock()
+		p.m.Lock()
+		boxes := len(p.m.Boxes)
+		p.m.Unlock()
 		if boxes == 0 {
 			p.ok("mailbox add box@a.example")
 		}
@@ -56,8 +56,8 @@ func TestOnATerminalSomebodyIsAsked(t *testing.T) {
 		}
 		var out, errs bytes.Buffer
 		code := run(t.Context(), []string{"--data", p.dir, "mailbox", "remove", "box@a.example"}, line, &out, &errs)
-		if code != tt.code || !strings.Contains(out.String(), "Removes the mailbox") || !strings.Contains(errs.String(), "[y/N]") || (len(p.m.boxes) == 0) != (code == 0) {
-			t.Errorf("%q: exit %d, %d mailboxes\n%s%s", tt.answer, code, len(p.m.boxes), out.String(), errs.String())
+		if code != tt.code || !strings.Contains(out.String(), "Removes the mailbox") || !strings.Contains(errs.String(), "[y/N]") || (len(p.m.Boxes) == 0) != (code == 0) {
+			t.Errorf("%q: exit %d, %d mailboxes\n%s%s", tt.answer, code, len(p.m.Boxes), out.String(), errs.String())
 		}
 	}
 }

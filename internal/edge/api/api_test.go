@@ -2,12 +2,10 @@ package api_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -18,14 +16,14 @@ import (
 	"postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
 	"postroad/internal/edge/api"
-	"postroad/internal/service/access"
 	"postroad/internal/service/control"
+	"postroad/internal/service/control/controltest"
 )
 
 // house is the API over memory with two customers, whose tokens it knows.
 type house struct {
 	t        *testing.T
-	m        *memory
+	m        *controltest.Memory
 	control  *control.Service
 	handler  http.Handler
 	ann, bob string // secrets
@@ -35,28 +33,19 @@ type house struct {
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	m := newMemory()
-	svc := control.New(control.Options{
-		Store: m, Boxes: m, Queue: inQueue{m}, Resolver: dnsOf{m}, Hostname: "mx.host.example", RoutingDomain: "in.mx.host.example",
-		Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5")},
-		Verifier: func(p string) (string, error) {
-			if strings.ContainsRune(p, '\x07') {
-				return "", errors.New("control characters")
-			}
-			return "verifier of " + p, nil
-		},
-	})
+	m := controltest.NewMemory()
+	o := controltest.Options(m)
+	o.Verifier = func(p string) (string, error) {
+		if strings.ContainsRune(p, '\x07') {
+			return "", errors.New("control characters")
+		}
+		return "verifier of " + p, nil
+	}
+	svc := control.New(o)
 	if err := svc.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	tokens := access.TokensFunc(func(ctx context.Context, hash []byte) (access.Token, error) {
-		tok, err := m.Token(ctx, account.System(), hash)
-		if errors.Is(err, control.ErrNotFound) {
-			return access.Token{}, access.ErrUnknown
-		}
-		return access.Token{Name: tok.Name, Account: tok.Account, Hash: tok.Hash}, err
-	})
-	handler, err := api.Handler(api.Options{Control: svc, Access: access.New(tokens), Version: "test"})
+	handler, err := api.Handler(api.Options{Control: svc, Access: m.Access(), Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +62,7 @@ func newHouse(t *testing.T) *house {
 			h.bob = secret
 		}
 	}
-	for _, a := range m.accounts {
+	for _, a := range m.Accounts {
 		if a.Name == "ann" {
 			h.annID = a.ID
 		}
@@ -156,7 +145,7 @@ func TestStrangersGetNothing(t *testing.T) {
 func TestATokenThatIsRevokedIsUnknown(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	for id, tok := range h.m.tokens {
+	for id, tok := range h.m.Given {
 		if tok.Account == h.annID {
 			h.must("", http.MethodDelete, "/tokens/"+id+"?confirm=true", "")
 		}
@@ -177,13 +166,13 @@ func TestPlanThenConfirm(t *testing.T) {
 	if change["kind"] != "mailbox" || change["verb"] != "remove" || change["subject"] != "box@ann.example" || len(plan["sentences"].([]any)) == 0 {
 		t.Errorf("%v", plan)
 	}
-	if len(h.m.boxes) != 2 {
+	if len(h.m.Boxes) != 2 {
 		t.Fatal("removed without a yes")
 	}
 	h.must("", http.MethodPost, "/mailboxes", `{"address":"other@bob.example"}`)
 	h.problem(h.ask("", http.MethodDelete, "/mailboxes/box@ann.example?confirm=true&version=1", ""), http.StatusConflict, api.TypeVersion)
 	done := h.must("", http.MethodDelete, "/mailboxes/box@ann.example?confirm=true", "")
-	if done["applied"] != true || len(h.m.boxes) != 2 {
+	if done["applied"] != true || len(h.m.Boxes) != 2 {
 		t.Errorf("%v", done)
 	}
 }
@@ -249,7 +238,7 @@ func TestBodiesThatAreNotWhatIsAskedForAreRefused(t *testing.T) {
 			t.Errorf("%s: %d %s", q, a.status, a.text)
 		}
 	}
-	if len(h.m.domains) != 2 {
+	if len(h.m.Domains) != 2 {
 		t.Error("something was added")
 	}
 }
@@ -268,7 +257,7 @@ func TestPagesOfOtherOriginsChangeNothing(t *testing.T) {
 func TestInternalErrorsTellNothing(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.m.failUpdate = errors.New("disk /dev/sda1 is full")
+	h.m.FailUpdate = errors.New("disk /dev/sda1 is full")
 	a := h.ask("", http.MethodPost, "/domains", `{"name":"n.example"}`)
 	h.problem(a, http.StatusInternalServerError, "")
 	if strings.Contains(a.text, "sda1") {
@@ -280,10 +269,10 @@ func TestMessagesComeByteForByte(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	const body = "Subject: <script>\r\n\r\n\x00\xff bytes\r\n.\r\n"
-	for id, b := range h.m.mailboxes {
+	for id, b := range h.m.Mailboxes {
 		if b.Address() == "box@ann.example" {
-			h.m.messages[id] = []mailbox.Message{{UID: 1, Subject: "<script>", Size: int64(len(body))}}
-			h.m.bodies[id+"/1"] = body
+			h.m.Stored[id] = []mailbox.Message{{UID: 1, Subject: "<script>", Size: int64(len(body))}}
+			h.m.Bodies[id+"/1"] = body
 		}
 	}
 	a := h.ask(h.ann, http.MethodGet, "/mailboxes/"+url.PathEscape("box@ann.example")+"/messages/1", "")
@@ -311,8 +300,8 @@ func TestChangesAtTheSameTimeAllSucceed(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if len(h.m.boxes) != 14 {
-		t.Errorf("%d mailboxes", len(h.m.boxes))
+	if len(h.m.Boxes) != 14 {
+		t.Errorf("%d mailboxes", len(h.m.Boxes))
 	}
 }
 
@@ -320,11 +309,11 @@ func TestImport(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	ok := h.must(h.ann, http.MethodPost, "/mailboxes/import", `{"mailboxes":[{"address":"a@ann.example","password":"12345678"},{"address":"b@ann.example","quota":1000}]}`)
-	if ok["applied"] != true || len(h.m.boxes) != 4 {
+	if ok["applied"] != true || len(h.m.Boxes) != 4 {
 		t.Errorf("%v", ok)
 	}
 	p := h.problem(h.ask(h.ann, http.MethodPost, "/mailboxes/import", `{"mailboxes":[{"address":"c@ann.example"},{"address":"a@ann.example"}]}`), 409, api.TypeExists)
-	if !strings.Contains(p["detail"].(string), "entry 2") || len(h.m.boxes) != 4 {
+	if !strings.Contains(p["detail"].(string), "entry 2") || len(h.m.Boxes) != 4 {
 		t.Errorf("%v", p)
 	}
 }
@@ -386,7 +375,7 @@ func calls(h *house) map[string][3]string {
 const queuedID = mail.ID("01j00000000000000000000000")
 
 func (h *house) token() string {
-	for id, tok := range h.m.tokens {
+	for id, tok := range h.m.Given {
 		if tok.Account == h.annID {
 			return id
 		}
@@ -401,13 +390,13 @@ func (h *house) furnish() {
 	h.must("", "POST", "/groups", `{"address":"gr@ann.example","targets":["box@ann.example"]}`)
 	h.must("", "PUT", "/catch-alls/ann.example", `{"targets":["x@away.example"]}`)
 	h.must("", "PUT", "/outbound?confirm=true", `{"hop":"old.example:587","domain":"ann.example","user":"u","password":"smart secret"}`)
-	h.m.queue = []mail.Listed{{
+	h.m.Queued = []mail.Listed{{
 		Message: mail.Message{ID: queuedID, Account: h.annID, Sender: "box@ann.example"},
 		Rows:    []mail.Recipient{{Row: mail.Row{ID: queuedID}, Account: h.annID, Destination: "x@away.example", Lane: "remote/away.example", State: mail.StateDeferred}},
 	}}
-	for id, b := range h.m.mailboxes {
+	for id, b := range h.m.Mailboxes {
 		if b.Address() == "box@ann.example" {
-			h.m.messages[id], h.m.bodies[id+"/1"] = []mailbox.Message{{UID: 1}}, "x"
+			h.m.Stored[id], h.m.Bodies[id+"/1"] = []mailbox.Message{{UID: 1}}, "x"
 		}
 	}
 }
@@ -467,12 +456,12 @@ func TestEveryOperationKeepsAccountsApart(t *testing.T) {
 			} else if a := h.ask(h.ann, call[0], dry, call[2]); a.status != 200 {
 				t.Errorf("%s by the owner: %d %s", op.ID, a.status, a.text)
 			}
-			before, entries := h.m.version, len(h.m.entries)
+			before, entries := h.m.Version, len(h.m.Entries)
 			want := map[bool]int{true: 403, false: 404}[op.ID == "account-add"]
 			if a := h.ask(h.bob, call[0], confirm, call[2]); a.status != want || strings.Contains(a.text, "box@ann") && !strings.Contains(call[1]+call[2], "box@ann") {
 				t.Errorf("%s by another customer: %d %s", op.ID, a.status, a.text)
 			}
-			if h.m.version != before || len(h.m.entries) != entries {
+			if h.m.Version != before || len(h.m.Entries) != entries {
 				t.Errorf("%s by another customer changed something", op.ID)
 			}
 		}

@@ -87,7 +87,7 @@ func deedsOnAnn(t *testing.T) []deed {
 const queuedID = mail.ID("01j00000000000000000000000")
 
 func (w *world) token(owner account.ID) string {
-	for _, t := range w.m.tokens {
+	for _, t := range w.m.Given {
 		if t.Account == owner {
 			return t.ID
 		}
@@ -103,14 +103,14 @@ func (w *world) furnish() {
 	w.rule(directory.RuleAlias, "al@ann.example", "box@ann.example")
 	w.ok(w.PlanOutboundSet(control.Operator(), control.OutboundSpec{Hop: "smart.example:587", Domain: "ann.example"}))
 	w.ok(w.PlanTokenAdd(control.Operator(), "t", "ann"))
-	w.m.queue = []mail.Listed{{
+	w.m.Queued = []mail.Listed{{
 		Message: mail.Message{ID: queuedID, Root: queuedID, Account: w.annID, Sender: "box@ann.example"},
 		Rows:    []mail.Recipient{{Row: mail.Row{ID: queuedID}, Account: w.annID, Destination: "x@away.example", Lane: "remote/away.example", State: mail.StateDeferred}},
 	}}
-	for id, b := range w.m.mailboxes {
+	for id, b := range w.m.Mailboxes {
 		if b.Address() == "box@ann.example" {
-			w.m.messages[id] = append(w.m.messages[id], mailboxMessage)
-			w.m.bodies[id+"/1"] = "Subject: hello\r\n\r\nhi\r\n"
+			w.m.Stored[id] = append(w.m.Stored[id], mailboxMessage)
+			w.m.Bodies[id+"/1"] = "Subject: hello\r\n\r\nhi\r\n"
 		}
 	}
 }

@@ -140,10 +140,10 @@ func TestDomainRemoveTakesEverythingInItAlong(t *testing.T) {
 	w := newWorld(t)
 	w.furnish()
 	w.ok(w.PlanDomainRemove(t.Context(), control.Operator(), "ann.example"))
-	if len(w.m.boxes) != 1 || len(w.m.mailboxes) != 1 || len(w.m.rules) != 0 || len(w.m.outbounds) != 0 {
-		t.Errorf("%d boxes, %d mailboxes, %d rules, %d outbounds", len(w.m.boxes), len(w.m.mailboxes), len(w.m.rules), len(w.m.outbounds))
+	if len(w.m.Boxes) != 1 || len(w.m.Mailboxes) != 1 || len(w.m.Rules) != 0 || len(w.m.Outbounds) != 0 {
+		t.Errorf("%d boxes, %d mailboxes, %d rules, %d outbounds", len(w.m.Boxes), len(w.m.Mailboxes), len(w.m.Rules), len(w.m.Outbounds))
 	}
-	e := w.m.entries[len(w.m.entries)-1]
+	e := w.m.Entries[len(w.m.Entries)-1]
 	if e.Action != "domain remove" || !strings.Contains(e.Before, `"box@ann.example"`) || !strings.Contains(e.Before, `"alias al@ann.example"`) {
 		t.Errorf("%+v", e)
 	}
@@ -188,7 +188,7 @@ func TestAccountsWithDomainsStay(t *testing.T) {
 	}
 	w.ok(w.PlanDomainRemove(t.Context(), control.Operator(), "ann.example"))
 	w.ok(w.PlanAccountRemove(t.Context(), control.Operator(), "ann"))
-	if len(w.m.tokens) != 0 || len(w.Accounts(control.Operator())) != 2 {
+	if len(w.m.Given) != 0 || len(w.Accounts(control.Operator())) != 2 {
 		t.Error("the account or its token is still there")
 	}
 	if _, err := w.PlanAccountRemove(t.Context(), control.Operator(), "operator"); !errors.Is(err, control.ErrDenied) {
@@ -201,7 +201,7 @@ func TestDomainShow(t *testing.T) {
 	w := newWorld(t)
 	w.furnish()
 	w.ok(w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "inert.example"}))
-	w.m.findings = []finding.Finding{{Name: finding.PrimaryMXMissing, Domain: "ann.example", Evidence: "e"}}
+	w.m.Found = []finding.Finding{{Name: finding.PrimaryMXMissing, Domain: "ann.example", Evidence: "e"}}
 	d, err := w.Domain(t.Context(), w.ann, "ann.example")
 	if err != nil || d.Arrangement != "EMAIL" || d.EffectiveMode != "local" || d.Mailboxes != 1 || d.Addresses != 1 || len(d.Findings) != 1 || d.Findings[0].Sentence == "" {
 		t.Errorf("%+v %v", d, err)

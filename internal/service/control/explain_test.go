@@ -11,6 +11,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
 	"postroad/internal/service/control"
+	"postroad/internal/service/control/controltest"
 )
 
 func TestExplainHasTheKeysOfTheInterface(t *testing.T) {
@@ -53,12 +54,12 @@ func TestExplainShowsWhereMailWouldGo(t *testing.T) {
 	w.ok(w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "relay.example", DomainSettings: control.DomainSettings{
 		Mode: new("relay"), NextHops: &[]string{"192.0.2.1:2500", "mail.relay.example"}, Recipients: new("accept"), Proved: new(true),
 	}}))
-	w.m.mx["away.example"] = facts.MXAnswer{Status: facts.Found, Records: []facts.MX{{Preference: 20, Host: "b.away.example"}, {Preference: 10, Host: "a.away.example"}}}
-	w.m.mx["backup.example"] = facts.MXAnswer{Status: facts.Found, Records: []facts.MX{{Preference: 20, Host: "own.backup.example"}, {Preference: 30, Host: "c.backup.example"}, {Preference: 10, Host: "a.backup.example"}}}
-	w.m.mx["looping.example"] = facts.MXAnswer{Status: facts.Found, Records: []facts.MX{{Preference: 5, Host: "own.looping.example"}, {Preference: 10, Host: "b.looping.example"}}}
-	w.m.mx["nodata.example"] = facts.MXAnswer{Status: facts.NoData}
-	w.m.mx["null.example"] = facts.MXAnswer{Status: facts.Found, Null: true}
-	w.m.mx["broken.example"] = facts.MXAnswer{Status: facts.Temporary, Origin: facts.Origin{Detail: "SERVFAIL"}}
+	w.m.Exchangers["away.example"] = facts.MXAnswer{Status: facts.Found, Records: []facts.MX{{Preference: 20, Host: "b.away.example"}, {Preference: 10, Host: "a.away.example"}}}
+	w.m.Exchangers["backup.example"] = facts.MXAnswer{Status: facts.Found, Records: []facts.MX{{Preference: 20, Host: "own.backup.example"}, {Preference: 30, Host: "c.backup.example"}, {Preference: 10, Host: "a.backup.example"}}}
+	w.m.Exchangers["looping.example"] = facts.MXAnswer{Status: facts.Found, Records: []facts.MX{{Preference: 5, Host: "own.looping.example"}, {Preference: 10, Host: "b.looping.example"}}}
+	w.m.Exchangers["nodata.example"] = facts.MXAnswer{Status: facts.NoData}
+	w.m.Exchangers["null.example"] = facts.MXAnswer{Status: facts.Found, Null: true}
+	w.m.Exchangers["broken.example"] = facts.MXAnswer{Status: facts.Temporary, Origin: facts.Origin{Detail: "SERVFAIL"}}
 	type hops = []control.ExplainHop
 	for _, tt := range []struct {
 		address, as string
@@ -93,7 +94,7 @@ func TestExplainShowsWhereMailWouldGo(t *testing.T) {
 
 func TestExplainKnowsTrustedNetworks(t *testing.T) {
 	t.Parallel()
-	o := options(newMemory())
+	o := controltest.Options(controltest.NewMemory())
 	o.TrustedNetworks = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 	s := control.New(o)
 	if err := s.Start(t.Context()); err != nil {

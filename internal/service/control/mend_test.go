@@ -6,11 +6,12 @@ import (
 
 	"postroad/internal/core/mailbox"
 	"postroad/internal/service/control"
+	"postroad/internal/service/control/controltest"
 )
 
-func restart(t *testing.T, m *memory) *control.Service {
+func restart(t *testing.T, m *controltest.Memory) *control.Service {
 	t.Helper()
-	s := control.New(options(m))
+	s := control.New(controltest.Options(m))
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -20,14 +21,14 @@ func restart(t *testing.T, m *memory) *control.Service {
 func TestStartMakesMailboxesThatACrashLeftUnmade(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.m.failCreate = errors.New("crash")
+	w.m.FailCreate = errors.New("crash")
 	w.box("a@ann.example")
-	if len(w.m.boxes) != 0 {
+	if len(w.m.Boxes) != 0 {
 		t.Fatal("made")
 	}
-	w.m.failCreate = nil
+	w.m.FailCreate = nil
 	restart(t, w.m)
-	if len(w.m.boxes) != 1 {
+	if len(w.m.Boxes) != 1 {
 		t.Error("the mailbox is configured and was not made at the start")
 	}
 }
@@ -35,12 +36,12 @@ func TestStartMakesMailboxesThatACrashLeftUnmade(t *testing.T) {
 func TestTheNextChangeMakesWhatCouldNotBeMade(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.m.failCreate = errors.New("disk is full")
+	w.m.FailCreate = errors.New("disk is full")
 	w.box("a@ann.example")
-	w.m.failCreate = nil
+	w.m.FailCreate = nil
 	w.box("b@ann.example")
-	if len(w.m.boxes) != 2 {
-		t.Errorf("%d mailboxes made", len(w.m.boxes))
+	if len(w.m.Boxes) != 2 {
+		t.Errorf("%d mailboxes made", len(w.m.Boxes))
 	}
 }
 
@@ -49,14 +50,14 @@ func TestStartFinishesARemovalThatHadBegun(t *testing.T) {
 	w := newWorld(t)
 	w.box("a@ann.example")
 	w.box("b@ann.example")
-	w.m.failRemove = errors.New("crash")
+	w.m.FailRemove = errors.New("crash")
 	w.ok(w.PlanMailboxRemove(t.Context(), control.Operator(), "a@ann.example"))
-	if len(w.m.boxes) != 2 || len(w.m.mailboxes) != 1 {
-		t.Fatalf("%d boxes, %d configured", len(w.m.boxes), len(w.m.mailboxes))
+	if len(w.m.Boxes) != 2 || len(w.m.Mailboxes) != 1 {
+		t.Fatalf("%d boxes, %d configured", len(w.m.Boxes), len(w.m.Mailboxes))
 	}
-	w.m.failRemove = nil
+	w.m.FailRemove = nil
 	restart(t, w.m)
-	if len(w.m.boxes) != 1 {
+	if len(w.m.Boxes) != 1 {
 		t.Error("the removed mailbox is still there")
 	}
 }
@@ -69,13 +70,13 @@ func TestStartLeavesAMailboxWhoseRemovalWasNotCommitted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.m.failUpdate = errors.New("crash before the commit")
+	w.m.FailUpdate = errors.New("crash before the commit")
 	if _, err := w.Apply(t.Context(), control.Operator(), p); err == nil {
 		t.Fatal("applied")
 	}
-	w.m.failUpdate = nil
+	w.m.FailUpdate = nil
 	restart(t, w.m)
-	if len(w.m.boxes) != 1 {
+	if len(w.m.Boxes) != 1 {
 		t.Error("a mailbox that is still configured lost its messages")
 	}
 }
@@ -83,9 +84,9 @@ func TestStartLeavesAMailboxWhoseRemovalWasNotCommitted(t *testing.T) {
 func TestStartLeavesMailboxesThatNobodyConfigured(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.m.boxes["of an old copy"] = mailbox.Mailbox{ID: "of an old copy", Account: w.annID}
+	w.m.Boxes["of an old copy"] = mailbox.Mailbox{ID: "of an old copy", Account: w.annID}
 	restart(t, w.m)
-	if len(w.m.boxes) != 1 {
+	if len(w.m.Boxes) != 1 {
 		t.Error("restoring an old configuration cost somebody their mail")
 	}
 }
@@ -94,11 +95,11 @@ func TestStartCorrectsQuotas(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.box("a@ann.example")
-	w.m.failCreate = errors.New("crash")
+	w.m.FailCreate = errors.New("crash")
 	w.ok(w.PlanMailboxSet(control.Operator(), "a@ann.example", control.MailboxSettings{Quota: new(int64(1000))}))
-	w.m.failCreate = nil
+	w.m.FailCreate = nil
 	restart(t, w.m)
-	for _, b := range w.m.boxes {
+	for _, b := range w.m.Boxes {
 		if b.Quota != 1000 {
 			t.Errorf("quota %d", b.Quota)
 		}
@@ -107,20 +108,20 @@ func TestStartCorrectsQuotas(t *testing.T) {
 
 func TestStartMakesTheOperatorsAccount(t *testing.T) {
 	t.Parallel()
-	m := newMemory()
+	m := controltest.NewMemory()
 	s := restart(t, m)
 	if list := s.Accounts(control.Operator()); len(list) != 1 || list[0].ID != "operator" {
 		t.Errorf("%+v", list)
 	}
 	restart(t, m)
-	if len(m.accounts) != 1 {
+	if len(m.Accounts) != 1 {
 		t.Error("made twice")
 	}
 }
 
 func TestFirstTokenIsShownOnce(t *testing.T) {
 	t.Parallel()
-	m := newMemory()
+	m := controltest.NewMemory()
 	s := restart(t, m)
 	secret, err := s.FirstToken(t.Context())
 	if err != nil || len(secret) != 55 {
@@ -147,7 +148,7 @@ func TestFirstTokenIsShownOnce(t *testing.T) {
 
 func TestDemoCanBeRepeated(t *testing.T) {
 	t.Parallel()
-	m := newMemory()
+	m := controltest.NewMemory()
 	s := restart(t, m)
 	first, err := s.Demo(t.Context())
 	if err != nil || len(first.Mailboxes) != 2 {
@@ -160,7 +161,7 @@ func TestDemoCanBeRepeated(t *testing.T) {
 	if d, ok := s.Directory().Domain("demo.example"); !ok || !d.Proved {
 		t.Error("no proved domain")
 	}
-	if len(m.mailboxes) != 2 || len(m.boxes) != 2 || len(m.domains) != 1 {
-		t.Errorf("%d mailboxes, %d boxes, %d domains", len(m.mailboxes), len(m.boxes), len(m.domains))
+	if len(m.Mailboxes) != 2 || len(m.Boxes) != 2 || len(m.Domains) != 1 {
+		t.Errorf("%d mailboxes, %d boxes, %d domains", len(m.Mailboxes), len(m.Boxes), len(m.Domains))
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"postroad/internal/core/directory"
 	"postroad/internal/service/control"
+	"postroad/internal/service/control/controltest"
 )
 
 // FuzzNames gives every text that a person writes to every plan that reads it: what is taken has no control, no
@@ -14,7 +15,7 @@ func FuzzNames(f *testing.F) {
 	for _, s := range []string{"a.example", "A@ann.example", "[::1]:25", "127.0.0.1:25", "bücher.example.", "x\r\n@ann.example", "a%b@ann.example", "0x7f.1:25", "@ann.example"} {
 		f.Add(s)
 	}
-	svc := control.New(options(newMemory()))
+	svc := control.New(controltest.Options(controltest.NewMemory()))
 	if err := svc.Start(f.Context()); err != nil {
 		f.Fatal(err)
 	}

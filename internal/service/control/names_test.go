@@ -9,6 +9,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
 	"postroad/internal/service/control"
+	"postroad/internal/service/control/controltest"
 )
 
 func TestHostileDomainNames(t *testing.T) {
@@ -101,7 +102,7 @@ func TestHostileTargets(t *testing.T) {
 
 func TestNextHopsOfCustomersAndOfTheOperator(t *testing.T) {
 	t.Parallel()
-	o := options(newMemory())
+	o := controltest.Options(controltest.NewMemory())
 	o.Addresses = []netip.Addr{netip.MustParseAddr("203.0.113.5")}
 	o.Listeners = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:2525"), netip.MustParseAddrPort("0.0.0.0:2526")}
 	s := control.New(o)

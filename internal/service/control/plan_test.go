@@ -10,6 +10,7 @@ import (
 
 	"postroad/internal/core/directory"
 	"postroad/internal/service/control"
+	"postroad/internal/service/control/controltest"
 )
 
 func TestApplyRefusesAPlanOfAnOldVersion(t *testing.T) {
@@ -31,7 +32,7 @@ func TestApplyRefusesAPlanOfAnOldVersion(t *testing.T) {
 func TestApplyLearnsOfAnotherNodesChange(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	other := control.New(options(w.m))
+	other := control.New(controltest.Options(w.m))
 	if err := other.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -67,11 +68,11 @@ func TestApplyChangesNothingWhenTheStoreFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.m.failUpdate = errors.New("disk is full")
-	if _, err := w.Apply(t.Context(), control.Operator(), p); !errors.Is(err, w.m.failUpdate) {
+	w.m.FailUpdate = errors.New("disk is full")
+	if _, err := w.Apply(t.Context(), control.Operator(), p); !errors.Is(err, w.m.FailUpdate) {
 		t.Fatalf("%v", err)
 	}
-	if _, ok := w.Directory().Mailbox("ann.example", "a"); ok || len(w.m.boxes) != 0 {
+	if _, ok := w.Directory().Mailbox("ann.example", "a"); ok || len(w.m.Boxes) != 0 {
 		t.Error("a change that the store refused is seen")
 	}
 }
@@ -84,11 +85,11 @@ func TestApplyIsNotInterruptedOnceBegun(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	w.m.beforeUpdate = cancel
+	w.m.BeforeUpdate = cancel
 	if _, err := w.Apply(ctx, control.Operator(), p); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := w.Directory().Mailbox("ann.example", "a"); !ok || len(w.m.boxes) != 1 {
+	if _, ok := w.Directory().Mailbox("ann.example", "a"); !ok || len(w.m.Boxes) != 1 {
 		t.Error("the change was left half done")
 	}
 }
@@ -142,12 +143,12 @@ func TestEveryChangeLeavesOneEntryWithBeforeAndAfter(t *testing.T) {
 		{"token add", "script", false, true, func() (control.Plan, error) { return w.PlanTokenAdd(control.Operator(), "script", "ann") }},
 	}
 	for _, s := range steps {
-		n := len(w.m.entries)
+		n := len(w.m.Entries)
 		w.ok(s.plan())
-		if len(w.m.entries) != n+1 {
-			t.Fatalf("%s left %d entries", s.action, len(w.m.entries)-n)
+		if len(w.m.Entries) != n+1 {
+			t.Fatalf("%s left %d entries", s.action, len(w.m.Entries)-n)
 		}
-		e := w.m.entries[n]
+		e := w.m.Entries[n]
 		if e.Action != s.action || e.Subject != s.subject || e.Actor != "operator" || (e.Before != "") != s.before || (e.After != "") != s.after {
 			t.Errorf("%s: %+v", s.action, e)
 		}
@@ -174,12 +175,12 @@ func TestEveryChangeLeavesOneEntryWithBeforeAndAfter(t *testing.T) {
 func TestAPlanThatChangesNothingWritesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	before := w.m.version
+	before := w.m.Version
 	p, err := w.PlanDomainSet(control.Operator(), "ann.example", control.DomainSettings{Mode: new("local"), Proved: new(true)})
 	if err != nil || !p.Empty() || p.Asks {
 		t.Fatalf("%+v %v", p, err)
 	}
-	if a := w.ok(p, nil); a.Version != before || w.m.version != before {
+	if a := w.ok(p, nil); a.Version != before || w.m.Version != before {
 		t.Error("the version moved")
 	}
 }
@@ -203,10 +204,10 @@ func TestSecretsDoNotShowThemselves(t *testing.T) {
 
 func TestPasswordsAreHashedOnceHoweverOftenAPlanIsMade(t *testing.T) {
 	t.Parallel()
-	m := newMemory()
+	m := controltest.NewMemory()
 	var mu sync.Mutex
 	hashed := 0
-	o := options(m)
+	o := controltest.Options(m)
 	o.Verifier = func(p string) (string, error) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -232,17 +233,17 @@ func TestPasswordsAreHashedOnceHoweverOftenAPlanIsMade(t *testing.T) {
 		if p, err = s.PlanMailboxImport(control.Operator(), specs); err != nil {
 			t.Fatal(err)
 		}
-		m.failUpdate = errors.New("not now")
+		m.FailUpdate = errors.New("not now")
 		if _, err := s.Apply(t.Context(), control.Operator(), p); err == nil {
 			t.Fatal("applied")
 		}
 	}
-	m.failUpdate = nil
+	m.FailUpdate = nil
 	if _, err := s.Apply(t.Context(), control.Operator(), p); err != nil {
 		t.Fatal(err)
 	}
-	if hashed != 20 || len(m.verifiers) != 20 || len(m.boxes) != 20 {
-		t.Errorf("hashed %d times, %d verifiers, %d boxes", hashed, len(m.verifiers), len(m.boxes))
+	if hashed != 20 || len(m.Verifiers) != 20 || len(m.Boxes) != 20 {
+		t.Errorf("hashed %d times, %d verifiers, %d boxes", hashed, len(m.Verifiers), len(m.Boxes))
 	}
 }
 
@@ -269,7 +270,7 @@ func TestChangesFromManySidesNeverLoseEachOther(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if len(w.m.mailboxes) != 16 || len(w.m.boxes) != 16 {
-		t.Errorf("%d mailboxes, %d boxes", len(w.m.mailboxes), len(w.m.boxes))
+	if len(w.m.Mailboxes) != 16 || len(w.m.Boxes) != 16 {
+		t.Errorf("%d mailboxes, %d boxes", len(w.m.Mailboxes), len(w.m.Boxes))
 	}
 }

@@ -35,21 +35,21 @@ func TestQueueChangeIsDoneAndRecorded(t *testing.T) {
 	w.furnish()
 	f := control.QueueFilter{IDs: []string{string(queuedID)}}
 	p, err := w.PlanQueue(t.Context(), w.ann, control.VerbHold, f)
-	if a := w.by(w.ann, p, err); a.Rows != 1 || a.Version != w.Version() || a.Version != w.m.version {
+	if a := w.by(w.ann, p, err); a.Rows != 1 || a.Version != w.Version() || a.Version != w.m.Version {
 		t.Errorf("%+v", a)
 	}
 	c, err := w.QueueCount(t.Context(), w.ann, control.QueueFilter{})
 	if err != nil || c != (control.QueueCounts{Messages: 1, Recipients: 1, Held: 1}) {
 		t.Errorf("%+v %v", c, err)
 	}
-	e := w.m.entries[len(w.m.entries)-1]
+	e := w.m.Entries[len(w.m.Entries)-1]
 	if e.Action != "queue hold" || e.Subject != string(queuedID) || e.Account != w.annID || e.Actor != "token ann" {
 		t.Errorf("%+v", e)
 	}
 	// Somebody changes the configuration between the queue's change and its record.
 	p, err = w.PlanQueue(t.Context(), control.Operator(), control.VerbDrop, f)
-	w.m.version += 5
-	if a := w.by(control.Operator(), p, err); a.Rows != 1 || len(w.m.queue) != 0 {
+	w.m.Version += 5
+	if a := w.by(control.Operator(), p, err); a.Rows != 1 || len(w.m.Queued) != 0 {
 		t.Errorf("%+v", a)
 	}
 	p, err = w.PlanQueue(t.Context(), control.Operator(), control.VerbDrop, control.QueueFilter{Domain: "away.example", Older: time.Hour})

@@ -1,0 +1,400 @@
+// Package controltest is what tests of control and of those who call it share: a store, a mailbox store, a queue and a
+// resolver in memory.
+package controltest
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+	"postroad/internal/core/facts"
+	"postroad/internal/core/finding"
+	"postroad/internal/core/mail"
+	"postroad/internal/core/mailbox"
+	"postroad/internal/service/access"
+	"postroad/internal/service/control"
+)
+
+// Memory keeps everything in maps that tests may look into and fill. Whoever does so while others use it locks it.
+type Memory struct {
+	sync.Mutex
+
+	// What people configured, by id.
+	Version   int64
+	Accounts  map[string]account.Account
+	Domains   map[string]directory.Domain
+	Mailboxes map[string]directory.Mailbox
+	Rules     map[string]directory.Rule
+	Outbounds map[string]directory.Outbound
+	Given     map[string]control.Token // tokens
+	Verifiers map[string]string        // by mailbox
+	Entries   []control.Entry          // of the audit log
+
+	Settings map[string]string
+	Found    []finding.Finding
+
+	// What others keep.
+	Boxes      map[string]mailbox.Mailbox
+	Stored     map[string][]mailbox.Message // by mailbox
+	Bodies     map[string]string            // by mailbox/uid
+	Queued     []mail.Listed
+	Exchangers map[string]facts.MXAnswer // by domain; others do not exist
+
+	// What fails, and what happens before a transaction.
+	FailUpdate, FailCreate, FailRemove error
+	BeforeUpdate                       func()
+}
+
+// NewMemory is a store without anything in it.
+func NewMemory() *Memory {
+	return &Memory{
+		Accounts: map[string]account.Account{}, Domains: map[string]directory.Domain{}, Mailboxes: map[string]directory.Mailbox{},
+		Rules: map[string]directory.Rule{}, Outbounds: map[string]directory.Outbound{}, Given: map[string]control.Token{},
+		Verifiers: map[string]string{}, Settings: map[string]string{},
+		Boxes: map[string]mailbox.Mailbox{}, Stored: map[string][]mailbox.Message{}, Bodies: map[string]string{}, Exchangers: map[string]facts.MXAnswer{},
+	}
+}
+
+// Options are those of an installation mx.host.example at 203.0.113.5 over memory.
+func Options(m *Memory) control.Options {
+	return control.Options{
+		Store: m, Boxes: m, Queue: inQueue{m}, Resolver: dnsOf{m}, Hostname: "mx.host.example", RoutingDomain: "in.mx.host.example",
+		Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5")},
+		Verifier:  func(p string) (string, error) { return "verifier of " + p, nil },
+	}
+}
+
+// Access tells callers by the tokens in memory.
+func (m *Memory) Access() *access.Service {
+	return access.New(access.TokensFunc(func(ctx context.Context, hash []byte) (access.Token, error) {
+		t, err := m.Token(ctx, account.System(), hash)
+		if errors.Is(err, control.ErrNotFound) {
+			return access.Token{}, access.ErrUnknown
+		}
+		return access.Token{Name: t.Name, Account: t.Account, Hash: t.Hash}, err
+	}))
+}
+
+func inScope[T any](scope account.Scope, m map[string]T, owner func(T) account.ID) []T {
+	out := []T{}
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		if scope.Has(owner(m[k])) {
+			out = append(out, m[k])
+		}
+	}
+	return out
+}
+
+// Load reads everything in scope.
+func (m *Memory) Load(_ context.Context, scope account.Scope) (control.State, error) {
+	m.Lock()
+	defer m.Unlock()
+	return control.State{
+		Version:   m.Version,
+		Accounts:  inScope(scope, m.Accounts, func(a account.Account) account.ID { return a.ID }),
+		Domains:   inScope(scope, m.Domains, func(d directory.Domain) account.ID { return d.Account }),
+		Mailboxes: inScope(scope, m.Mailboxes, func(b directory.Mailbox) account.ID { return b.Account }),
+		Rules:     inScope(scope, m.Rules, func(r directory.Rule) account.ID { return r.Account }),
+		Outbounds: inScope(scope, m.Outbounds, func(o directory.Outbound) account.ID { return o.Account }),
+	}, nil
+}
+
+// Update applies a transaction after BeforeUpdate, unless FailUpdate is set.
+func (m *Memory) Update(_ context.Context, scope account.Scope, version int64, tx control.Tx) (int64, error) {
+	if m.BeforeUpdate != nil {
+		m.BeforeUpdate()
+	}
+	m.Lock()
+	defer m.Unlock()
+	if m.FailUpdate != nil {
+		return 0, m.FailUpdate
+	}
+	if version != m.Version {
+		return 0, control.ErrVersion
+	}
+	for _, e := range tx.Entries {
+		if !scope.Has(e.Account) {
+			return 0, errors.New("entry out of scope")
+		}
+	}
+	for _, r := range tx.Remove {
+		m.remove(r)
+	}
+	put(m.Accounts, tx.PutAccounts, func(a account.Account) string { return string(a.ID) })
+	put(m.Domains, tx.PutDomains, func(d directory.Domain) string { return d.ID })
+	put(m.Mailboxes, tx.PutMailboxes, func(b directory.Mailbox) string { return b.ID })
+	put(m.Rules, tx.PutRules, func(r directory.Rule) string { return r.ID })
+	put(m.Outbounds, tx.PutOutbounds, func(o directory.Outbound) string { return o.ID })
+	put(m.Given, tx.PutTokens, func(t control.Token) string { return t.ID })
+	maps.Copy(m.Verifiers, tx.PutVerifiers)
+	for _, e := range tx.Entries {
+		e.ID = int64(len(m.Entries) + 1)
+		m.Entries = append(m.Entries, e)
+	}
+	m.Version++
+	return m.Version, nil
+}
+
+func put[T any](to map[string]T, list []T, id func(T) string) {
+	for _, v := range list {
+		to[id(v)] = v
+	}
+}
+
+func (m *Memory) remove(r control.Removal) {
+	switch r.Kind {
+	case control.KindAccount:
+		delete(m.Accounts, r.ID)
+	case control.KindDomain:
+		name := m.Domains[r.ID].Name
+		delete(m.Domains, r.ID)
+		maps.DeleteFunc(m.Mailboxes, func(_ string, b directory.Mailbox) bool { return b.Domain == name })
+		maps.DeleteFunc(m.Rules, func(_ string, r directory.Rule) bool { return r.Domain == name })
+	case control.KindMailbox:
+		delete(m.Mailboxes, r.ID)
+		delete(m.Verifiers, r.ID)
+	case control.KindRule:
+		delete(m.Rules, r.ID)
+	case control.KindOutbound:
+		delete(m.Outbounds, r.ID)
+	case control.KindToken:
+		delete(m.Given, r.ID)
+	case control.KindQueue:
+	}
+}
+
+// Audit lists entries, newest first.
+func (m *Memory) Audit(_ context.Context, scope account.Scope, domain string, before int64, limit int) ([]control.Entry, error) {
+	m.Lock()
+	defer m.Unlock()
+	var out []control.Entry
+	for _, e := range slices.Backward(m.Entries) {
+		if scope.Has(e.Account) && (domain == "" || e.Domain == domain) && (before == 0 || e.ID < before) && len(out) < limit {
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
+// Verifier gives a mailbox's verifier by address.
+func (m *Memory) Verifier(_ context.Context, _ account.Scope, address string) (string, string, error) {
+	m.Lock()
+	defer m.Unlock()
+	for id, b := range m.Mailboxes {
+		if b.Address() == address && m.Verifiers[id] != "" {
+			return id, m.Verifiers[id], nil
+		}
+	}
+	return "", "", control.ErrNotFound
+}
+
+// Token finds a token by its hash.
+func (m *Memory) Token(_ context.Context, _ account.Scope, hash []byte) (control.Token, error) {
+	m.Lock()
+	defer m.Unlock()
+	for _, t := range m.Given {
+		if bytes.Equal(t.Hash, hash) {
+			return t, nil
+		}
+	}
+	return control.Token{}, control.ErrNotFound
+}
+
+// Tokens lists tokens without hashes.
+func (m *Memory) Tokens(_ context.Context, scope account.Scope) ([]control.Token, error) {
+	m.Lock()
+	defer m.Unlock()
+	out := inScope(scope, m.Given, func(t control.Token) account.ID { return t.Account })
+	for i := range out {
+		out[i].Hash = nil
+	}
+	return out, nil
+}
+
+// Findings lists what was found.
+func (m *Memory) Findings(_ context.Context, _ account.Scope, domain string) ([]finding.Finding, error) {
+	m.Lock()
+	defer m.Unlock()
+	return slices.DeleteFunc(slices.Clone(m.Found), func(f finding.Finding) bool { return domain != "" && f.Domain != domain }), nil
+}
+
+// Find records a finding.
+func (m *Memory) Find(_ context.Context, _ account.Scope, f finding.Finding, _ bool) error {
+	m.Lock()
+	defer m.Unlock()
+	m.Found = append(m.Found, f)
+	return nil
+}
+
+// Setting reads one value.
+func (m *Memory) Setting(_ context.Context, _ account.Scope, name string) (string, error) {
+	m.Lock()
+	defer m.Unlock()
+	return m.Settings[name], nil
+}
+
+// SetSetting writes one value.
+func (m *Memory) SetSetting(_ context.Context, _ account.Scope, name, value string) error {
+	m.Lock()
+	defer m.Unlock()
+	m.Settings[name] = value
+	return nil
+}
+
+// Create makes a mailbox, unless FailCreate is set.
+func (m *Memory) Create(_ context.Context, _ account.Scope, box mailbox.Mailbox) error {
+	m.Lock()
+	defer m.Unlock()
+	if m.FailCreate != nil {
+		return m.FailCreate
+	}
+	m.Boxes[box.ID] = box
+	return nil
+}
+
+// Remove removes a mailbox, unless FailRemove is set.
+func (m *Memory) Remove(_ context.Context, _ account.Scope, id string) error {
+	m.Lock()
+	defer m.Unlock()
+	if m.FailRemove != nil {
+		return m.FailRemove
+	}
+	delete(m.Boxes, id)
+	delete(m.Stored, id)
+	return nil
+}
+
+// Usage counts what mailboxes hold.
+func (m *Memory) Usage(_ context.Context, scope account.Scope, ids []string) (map[string]mailbox.Usage, error) {
+	m.Lock()
+	defer m.Unlock()
+	out := map[string]mailbox.Usage{}
+	for id, b := range m.Boxes {
+		if !scope.Has(b.Account) || len(ids) > 0 && !slices.Contains(ids, id) {
+			continue
+		}
+		u := mailbox.Usage{Quota: b.Quota, Messages: int64(len(m.Stored[id]))}
+		for _, msg := range m.Stored[id] {
+			u.Bytes += msg.Size
+		}
+		out[id] = u
+	}
+	return out, nil
+}
+
+// Messages lists what a mailbox holds.
+func (m *Memory) Messages(_ context.Context, _ account.Scope, id, _ string, after uint32, limit int) ([]mailbox.Message, error) {
+	m.Lock()
+	defer m.Unlock()
+	var out []mailbox.Message
+	for _, msg := range m.Stored[id] {
+		if msg.UID > after && len(out) < limit {
+			out = append(out, msg)
+		}
+	}
+	return out, nil
+}
+
+// Body opens one message.
+func (m *Memory) Body(_ context.Context, _ account.Scope, id, _ string, uid uint32) (io.ReadCloser, error) {
+	m.Lock()
+	defer m.Unlock()
+	return io.NopCloser(strings.NewReader(m.Bodies[id+"/"+string(rune('0'+uid))])), nil
+}
+
+// inQueue is the queue's side of Memory.
+type inQueue struct{ m *Memory }
+
+func (q inQueue) selected(scope account.Scope, f mail.Filter) []mail.Listed {
+	var out []mail.Listed
+	for _, l := range q.m.Queued {
+		if len(f.IDs) > 0 && !slices.Contains(f.IDs, l.Message.ID) || !f.OlderThan.IsZero() && !l.Message.Received.Before(f.OlderThan) {
+			continue
+		}
+		rows := slices.DeleteFunc(slices.Clone(l.Rows), func(r mail.Recipient) bool {
+			return !scope.Has(r.Account) || f.Domain != "" && !strings.HasSuffix(r.Destination, "@"+f.Domain) || f.Host != "" && !strings.HasPrefix(r.Lane.Key(), f.Host)
+		})
+		if len(rows) > 0 {
+			out = append(out, mail.Listed{Message: l.Message, Rows: rows})
+		}
+	}
+	slices.SortFunc(out, func(a, b mail.Listed) int { return cmp.Compare(a.Message.ID, b.Message.ID) })
+	return out
+}
+
+func (q inQueue) List(_ context.Context, scope account.Scope, f mail.Filter, after mail.ID, limit int) ([]mail.Listed, error) {
+	q.m.Lock()
+	defer q.m.Unlock()
+	list := slices.DeleteFunc(q.selected(scope, f), func(l mail.Listed) bool { return l.Message.ID <= after })
+	return list[:min(limit, len(list))], nil
+}
+
+func (q inQueue) Count(_ context.Context, scope account.Scope, f mail.Filter) (mail.Counts, error) {
+	q.m.Lock()
+	defer q.m.Unlock()
+	var c mail.Counts
+	for _, l := range q.selected(scope, f) {
+		c.Messages++
+		c.Recipients += int64(len(l.Rows))
+		for _, r := range l.Rows {
+			if r.State == mail.StateHeld {
+				c.Held++
+			} else {
+				c.Due++
+			}
+		}
+	}
+	return c, nil
+}
+
+func (q inQueue) Change(_ context.Context, scope account.Scope, f mail.Filter, a mail.Action) (int64, error) {
+	q.m.Lock()
+	defer q.m.Unlock()
+	n := int64(0)
+	for _, l := range q.selected(scope, f) {
+		n += int64(len(l.Rows))
+		i := slices.IndexFunc(q.m.Queued, func(old mail.Listed) bool { return old.Message.ID == l.Message.ID })
+		switch a {
+		case mail.Drop:
+			q.m.Queued = slices.Delete(q.m.Queued, i, i+1)
+		case mail.Hold, mail.Release, mail.Expedite:
+			for j := range q.m.Queued[i].Rows {
+				q.m.Queued[i].Rows[j].State = map[bool]mail.State{true: mail.StateHeld, false: mail.StateWaiting}[a == mail.Hold]
+			}
+		}
+	}
+	return n, nil
+}
+
+func (q inQueue) Body(context.Context, account.Scope, mail.ID) (mail.Content, error) {
+	return mail.Content{Inline: []byte("Subject: queued\r\n\r\nhi\r\n")}, nil
+}
+
+// dnsOf is the resolver's side of Memory.
+type dnsOf struct{ m *Memory }
+
+func (d dnsOf) MX(_ context.Context, name string) facts.MXAnswer {
+	a, ok := d.m.Exchangers[name]
+	if !ok {
+		a.Status = facts.NXDomain
+	}
+	a.Name, a.Source, a.At = name, "resolver 127.0.0.1:53", time.Now().Add(-90*time.Second)
+	return a
+}
+
+func (d dnsOf) Addrs(_ context.Context, host string) facts.AddrAnswer {
+	if strings.HasPrefix(host, "own.") {
+		return facts.AddrAnswer{Name: host, Status: facts.Found, Addrs: []netip.Addr{netip.MustParseAddr("203.0.113.5")}}
+	}
+	return facts.AddrAnswer{Name: host, Status: facts.Found, Addrs: []netip.Addr{netip.MustParseAddr("198.51.100.7")}}
+}
