@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,42 +13,18 @@ import (
 	"time"
 
 	"postroad/internal/service/control"
+	"postroad/internal/sim"
 )
 
-// watched is a writer that somebody waits at.
-type watched struct {
-	mu    sync.Mutex
-	text  bytes.Buffer
-	wants string
-	seen  chan struct{}
-}
-
-func (w *watched) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	n, err := w.text.Write(b)
-	if w.wants != "" && strings.Contains(w.text.String(), w.wants) {
-		w.wants = ""
-		close(w.seen)
-	}
-	return n, err
-}
-
-func (w *watched) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.text.String()
-}
-
 // serving runs "postroad serve" until the test or stop ends it, and waits for words that it prints.
-func serving(t *testing.T, data, wants string, args ...string) (out *watched, stop func() int) {
+func serving(t *testing.T, data, wants string, args ...string) (out *sim.Output, stop func() int) {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "postroad.toml")
 	text := fmt.Sprintf("data_dir = %q\nhostname = \"mx.test.example\"\n[listen]\nsmtp = [\"127.0.0.1:0\"]\nsubmission = []\nsubmissions = []\nimap = []\nimaps = []\ndns = []\nhttp = []\n", data)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, errs := &watched{wants: wants, seen: make(chan struct{})}, &watched{}
+	out, errs := &sim.Output{}, &sim.Output{}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan int, 1)
 	go func() {
@@ -61,7 +36,7 @@ func serving(t *testing.T, data, wants string, args ...string) (out *watched, st
 	})
 	t.Cleanup(func() { once() })
 	select {
-	case <-out.seen:
+	case <-out.Said(wants):
 	case code := <-ended:
 		t.Fatalf("the server ended with %d\n%s%s", code, out, errs)
 	case <-time.After(time.Minute):

@@ -17,6 +17,7 @@ import (
 	"postroad/internal/core/mailbox"
 	"postroad/internal/obs"
 	"postroad/internal/service/deliver"
+	"postroad/internal/sim"
 )
 
 var (
@@ -90,7 +91,7 @@ func runLocal(ctx context.Context, t *testing.T, l *deliver.Local, batch ...mail
 func TestOutcomesOfMailboxes(t *testing.T) {
 	t.Parallel()
 	b := &boxes{answers: map[string]error{"ann": nil, "bob": nil, "full": fmt.Errorf("bob: %w", errQuota), "disk": errStorage}}
-	m, log := obs.NewMetrics(), &lockedBuffer{}
+	m, log := obs.NewMetrics(), &sim.Output{}
 	l := deliver.NewLocal(quotaBoxes{b}, deliver.WithMetrics(m), deliver.WithLog(slog.New(slog.NewTextHandler(log, nil))))
 	r := runLocal(t.Context(), t, l, toBoxes("m1", "ann", "gone", "full", "disk"), toBoxes("m2", "bob"), toBoxes("m3"))
 	const want = "delivered 250 2.1.5, failed 550 5.1.1, deferred 452 4.2.2, deferred 451 4.3.0; delivered 250 2.1.5; "

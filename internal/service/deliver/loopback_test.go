@@ -21,7 +21,7 @@ import (
 // onLoopback is a world of real sockets: peers on 127.0.0.1, a name server beside them.
 func onLoopback(t *testing.T, zones sim.Zones, change func(*deliver.Config)) *world {
 	t.Helper()
-	w := &world{t: t, metrics: obs.NewMetrics(), log: &lockedBuffer{}, directory: directory.NewSnapshot(1, nil, nil, nil, nil)}
+	w := &world{t: t, metrics: obs.NewMetrics(), log: &sim.Output{}, directory: directory.NewSnapshot(1, nil, nil, nil, nil)}
 	cfg := deliver.Config{
 		Hostname: "us.example", Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		ConnectTimeout: 5 * time.Second,

@@ -2,7 +2,6 @@ package deliver_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +36,7 @@ type world struct {
 	resolver *resolver.Service
 	metrics  *obs.Metrics
 	peers    []*sim.Peer
-	log      *lockedBuffer
+	log      *sim.Output
 	lanes    sync.WaitGroup
 
 	mu         sync.Mutex
@@ -46,24 +45,6 @@ type world struct {
 	directory *directory.Snapshot
 	ours      []netip.Addr     // addresses at which mail comes back to us
 	listeners []netip.AddrPort // of ours
-}
-
-// lockedBuffer is a log that may be read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // everywhere lifts the guard, as the addresses of the test world are those of documentation.
@@ -82,7 +63,7 @@ func play(t *testing.T, zones sim.Zones, change func(*deliver.Config), scenario 
 func build(t *testing.T, zones sim.Zones, change func(*deliver.Config)) *world {
 	t.Helper()
 	w := &world{
-		t: t, net: sim.NewNetwork(t), dns: sim.NewDNS(t, zones), metrics: obs.NewMetrics(), log: &lockedBuffer{},
+		t: t, net: sim.NewNetwork(t), dns: sim.NewDNS(t, zones), metrics: obs.NewMetrics(), log: &sim.Output{},
 		directory: directory.NewSnapshot(1, nil, nil, nil, nil),
 	}
 	w.net.DNS(nameServer, w.dns)

@@ -17,7 +17,6 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +26,7 @@ import (
 	"postroad/internal/proto/sasl"
 	"postroad/internal/proto/smtp"
 	"postroad/internal/service/receive"
+	"postroad/internal/sim"
 )
 
 const (
@@ -115,26 +115,8 @@ func (x *exchange) Next(response []byte) ([]byte, bool, error) {
 	return nil, false, err
 }
 
-// journal is a log that can be read while it is written.
-type journal struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.String()
-}
-
 // newSubmission is a submission listener over two accounts' domains.
-func newSubmission(t *testing.T, kind receive.Kind, l receive.Logins, change func(*receive.Config)) (*world, *journal) {
+func newSubmission(t *testing.T, kind receive.Kind, l receive.Logins, change func(*receive.Config)) (*world, *sim.Output) {
 	t.Helper()
 	w := &world{view: routing.View{
 		Directory: directory.NewSnapshot(1,
@@ -160,7 +142,7 @@ func newSubmission(t *testing.T, kind receive.Kind, l receive.Logins, change fun
 	if change != nil {
 		change(&cfg)
 	}
-	log := &journal{}
+	log := &sim.Output{}
 	w.service = receive.New(cfg, w, w, w, l, nil, slog.New(slog.NewTextHandler(log, nil)))
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
