@@ -12,6 +12,8 @@ package config
 import (
 	"net/netip"
 	"time"
+
+	"postroad/internal/service/queue"
 )
 
 // Config is everything that is configured. The zero value means the defaults; Load and WithDefaults fill them in.
@@ -114,13 +116,6 @@ type Limits struct {
 // DefaultDataDir is the data folder when none is named.
 const DefaultDataDir = "./postroad-data"
 
-func defaultRetry() []time.Duration {
-	return []time.Duration{
-		time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute,
-		time.Hour, time.Hour, 2 * time.Hour, 3 * time.Hour,
-	}
-}
-
 // WithDefaults gives the configuration with every key that is unset at its default. machine is the machine's own
 // name; one that is no domain name is passed over for "localhost".
 func (c Config) WithDefaults(machine string) Config {
@@ -144,7 +139,7 @@ func (c Config) WithDefaults(machine string) Config {
 	orNumber(&c.Queue.Hold, 5*day)
 	orNumber(&c.Queue.DelayNotice, 4*time.Hour)
 	if len(c.Queue.Retry) == 0 {
-		c.Queue.Retry = defaultRetry()
+		c.Queue.Retry = queue.DefaultRetry()
 	}
 	orNumber(&c.Limits.MessageSize, 50<<20)
 	orNumber(&c.Limits.Recipients, 1000)

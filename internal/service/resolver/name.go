@@ -55,15 +55,6 @@ func nameFault(name string) string {
 	return ""
 }
 
-func isASCII(name string) bool {
-	for i := range len(name) {
-		if name[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
-}
-
 // hostName turns a name from an answer into a host name; false when no host can have that name.
 func hostName(presented string) (string, bool) {
 	name := plainName(presented)

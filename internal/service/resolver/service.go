@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"postroad/internal/core/facts"
+	"postroad/internal/proto/idna"
 )
 
 // Service answers look-ups, from its cache or from the servers. It has no goroutine of its own: what runs
@@ -225,7 +226,7 @@ func unasked(q question) (result, bool) {
 		return result{}, false
 	}
 	origin.Detail = "not asked for: " + fault
-	if !isASCII(q.name) {
+	if !idna.IsASCII(q.name) {
 		return result{temporary(fault), origin}, true // it may exist by its A-label
 	}
 	return result{outcome{status: facts.NXDomain}, origin}, true
