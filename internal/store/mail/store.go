@@ -151,7 +151,7 @@ func (s *Store) clearAll(ctx context.Context) error {
 	for _, db := range s.shards {
 		var ids []string
 		err := db.Read(ctx, account.System(), func(tx *sqldb.Tx) (err error) {
-			ids, err = texts(tx, getRemovalsSQL)
+			ids, err = tx.Texts(getRemovalsSQL)
 			return err
 		})
 		for _, id := range ids {
@@ -237,22 +237,6 @@ func gone(tx *sqldb.Tx, stmt sqldb.Stmt, args ...any) ([]goner, error) {
 	return list, rows.Close()
 }
 
-func texts(tx *sqldb.Tx, stmt sqldb.Stmt, args ...any) ([]string, error) {
-	rows, err := tx.Query(stmt, args...)
-	if err != nil {
-		return nil, err
-	}
-	var list []string
-	for rows.Next() {
-		var v string
-		if rows.Scan(&v) != nil {
-			break // Close gives the error
-		}
-		list = append(list, v)
-	}
-	return list, rows.Close()
-}
-
 // Usage implements mailstore.Store.
 func (s *Store) Usage(ctx context.Context, scope account.Scope, ids []string) (map[string]mailbox.Usage, error) {
 	out := map[string]mailbox.Usage{}
@@ -296,7 +280,7 @@ func (s *Store) Owns(ctx context.Context, names []string) (map[string]bool, erro
 	owned := map[string]bool{}
 	for _, db := range s.shards {
 		err := db.Read(ctx, account.System(), func(tx *sqldb.Tx) error {
-			list, err := texts(tx, ownedSQL, names)
+			list, err := tx.Texts(ownedSQL, names)
 			for _, name := range list {
 				owned[name] = true
 			}

@@ -109,7 +109,7 @@ func (s *Store) List(ctx context.Context, scope account.Scope, f mail.Filter, af
 		page := newSelection(f)
 		page.add("message_id > " + page.param(string(after)))
 		stmt := page.with("SELECT DISTINCT message_id FROM recipient", " ORDER BY message_id LIMIT "+page.param(limit))
-		ids, err := column(tx, stmt, page.args...)
+		ids, err := tx.Texts(stmt, page.args...)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
@@ -126,22 +126,6 @@ func (s *Store) List(ctx context.Context, scope account.Scope, f mail.Filter, af
 		return err
 	})
 	return out, storageError(err)
-}
-
-func column(tx *sqldb.Tx, stmt sqldb.Stmt, args ...any) ([]string, error) {
-	rows, err := tx.Query(stmt, args...)
-	if err != nil {
-		return nil, err
-	}
-	var list []string
-	for rows.Next() {
-		var v string
-		if rows.Scan(&v) != nil {
-			break // Close gives the error
-		}
-		list = append(list, v)
-	}
-	return list, rows.Close()
 }
 
 // Count implements queue.Inspect. Counting everything reads the indices alone.
@@ -279,7 +263,7 @@ func (c *change) selected(tx *sqldb.Tx) ([]mail.Recipient, error) {
 		return sel
 	}
 	page := compose()
-	ids, err := column(tx, page.with("SELECT DISTINCT message_id FROM recipient", " ORDER BY message_id LIMIT "+page.param(changeChunk)), page.args...)
+	ids, err := tx.Texts(page.with("SELECT DISTINCT message_id FROM recipient", " ORDER BY message_id LIMIT "+page.param(changeChunk)), page.args...)
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}

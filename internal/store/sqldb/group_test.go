@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -52,6 +53,24 @@ func TestTextOfAnyBytesIsStored(t *testing.T) {
 		if count(t, db) != 1 {
 			t.Error("nothing was stored")
 		}
+	})
+}
+
+func TestTextsAreThoseOfAllRows(t *testing.T) {
+	engines(t, func(w world) {
+		t, db := w.t, w.DB
+		must(t, db.Write(t.Context(), account.System(), func(tx *sqldb.Tx) error { return errors.Join(put(tx, "b"), put(tx, "a")) }))
+		must(t, db.Read(t.Context(), account.System(), func(tx *sqldb.Tx) error {
+			all, err := tx.Texts("SELECT id FROM thing WHERE n = $1 ORDER BY id", 1)
+			if !slices.Equal(all, []string{"a", "b"}) {
+				t.Errorf("%q", all)
+			}
+			none, noErr := tx.Texts("SELECT id FROM thing WHERE n = $1", 2)
+			if len(none) != 0 {
+				t.Errorf("%q", none)
+			}
+			return errors.Join(err, noErr)
+		}))
 	})
 }
 

@@ -106,6 +106,23 @@ func (t *Tx) Row(dest []any, stmt Stmt, args ...any) (bool, error) {
 	return found, rows.Close()
 }
 
+// Texts gives the one column that a statement selects, a text, of all its rows.
+func (t *Tx) Texts(stmt Stmt, args ...any) ([]string, error) {
+	rows, err := t.Query(stmt, args...)
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for rows.Next() {
+		var v string
+		if rows.Scan(&v) != nil {
+			break // Close gives the error
+		}
+		list = append(list, v)
+	}
+	return list, rows.Close()
+}
+
 // System runs fn with the whole system in scope: for what a change must look after beyond its caller's rows.
 func (t *Tx) System(fn func() error) error {
 	if t.scope.IsSystem() {
