@@ -11,16 +11,13 @@ import (
 	"postroad/internal/sim"
 	controlstore "postroad/internal/store/control"
 	"postroad/internal/store/sqldb"
+	"postroad/internal/store/sqldb/sqltest"
 )
 
 // cluster is the PostgreSQL that the tests of this package share.
 var cluster sim.Postgres
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	cluster.Stop()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(sqltest.Main(m, &cluster, nil)) }
 
 // world is a configuration in an empty database.
 type world struct {

@@ -1,14 +1,10 @@
 package mail_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
@@ -16,10 +12,8 @@ import (
 	"postroad/internal/core/mailbox"
 	"postroad/internal/store/mail"
 	"postroad/internal/store/sqldb"
+	"postroad/internal/store/sqldb/sqltest"
 )
-
-// childFolder tells the test binary to be the process that is killed, and where it works.
-const childFolder = "MAIL_TEST_CHILD"
 
 // child delivers and expunges in several mailboxes, twice each, and prints what was acknowledged.
 func child(dir string) {
@@ -61,26 +55,12 @@ func TestKillLosesNoDeliveryAndRepeatsNone(t *testing.T) {
 	rounds := 8
 	dir := t.TempDir()
 	acked := map[string]bool{}
-	for round := range rounds {
-		cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this very binary
-		cmd.Env = append(os.Environ(), childFolder+"="+dir)
-		cmd.Stderr = os.Stderr
-		out, err := cmd.StdoutPipe()
-		must(t, err)
-		must(t, cmd.Start())
-		limit := 1 + rand.IntN(200)
-		lines := bufio.NewScanner(out)
-		for n := 0; lines.Scan(); n++ {
-			if line := lines.Text(); len(line) == len("box-0 ")+26 {
+	for range rounds {
+		sqltest.KillInTheMiddle(t, dir, 200, func(line string) {
+			if len(line) == len("box-0 ")+26 {
 				acked[line] = true
 			}
-			if n == limit {
-				must(t, cmd.Process.Kill())
-			}
-		}
-		if err := cmd.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
-			t.Fatalf("round %d: the child ended by itself: %v", round, err)
-		}
+		})
 	}
 	w := &world{dir: dir, config: mail.Config{Dir: dir}}
 	w.open(t)

@@ -1,14 +1,10 @@
 package queue_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,10 +13,8 @@ import (
 	"postroad/internal/core/mail"
 	"postroad/internal/store/queue"
 	"postroad/internal/store/sqldb"
+	"postroad/internal/store/sqldb/sqltest"
 )
-
-// childFolder tells the test binary to be the process that is killed, and where it works.
-const childFolder = "QUEUE_TEST_CHILD"
 
 // child accepts messages from several goroutines and prints each id that Accept has acknowledged.
 func child(dir string) {
@@ -55,26 +49,12 @@ func TestNoAcknowledgedMessageIsLostByKill(t *testing.T) {
 	}
 	dir := t.TempDir()
 	acked := map[mail.ID]bool{}
-	for round := range rounds {
-		cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this very binary
-		cmd.Env = append(os.Environ(), childFolder+"="+dir)
-		cmd.Stderr = os.Stderr
-		out, err := cmd.StdoutPipe()
-		must(t, err)
-		must(t, cmd.Start())
-		limit := 1 + rand.IntN(400)
-		lines := bufio.NewScanner(out)
-		for n := 0; lines.Scan(); n++ {
-			if id := lines.Text(); len(id) == mail.IDLength {
-				acked[mail.ID(id)] = true
+	for range rounds {
+		sqltest.KillInTheMiddle(t, dir, 400, func(line string) {
+			if len(line) == mail.IDLength {
+				acked[mail.ID(line)] = true
 			}
-			if n == limit {
-				must(t, cmd.Process.Kill())
-			}
-		}
-		if err := cmd.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
-			t.Fatalf("round %d: the child ended by itself: %v", round, err)
-		}
+		})
 	}
 	w := &world{dir: dir, config: queue.Config{Path: filepath.Join(dir, "queue.db")}}
 	w.open(t)

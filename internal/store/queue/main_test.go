@@ -9,20 +9,13 @@ import (
 	"postroad/internal/sim"
 	"postroad/internal/store/queue"
 	"postroad/internal/store/sqldb"
+	"postroad/internal/store/sqldb/sqltest"
 )
 
 // cluster is the PostgreSQL that the tests of this package share.
 var cluster sim.Postgres
 
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(childFolder); dir != "" {
-		child(dir)
-		return
-	}
-	code := m.Run()
-	cluster.Stop()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(sqltest.Main(m, &cluster, child)) }
 
 // world is a queue in an empty database.
 type world struct {

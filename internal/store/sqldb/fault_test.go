@@ -18,10 +18,8 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/sim"
 	"postroad/internal/store/sqldb"
+	"postroad/internal/store/sqldb/sqltest"
 )
-
-// childFolder tells the test binary to be the process whose system calls fail, and where it works.
-const childFolder = "SQLDB_TEST_CHILD"
 
 // child writes a row for each line that it reads, and says how it went.
 func child(dir string) {
@@ -58,9 +56,7 @@ type victim struct {
 // start begins a child and waits until its database is open.
 func start(t *testing.T, dir string) *victim {
 	t.Helper()
-	v := &victim{t: t, cmd: exec.CommandContext(t.Context(), os.Args[0])} //nolint:gosec // this very binary
-	v.cmd.Env = append(os.Environ(), childFolder+"="+dir)
-	v.cmd.Stderr = os.Stderr
+	v := &victim{t: t, cmd: sqltest.Child(t, dir)}
 	var err error
 	v.in, err = v.cmd.StdinPipe()
 	must(t, err)

@@ -10,20 +10,13 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/sim"
 	"postroad/internal/store/sqldb"
+	"postroad/internal/store/sqldb/sqltest"
 )
 
 // cluster is the PostgreSQL that the tests of this package share.
 var cluster sim.Postgres
 
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(childFolder); dir != "" {
-		child(dir)
-		return
-	}
-	code := m.Run()
-	cluster.Stop()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(sqltest.Main(m, &cluster, child)) }
 
 const metaSQL = "-- +goose Up\nCREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);\n" +
 	"INSERT INTO meta (name, value) VALUES ('version', '1'), ('min_reader', '1');\n"

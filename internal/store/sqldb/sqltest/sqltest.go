@@ -1,5 +1,5 @@
 // Package sqltest is what the stores' tests share: it finds every statement in a package's source, has both engines
-// compile them, compares whole databases, and shows what row-level security alone hides.
+// compile them, compares whole databases, shows what row-level security alone hides, and kills a process while it works.
 package sqltest
 
 import (
