@@ -23,7 +23,7 @@ type domainFlags struct {
 func (f *domainFlags) on(c *cobra.Command) {
 	c.Flags().StringVar(&f.mode, "mode", "", "local delivers here (default), relay hands on to a next hop, remote leaves mail to others")
 	c.Flags().StringVar(&f.zone, "zone", "", "who answers for the DNS zone: hosted or external (default external)")
-	c.Flags().StringArrayVar(&f.nextHops, "next-hop", nil, "HOST:PORT to hand mail on to; may be repeated, tried in this order")
+	c.Flags().StringArrayVar(&f.nextHops, "next-hop", nil, "HOST:PORT to hand mail on to, lmtp://HOST:PORT or lmtp:///SOCKET by LMTP; may be repeated, tried in this order")
 	c.Flags().StringVar(&f.recipients, "recipients", "", "mode relay: how recipients are judged; accept takes every one")
 	c.Flags().Var(&f.hold, "hold", "how long its mail is kept in the queue, at most 30d; 0s for the installation's time")
 	c.Flags().BoolVar(&f.proved, "proved", false, "the operator's word that ownership is shown; without proof a domain is inert")

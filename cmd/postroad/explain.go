@@ -39,6 +39,14 @@ func (a *app) explainCommand() *cobra.Command {
 	return c
 }
 
+// shownHop is a next hop in one word; a unix socket is its path.
+func shownHop(h control.ExplainHop) string {
+	if h.Port == 0 {
+		return h.Host
+	}
+	return net.JoinHostPort(h.Host, strconv.Itoa(int(h.Port)))
+}
+
 func (a *app) printExplanation(e control.Explanation) {
 	verdict := "refused"
 	if e.Reply.Code == 250 {
@@ -56,7 +64,7 @@ func (a *app) printExplanation(e control.Explanation) {
 		if i == 0 {
 			head = "next hops"
 		}
-		a.say("  %-10s %s (preference %d)\n", head, clean(net.JoinHostPort(h.Host, strconv.Itoa(int(h.Port)))), h.Preference)
+		a.say("  %-10s %s (%s, preference %d)\n", head, clean(shownHop(h)), h.Transport, h.Preference)
 	}
 	a.say("Why:\n")
 	for _, r := range e.Reasons {

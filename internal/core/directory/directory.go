@@ -40,10 +40,11 @@ const (
 	RecipientsAccept RecipientPolicy = "accept" // every recipient is taken
 )
 
-// HostPort is a host name or address literal and a TCP port.
+// HostPort is a next hop: a host name or address literal with a TCP port, or a unix socket.
 type HostPort struct {
-	Host string `json:"host"`
-	Port uint16 `json:"port"`
+	Host string `json:"host"`           // of a unix socket its absolute path
+	Port uint16 `json:"port"`           // 0 for a unix socket
+	LMTP bool   `json:"lmtp,omitempty"` // it speaks LMTP (RFC 2033) in place of SMTP; all hops of a list do, or none
 }
 
 // Domain is a mail domain.
@@ -62,7 +63,7 @@ type Domain struct {
 	hops string // text of NextHops, made once by a Snapshot
 }
 
-// HopList is the text of the next hops: "host:port,host:port".
+// HopList is the text of the next hops, as HopList makes it.
 func (d *Domain) HopList() string {
 	if d.hops != "" || len(d.NextHops) == 0 {
 		return d.hops
@@ -70,7 +71,7 @@ func (d *Domain) HopList() string {
 	return HopList(d.NextHops)
 }
 
-// HopList is the text of a list of next hops: "host:port,host:port".
+// HopList is the text of a list of next hops: "host:port,host:port", or the path of a unix socket.
 func HopList(list []HostPort) string {
 	var b strings.Builder
 	for i, h := range list {
@@ -78,6 +79,9 @@ func HopList(list []HostPort) string {
 			b.WriteByte(',')
 		}
 		b.WriteString(h.Host)
+		if h.Port == 0 {
+			continue
+		}
 		b.WriteByte(':')
 		b.WriteString(strconv.Itoa(int(h.Port)))
 	}

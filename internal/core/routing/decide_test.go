@@ -18,6 +18,7 @@ func world() routing.View {
 		{Name: "local.example", Account: "a", Proved: true, Mode: directory.ModeLocal},
 		{Name: "all.example", Account: "a", Proved: true, Mode: directory.ModeLocal},
 		{Name: "relay.example", Account: "a", Proved: true, Mode: directory.ModeRelay, NextHops: hop, Recipients: directory.RecipientsAccept},
+		{Name: "lmtp.example", Account: "a", Proved: true, Mode: directory.ModeRelay, NextHops: []directory.HostPort{{Host: "10.0.0.3", Port: 24, LMTP: true}, {Host: "/run/lmtp", LMTP: true}}, Recipients: directory.RecipientsAccept},
 		{Name: "remote.example", Account: "b", Proved: true, Mode: directory.ModeRemote},
 		{Name: "pinned.example", Account: "b", Proved: true, Mode: directory.ModeRemote, NextHops: hop[:1]},
 		{Name: "inert.example", Account: "b", Mode: directory.ModeLocal},
@@ -98,6 +99,7 @@ func TestDecideByModeRecipientAndSender(t *testing.T) {
 		{"Postmaster@all.example", "box-pm", "box-pm"},
 		{"anything@all.example", "box-all", "box-all"},
 		{"who@relay.example", relay + "who@relay.example", relay + "who@relay.example"},
+		{"who@lmtp.example", "lmtp/10.0.0.3:24,/run/lmtp who@lmtp.example", "lmtp/10.0.0.3:24,/run/lmtp who@lmtp.example"},
 		{"left@remote.example", denied, "remote/remote.example left@remote.example"},
 		{"u@pinned.example", denied, "relay/mx.acme-own.example:25 u@pinned.example"},
 		{"eve@inert.example", denied, "remote/inert.example eve@inert.example"},
@@ -163,11 +165,15 @@ func TestDecideThroughASmartHost(t *testing.T) {
 	if id != "o1" || len(hops) != 2 || hops[1] != (routing.Hop{Host: "[2001:db8::1]", Port: 25}) {
 		t.Errorf("ParseHops: %v %q", hops, id)
 	}
+	hops, _ = routing.ParseHops("/run/lmtp,10.0.0.3:24")
+	if len(hops) != 2 || !hops[0].Socket() || hops[0] != (routing.Hop{Host: "/run/lmtp"}) || hops[1].Socket() {
+		t.Errorf("ParseHops of a socket: %v", hops)
+	}
 }
 
 func TestEveryReasonHasASentence(t *testing.T) {
 	t.Parallel()
-	for r := routing.RuleAddressForm; r <= routing.RuleStaleView; r++ {
+	for r := routing.RuleAddressForm; r <= routing.RuleNextHopLMTP; r++ {
 		s := (routing.Reason{Rule: r, Fact: "FACT"}).Sentence()
 		if r.String() == "none" || s == "FACT" || strings.Contains(s, "%!") {
 			t.Errorf("rule %d: %q %q", r, r, s)

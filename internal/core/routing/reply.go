@@ -32,6 +32,7 @@ var ruleNames = [...]string{
 	RuleCatchAll: "catch-all", RulePostmaster: "postmaster", RuleUnknownRecipient: "unknown-recipient",
 	RuleExpansionLimit: "expansion-limit", RuleNextHop: "next-hop", RuleByMX: "by-mx", RuleOutbound: "outbound",
 	RuleOwnUser: "own-user", RuleRelayDenied: "relay-denied", RuleStaleView: "stale-view",
+	RuleNextHopLMTP: "next-hop-lmtp",
 }
 
 var ruleSentences = [...]string{
@@ -57,6 +58,7 @@ var ruleSentences = [...]string{
 	RuleOwnUser:          "The sender is one of our own: %s.",
 	RuleRelayDenied:      "Strangers may not send through us to %s.",
 	RuleStaleView:        "The directory could not be confirmed lately, so no final refusal is given%s.",
+	RuleNextHopLMTP:      "The next hop is given, and takes mail by LMTP: %s.",
 }
 
 // Sentence is the reason in plain words.

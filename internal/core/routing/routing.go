@@ -116,6 +116,7 @@ const (
 	RuleOwnUser
 	RuleRelayDenied
 	RuleStaleView
+	RuleNextHopLMTP
 )
 
 // Reason is one step of a decision: the rule that spoke and the fact it spoke of.
@@ -125,12 +126,16 @@ type Reason struct {
 	Age  time.Duration // of the fact; 0 for what is configured here
 }
 
-// Hop is a place a message may go to next. Preference is that of the exchanger; 0 for explicit hops.
+// Hop is a place a message may go to next. Preference is that of the exchanger; 0 for explicit hops. The host of
+// a unix socket is its path, its port 0.
 type Hop struct {
 	Host       string
 	Port       uint16
 	Preference uint16
 }
+
+// Socket reports whether the hop is a unix socket of this machine.
+func (h Hop) Socket() bool { return strings.HasPrefix(h.Host, "/") }
 
 // Destination is one final destination of a recipient.
 type Destination struct {
@@ -255,12 +260,16 @@ func decideOurs(d *Decision, v View, s *Session, rcpt smtp.Address, dom *directo
 	}
 }
 
-// relay sends to the domain's explicit hosts.
+// relay sends to the domain's explicit hosts, all of which speak SMTP or all LMTP.
 func (d *Decision) relay(dom *directory.Domain, address string) {
 	hops, key := explicitHops(dom.NextHops), dom.HopList()
-	d.reason(RuleNextHop, key)
+	transport, rule := mail.TransportRelay, RuleNextHop
+	if len(dom.NextHops) > 0 && dom.NextHops[0].LMTP {
+		transport, rule = mail.TransportLMTP, RuleNextHopLMTP
+	}
+	d.reason(rule, key)
 	d.Destinations = append(d.Destinations, Destination{
-		Transport: mail.TransportRelay, Lane: mail.MakeLane(mail.TransportRelay, key),
+		Transport: transport, Lane: mail.MakeLane(transport, key),
 		Address: address, Account: dom.Account, Hops: hops,
 	})
 	d.Reply = replyAccepted
@@ -316,10 +325,14 @@ func explicitHops(list []directory.HostPort) []Hop {
 }
 
 // ParseHops reads the hops back from a relay or lmtp lane's key; outbound is the id of the outbound route, if
-// any. Entries that are no host and port are left out.
+// any. Entries that are neither host and port nor the path of a unix socket are left out.
 func ParseHops(key string) (hops []Hop, outbound string) {
 	key, outbound, _ = strings.Cut(key, OutboundMark)
 	for part := range strings.SplitSeq(key, ",") {
+		if h := (Hop{Host: part}); h.Socket() {
+			hops = append(hops, h)
+			continue
+		}
 		i := strings.LastIndexByte(part, ':')
 		if i < 0 {
 			continue

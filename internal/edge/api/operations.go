@@ -76,7 +76,7 @@ func (a *api) registerAccounts() {
 type DomainSettings struct {
 	Mode        *string   `json:"mode,omitempty" doc:"local, relay or remote"`
 	Zone        *string   `json:"zone,omitempty" doc:"hosted or external"`
-	NextHops    *[]string `json:"next_hops,omitempty" doc:"host:port, in the order in which they are tried"`
+	NextHops    *[]string `json:"next_hops,omitempty" doc:"host:port, or lmtp://host:port and lmtp:///socket, in the order in which they are tried"`
 	Recipients  *string   `json:"recipients,omitempty" doc:"accept; mode relay only"`
 	HoldSeconds *int64    `json:"hold_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long its mail is kept in the queue; 0 for the installation's time"`
 	Proved      *bool     `json:"proved,omitempty" doc:"The operator's word that its ownership is shown"`

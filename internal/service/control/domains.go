@@ -19,7 +19,7 @@ import (
 type DomainSettings struct {
 	Mode       *string        // local (default), relay, remote
 	Zone       *string        // external (default), hosted
-	NextHops   *[]string      // host:port, in the order in which they are tried
+	NextHops   *[]string      // host:port, or lmtp://host:port and lmtp:///socket, in the order in which they are tried
 	Recipients *string        // accept; mode relay only
 	Hold       *time.Duration // how long mail for it is kept in the queue; 0 for the installation's
 	Proved     *bool          // the operator's word that its ownership is shown
@@ -42,7 +42,7 @@ type DomainInfo struct {
 	EffectiveMode string     `json:"effective_mode" doc:"Routing mode by which mail is routed; inert without proof"`
 	Arrangement   string     `json:"arrangement" doc:"FULL, EMAIL or none"`
 	Zone          string     `json:"zone" enum:"hosted,external"`
-	NextHops      []string   `json:"next_hops,omitempty" doc:"host:port, in the order in which they are tried"`
+	NextHops      []string   `json:"next_hops,omitempty" doc:"host:port, or lmtp://host:port and lmtp:///socket, in the order in which they are tried"`
 	Recipients    string     `json:"recipients,omitempty" doc:"How recipients unknown here are judged in mode relay"`
 	HoldSeconds   int64      `json:"hold_seconds,omitempty" doc:"How long its mail is kept in the queue; absent for the installation's time"`
 	Created       time.Time  `json:"created"`
@@ -257,7 +257,7 @@ func (s *Service) settleRoute(actor Actor, d *directory.Domain, set DomainSettin
 	switch d.Mode {
 	case directory.ModeRelay:
 		if len(d.NextHops) == 0 {
-			return words.Invalid("Mode relay needs a next hop.", "name the domain's own server with --next-hop HOST:PORT")
+			return words.Invalid("Mode relay needs a next hop.", "name the domain's own server with --next-hop HOST:PORT, or --next-hop lmtp://HOST:PORT")
 		}
 		if d.Recipients == "" {
 			return words.Invalid("Mode relay needs a recipient policy.", "say --recipients accept: every recipient is taken and the domain's own server judges")

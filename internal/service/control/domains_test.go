@@ -41,6 +41,9 @@ func TestDomainSettingsMustFitTogether(t *testing.T) {
 		{"no mode", control.DomainSettings{Mode: new("")}, "these three"},
 		{"zone", control.DomainSettings{Zone: new("elsewhere")}, "hosted or external"},
 		{"same hop twice", control.DomainSettings{Mode: new("relay"), NextHops: &[]string{"a.example", "A.example:25"}, Recipients: new("accept")}, "twice"},
+		{"hops by LMTP", control.DomainSettings{Mode: new("relay"), NextHops: &[]string{"lmtp://a.example", "lmtp:///run/lmtp"}, Recipients: new("accept")}, ""},
+		{"remote by LMTP", control.DomainSettings{Mode: new("remote"), NextHops: &[]string{"lmtp://a.example:24"}}, ""},
+		{"hops of both kinds", control.DomainSettings{Mode: new("relay"), NextHops: &[]string{"lmtp://a.example", "b.example"}, Recipients: new("accept")}, "before all of them or before none"},
 		{"held for ever", control.DomainSettings{Hold: new(31 * 24 * time.Hour)}, "30 days"},
 		{"held for long", control.DomainSettings{Hold: new(30 * 24 * time.Hour)}, ""},
 	} {

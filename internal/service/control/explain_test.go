@@ -54,6 +54,9 @@ func TestExplainShowsWhereMailWouldGo(t *testing.T) {
 	w.ok(w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "relay.example", DomainSettings: control.DomainSettings{
 		Mode: new("relay"), NextHops: &[]string{"192.0.2.1:2500", "mail.relay.example"}, Recipients: new("accept"), Proved: new(true),
 	}}))
+	w.ok(w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "lmtp.example", DomainSettings: control.DomainSettings{
+		Mode: new("relay"), NextHops: &[]string{"lmtp://192.0.2.1", "lmtp:///run/lmtp"}, Recipients: new("accept"), Proved: new(true),
+	}}))
 	w.m.Exchangers["away.example"] = facts.MXAnswer{Status: facts.Found, Records: []facts.MX{{Preference: 20, Host: "b.away.example"}, {Preference: 10, Host: "a.away.example"}}}
 	w.m.Exchangers["backup.example"] = facts.MXAnswer{Status: facts.Found, Records: []facts.MX{{Preference: 20, Host: "own.backup.example"}, {Preference: 30, Host: "c.backup.example"}, {Preference: 10, Host: "a.backup.example"}}}
 	w.m.Exchangers["looping.example"] = facts.MXAnswer{Status: facts.Found, Records: []facts.MX{{Preference: 5, Host: "own.looping.example"}, {Preference: 10, Host: "b.looping.example"}}}
@@ -67,12 +70,13 @@ func TestExplainShowsWhereMailWouldGo(t *testing.T) {
 		hops        hops
 		says        string
 	}{
-		{"x@relay.example", "", 250, hops{{Host: "192.0.2.1", Port: 2500}, {Host: "mail.relay.example", Port: 25}}, "given"},
+		{"x@relay.example", "", 250, hops{{Host: "192.0.2.1", Port: 2500, Transport: "relay"}, {Host: "mail.relay.example", Port: 25, Transport: "relay"}}, "given"},
+		{"x@lmtp.example", "", 250, hops{{Host: "192.0.2.1", Port: 24, Transport: "lmtp"}, {Host: "/run/lmtp", Transport: "lmtp"}}, "LMTP"},
 		{"x@away.example", "", 550, hops{}, "Strangers"},
-		{"x@away.example", "box@ann.example", 250, hops{{Host: "a.away.example", Port: 25, Preference: 10}, {Host: "b.away.example", Port: 25, Preference: 20}}, "2 exchangers"},
-		{"x@backup.example", "local", 250, hops{{Host: "a.backup.example", Port: 25, Preference: 10}}, "the best is a.backup.example"},
+		{"x@away.example", "box@ann.example", 250, hops{{Host: "a.away.example", Port: 25, Preference: 10, Transport: "remote"}, {Host: "b.away.example", Port: 25, Preference: 20, Transport: "remote"}}, "2 exchangers"},
+		{"x@backup.example", "local", 250, hops{{Host: "a.backup.example", Port: 25, Preference: 10, Transport: "remote"}}, "the best is a.backup.example"},
 		{"x@looping.example", "local", 250, hops{}, "554 5.4.6"},
-		{"x@nodata.example", "box@ann.example", 250, hops{{Host: "nodata.example", Port: 25}}, "own address"},
+		{"x@nodata.example", "box@ann.example", 250, hops{{Host: "nodata.example", Port: 25, Transport: "remote"}}, "own address"},
 		{"x@null.example", "box@ann.example", 250, hops{}, "takes no mail"},
 		{"x@broken.example", "box@ann.example", 250, hops{}, "cannot be learned"},
 		{"x@nx.example", "local", 250, hops{}, "no domain nx.example"},

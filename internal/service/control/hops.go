@@ -3,6 +3,7 @@ package control
 import (
 	"net"
 	"net/netip"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,13 +14,23 @@ import (
 	"postroad/internal/service/control/words"
 )
 
-// defaultHopPort is the port of a next hop that names none (RFC 5321 §4.5.4.2).
-const defaultHopPort = 25
+// defaultHopPort is the port of a next hop that names none (RFC 5321 §4.5.4.2); of one by LMTP, which never uses
+// that of SMTP (RFC 2033 §5), it is lmtpPort.
+const (
+	defaultHopPort = 25
+	lmtpPort       = 24
+)
+
+// lmtpScheme begins a next hop that takes mail by LMTP.
+const lmtpScheme = "lmtp://"
+
+// maxSocketPath is the longest path of a unix socket, in octets.
+const maxSocketPath = 100
 
 // maxHops bounds a list of next hops.
 const maxHops = 20
 
-// nextHops reads a list of "host:port".
+// nextHops reads a list of next hops, all by SMTP or all by LMTP.
 func (s *Service) nextHops(actor Actor, list []string) ([]directory.HostPort, error) {
 	if len(list) > maxHops {
 		return nil, words.Invalid("There are "+strconv.Itoa(len(list))+" next hops.", "at most "+strconv.Itoa(maxHops))
@@ -33,18 +44,33 @@ func (s *Service) nextHops(actor Actor, list []string) ([]directory.HostPort, er
 		if slices.Contains(out, h) {
 			return nil, words.Invalid("The next hop "+showHop(h)+" is named twice.", "")
 		}
+		if len(out) > 0 && out[0].LMTP != h.LMTP {
+			return nil, words.Invalid("Some of the next hops take mail by SMTP, some by LMTP.", "write lmtp:// before all of them or before none")
+		}
 		out = append(out, h)
 	}
 	return out, nil
 }
 
-// nextHop reads "host:port" or "host" (port 25). A host is a name, an IPv4 address, or an IPv6 address in brackets.
+// nextHop reads "host:port" or "host" (port 25), "lmtp://host:port" (port 24 when it names none), or the path of a
+// unix socket as "lmtp:///path". A host is a name, an IPv4 address, or an IPv6 address in brackets.
 func (s *Service) nextHop(actor Actor, text string) (directory.HostPort, error) {
-	host, port, err := splitHop(text)
+	rest, lmtp := strings.CutPrefix(text, lmtpScheme)
+	if lmtp && strings.HasPrefix(rest, "/") {
+		return socketHop(actor, rest)
+	}
+	port := uint16(defaultHopPort)
+	if lmtp {
+		port = lmtpPort
+	}
+	host, port, err := splitHop(rest, port)
 	if err != nil {
 		return directory.HostPort{}, err
 	}
-	h := directory.HostPort{Host: host, Port: port}
+	if lmtp && port == defaultHopPort {
+		return directory.HostPort{}, words.Invalid("LMTP is not spoken on port 25, which is that of SMTP (RFC 2033).", "name the port of the LMTP server, 24 as a rule")
+	}
+	h := directory.HostPort{Host: host, Port: port, LMTP: lmtp}
 	addr, err := netip.ParseAddr(host)
 	literal := err == nil
 	if literal {
@@ -68,11 +94,25 @@ func (s *Service) nextHop(actor Actor, text string) (directory.HostPort, error) 
 	return h, nil
 }
 
-func splitHop(text string) (host string, port uint16, err error) {
-	bad := func() (string, uint16, error) {
-		return "", 0, words.Invalid("The next hop "+words.Quote(text)+" is not host:port.", "write mail.example.org:25, 192.0.2.1:25 or [2001:db8::1]:25")
+// socketHop is an LMTP server behind a unix socket of this machine. Lanes are named by their hops, so that the path
+// has none of the characters that part them there.
+func socketHop(actor Actor, socket string) (directory.HostPort, error) {
+	if !actor.Operator {
+		return directory.HostPort{}, words.Denied("Only the operator may name a unix socket as next hop: " + words.Quote(socket) + ".")
 	}
-	host, port = text, defaultHopPort
+	odd := func(r rune) bool { return r <= ' ' || r == ',' || r == '#' || r >= 0x7f }
+	if len(socket) > maxSocketPath || strings.ContainsFunc(socket, odd) || path.Clean(socket) != socket || socket == "/" {
+		return directory.HostPort{}, words.Invalid(words.Quote(socket)+" is no path of a unix socket that is taken here.", "write lmtp:///run/dovecot/lmtp: absolute, at most 100 characters, without spaces, commas and #")
+	}
+	return directory.HostPort{Host: socket, LMTP: true}, nil
+}
+
+// splitHop parts host and port; port is that of a text without one.
+func splitHop(text string, port uint16) (string, uint16, error) {
+	bad := func() (string, uint16, error) {
+		return "", 0, words.Invalid("The next hop "+words.Quote(text)+" is not host:port.", "write mail.example.org:25, 192.0.2.1:25 or [2001:db8::1]:25; lmtp:// before it for a server that speaks LMTP")
+	}
+	host := text
 	if a, err := netip.ParseAddr(text); err != nil || a.Is4() {
 		if i := strings.LastIndexByte(text, ':'); i >= 0 {
 			n, err := strconv.ParseUint(text[i+1:], 10, 16)
@@ -145,7 +185,14 @@ var reserved = []netip.Prefix{
 	netip.MustParsePrefix("2001::/32"), netip.MustParsePrefix("::/96"), netip.MustParsePrefix("fec0::/10"),
 }
 
+// showHop writes a next hop as people name it.
 func showHop(h directory.HostPort) string {
+	switch {
+	case h.Port == 0:
+		return lmtpScheme + h.Host
+	case h.LMTP:
+		return lmtpScheme + net.JoinHostPort(h.Host, strconv.Itoa(int(h.Port)))
+	}
 	return net.JoinHostPort(h.Host, strconv.Itoa(int(h.Port)))
 }
 

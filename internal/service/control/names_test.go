@@ -158,6 +158,20 @@ func TestNextHopsOfCustomersAndOfTheOperator(t *testing.T) {
 		{"[fe80::1%eth0]:25", control.ErrInvalid, control.ErrInvalid},
 		{"a,b:25", control.ErrInvalid, control.ErrInvalid},
 		{"a#b:25", control.ErrInvalid, control.ErrInvalid},
+		{"lmtp://mail.corp.example:587", nil, nil},
+		{"lmtp://mail.corp.example", control.ErrDenied, nil},
+		{"lmtp://127.0.0.1:24", control.ErrDenied, nil},
+		{"lmtp://127.0.0.1:2526", errLoop, errLoop},
+		{"lmtp://mail.corp.example:25", control.ErrInvalid, control.ErrInvalid},
+		{"lmtp://", control.ErrInvalid, control.ErrInvalid},
+		{"lmtp:///run/dovecot/lmtp", control.ErrDenied, nil},
+		{"lmtp:///", control.ErrDenied, control.ErrInvalid},
+		{"lmtp:///run/../etc", control.ErrDenied, control.ErrInvalid},
+		{"lmtp:///run/a,b", control.ErrDenied, control.ErrInvalid},
+		{"lmtp:///run/a#b", control.ErrDenied, control.ErrInvalid},
+		{"lmtp:///run/a b", control.ErrDenied, control.ErrInvalid},
+		{"/run/dovecot/lmtp", control.ErrInvalid, control.ErrInvalid},
+		{"smtp://mail.corp.example:25", control.ErrInvalid, control.ErrInvalid},
 	} {
 		if err := plan(customer, tt.hop); !errors.Is(err, tt.customer) {
 			t.Errorf("customer, %q: %v, want %v", tt.hop, err, tt.customer)

@@ -81,6 +81,9 @@ func (s *Service) PlanOutboundSet(actor Actor, spec OutboundSpec) (Plan, error) 
 	if err != nil {
 		return Plan{}, err
 	}
+	if hop.LMTP {
+		return Plan{}, words.Invalid("Mail to foreign domains leaves by SMTP, not by LMTP.", "name a smart host as HOST:PORT")
+	}
 	if (spec.User == "") != (spec.Password == nil) {
 		return Plan{}, words.Invalid("A user and a password go together.", "--user U --password-stdin")
 	}

@@ -3,7 +3,6 @@ package deliver
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -29,8 +28,8 @@ type work struct {
 	*mail.Delivery
 	index int // in the batch
 	rows  []row
-	lost  netip.AddrPort // the address to which its connection broke; it is not sent there again
-	ended bool           // reported
+	lost  place // the address to which its connection broke; it is not sent there again
+	ended bool  // reported
 }
 
 // row is one recipient row of an attempt.
@@ -99,7 +98,7 @@ func (a *attempt) wants(t target) bool {
 }
 
 // sendable are the rows of a delivery that a host may be given at an address.
-func (w *work) sendable(host string, addr netip.AddrPort) []int {
+func (w *work) sendable(host string, addr place) []int {
 	if w.ended || w.lost == addr {
 		return nil
 	}
@@ -118,7 +117,7 @@ func (a *attempt) unusable(ctx context.Context, t target, err error) {
 	if e := (*hostError)(nil); errors.As(err, &e) {
 		reply = e.reply()
 	}
-	a.last = mail.LaneDown{Reply: reply, Host: t.host}
+	a.last = mail.LaneDown{Reply: reply, Host: a.service.told(t.host)}
 	a.service.log.InfoContext(ctx, "host not usable", "lane", string(a.lane), "host", t.host, "address", t.addr.String(), "error", err)
 }
 
@@ -134,7 +133,7 @@ func (a *attempt) use(ctx context.Context, c *connection) (decided int) {
 	stop()
 	c.sent += b.decided
 	if err != nil {
-		a.last = mail.LaneDown{Reply: smtp.Reply{Code: 450, Enhanced: badSession, Text: c.reason(err)}, Host: c.host}
+		a.last = mail.LaneDown{Reply: smtp.Reply{Code: 450, Enhanced: badSession, Text: c.reason(err)}, Host: a.service.told(c.host)}
 	}
 	if err != nil || c.sent >= maxPerClient {
 		a.service.quit(c)
@@ -215,7 +214,7 @@ func (b *batch) result(ctx context.Context, k int, r smtp.Result) {
 	settled, decided := 0, false
 	for n, j := range b.rows[k] {
 		reply := r.Recipients[n]
-		o := mail.Outcome{Reply: reply, Host: b.c.host, DSN: b.c.client.Extensions().DSN}
+		o := mail.Outcome{Reply: reply, Host: b.service.told(b.c.host), DSN: b.c.client.Extensions().DSN}
 		if r.Phase == smtp.PhaseNone {
 			o.Host = "" // said here, before the host was asked
 		}
@@ -265,7 +264,7 @@ func (b *batch) lost(ctx context.Context, w *work, j int, r smtp.Result) {
 	w.lost = b.c.addr
 	if w.rows[j].outcome.Reply.Code == 0 {
 		text := "the connection was lost in " + r.Phase.String() + ": " + b.c.reason(r.Err)
-		w.settle(j, mail.Outcome{Reply: smtp.Reply{Code: 450, Enhanced: badSession, Text: text}, Host: b.c.host})
+		w.settle(j, mail.Outcome{Reply: smtp.Reply{Code: 450, Enhanced: badSession, Text: text}, Host: b.service.told(b.c.host)})
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -27,7 +26,7 @@ type connection struct {
 	conn      net.Conn // below TLS
 	transport mail.Transport
 	host      string
-	addr      netip.AddrPort
+	addr      place
 	twin      bool   // the host has equals, among which chance decides
 	tls       string // protocol and cipher suite; empty in clear
 	sent      int    // messages
@@ -95,7 +94,7 @@ func (s *Service) connect(ctx context.Context, lane mail.Lane, t target, p plan)
 	if err := s.hosts.acquire(ctx, t.addr, func() { s.idle.evict(t.addr) }); err != nil {
 		return nil, &hostError{enhanced: congested, err: err}
 	}
-	c, err := s.session(ctx, lane, t, p, true)
+	c, err := s.session(ctx, lane, t, p, t.addr.socket == "") // nobody listens in between on a socket of this machine
 	if e := (*hostError)(nil); errors.As(err, &e) && e.tls && p.outbound == nil && t.addr.Port() != implicitTLS && ctx.Err() == nil {
 		// Opportunistic: a broken TLS is no worse than none (RFC 7435), over a connection of its own.
 		s.log.InfoContext(ctx, "TLS failed, sending in clear", "lane", string(lane), "host", t.host, "address", t.addr.String(), "error", err)
@@ -124,7 +123,7 @@ func (s *Service) session(ctx context.Context, lane mail.Lane, t target, p plan,
 
 func (s *Service) dial(ctx context.Context, lane mail.Lane, t target, p plan, secure bool) (*connection, error) {
 	dialCtx, cancel := context.WithTimeout(ctx, s.cfg.ConnectTimeout)
-	conn, err := s.dialer.DialContext(dialCtx, "tcp", t.addr.String())
+	conn, err := s.dialer.DialContext(dialCtx, t.addr.network(), t.addr.String())
 	cancel()
 	if err != nil {
 		return nil, &hostError{enhanced: notAnswering, err: err}

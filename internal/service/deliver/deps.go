@@ -37,9 +37,9 @@ type Resolver interface {
 	Addrs(ctx context.Context, host string) facts.AddrAnswer
 }
 
-// Dialer opens TCP connections. It gets addresses that the guard has allowed, never names.
+// Dialer opens connections. It gets addresses that the guard has allowed, never names.
 type Dialer interface {
-	// DialContext is as net.Dialer has it; network is "tcp".
+	// DialContext is as net.Dialer has it; network is "tcp", or "unix" with a path.
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
 

@@ -46,7 +46,10 @@ var special = []netip.Prefix{
 }
 
 // denied says why an address may not be dialled; "" when it may.
-func (g *guard) denied(ap netip.AddrPort) string {
+func (g *guard) denied(ap place) string {
+	if ap.socket != "" {
+		return "" // only the operator names one
+	}
 	a := ap.Addr().Unmap().WithZone("")
 	if slices.ContainsFunc(g.allow, func(p netip.Prefix) bool { return p.Contains(a) }) {
 		return ""

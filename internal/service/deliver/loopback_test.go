@@ -139,3 +139,19 @@ func TestNobodyListensOnARealSocket(t *testing.T) {
 		t.Errorf("the reason is %q", r.reason())
 	}
 }
+
+func TestOverLMTPAndUnixSockets(t *testing.T) {
+	t.Parallel()
+	ca := sim.NewCA(t)
+	dir := t.TempDir()
+	p, q := sim.NewPeer(t, sim.Script{LMTP: true, Rcpt: map[string]string{"b@example.net": "450 4.2.1 not here"}, TLS: ca.TLS("x")}), sim.NewPeer(t, sim.Script{LMTP: true})
+	p.Listen(dir + "/p")
+	q.Listen(dir + "/q")
+	w := onLoopback(t, nil, func(c *deliver.Config) { c.Allow = nil })
+	lane := mail.MakeLane(mail.TransportLMTP, dir+"/nobody,"+dir+"/p,"+dir+"/q")
+	w.expect(w.deliver(lane, message("m1", "a@example.net", "b@example.net"), message("m2", "a@example.net")),
+		"delivered 250 2.0.0 us.example, delivered 250 2.0.0 us.example; delivered 250 2.0.0 us.example")
+	if got := len(p.Messages()); got != 2 || len(q.Messages()) != 1 || p.Messages()[0].TLS != nil {
+		t.Errorf("%d messages at the first socket, %d at the second; TLS %v", got, len(q.Messages()), p.Messages()[0].TLS)
+	}
+}

@@ -3,7 +3,6 @@ package deliver
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -77,7 +76,7 @@ func (p *idlePool) remove(lane mail.Lane, w *waiting) *connection {
 }
 
 // evict ends one waiting connection to an address, so that somebody else may have its place.
-func (p *idlePool) evict(addr netip.AddrPort) {
+func (p *idlePool) evict(addr place) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for lane, list := range p.lanes {
@@ -108,21 +107,21 @@ func (p *idlePool) close() {
 type hosts struct {
 	mu     sync.Mutex
 	limit  int
-	open   map[netip.AddrPort]int
-	wanted map[netip.AddrPort]int // who wait for a place
-	freed  chan struct{}          // closed and replaced whenever a place becomes free
-	failed map[netip.AddrPort]time.Time
+	open   map[place]int
+	wanted map[place]int // who wait for a place
+	freed  chan struct{} // closed and replaced whenever a place becomes free
+	failed map[place]time.Time
 }
 
 var errHostBusy = errors.New("as many connections as one host gets are open")
 
 func (h *hosts) init(limit int) {
 	h.limit, h.freed = limit, make(chan struct{})
-	h.open, h.wanted, h.failed = map[netip.AddrPort]int{}, map[netip.AddrPort]int{}, map[netip.AddrPort]time.Time{}
+	h.open, h.wanted, h.failed = map[place]int{}, map[place]int{}, map[place]time.Time{}
 }
 
 // acquire takes a place, waiting a while for one; makeRoom ends a connection that only waits for mail.
-func (h *hosts) acquire(ctx context.Context, addr netip.AddrPort, makeRoom func()) error {
+func (h *hosts) acquire(ctx context.Context, addr place, makeRoom func()) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.open[addr] >= h.limit {
@@ -135,7 +134,7 @@ func (h *hosts) acquire(ctx context.Context, addr netip.AddrPort, makeRoom func(
 }
 
 // await waits until a place is free. h.mu is held, and given up meanwhile.
-func (h *hosts) await(ctx context.Context, addr netip.AddrPort, makeRoom func()) error {
+func (h *hosts) await(ctx context.Context, addr place, makeRoom func()) error {
 	timer := time.NewTimer(hostWait)
 	defer timer.Stop()
 	h.wanted[addr]++
@@ -165,13 +164,13 @@ func (h *hosts) await(ctx context.Context, addr netip.AddrPort, makeRoom func())
 }
 
 // crowded reports whether somebody waits for a place.
-func (h *hosts) crowded(addr netip.AddrPort) bool {
+func (h *hosts) crowded(addr place) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.wanted[addr] > 0
 }
 
-func (h *hosts) release(addr netip.AddrPort) {
+func (h *hosts) release(addr place) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.open[addr]--; h.open[addr] <= 0 {
@@ -201,7 +200,7 @@ func (h *hosts) drain() {
 }
 
 // note remembers whether an address could be used.
-func (h *hosts) note(addr netip.AddrPort, usable bool) {
+func (h *hosts) note(addr place, usable bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if usable {
@@ -215,7 +214,7 @@ func (h *hosts) note(addr netip.AddrPort, usable bool) {
 }
 
 // failing reports whether an address could not be used a moment ago.
-func (h *hosts) failing(addr netip.AddrPort) bool {
+func (h *hosts) failing(addr place) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	at, ok := h.failed[addr]

@@ -19,7 +19,7 @@ import (
 // target is one address to be tried.
 type target struct {
 	host string // name for replies, reports and certificates
-	addr netip.AddrPort
+	addr place
 	twin bool // the host has equals, among which chance decides
 }
 
@@ -93,7 +93,7 @@ func (s *Service) byMX(ctx context.Context, domain, avoid string) (plan, *nowher
 		return plan{}, &nowhere{reply: reply, own: own}
 	}
 	late := func(x routing.Exchanger) int {
-		if x.Host == avoid || s.hosts.failing(netip.AddrPortFrom(x.Addrs[0], s.cfg.Port)) {
+		if x.Host == avoid || s.hosts.failing(at(netip.AddrPortFrom(x.Addrs[0], s.cfg.Port))) {
 			return 1
 		}
 		return 0
@@ -105,7 +105,7 @@ func (s *Service) byMX(ctx context.Context, domain, avoid string) (plan, *nowher
 	for i, x := range exchangers {
 		twin := i > 0 && exchangers[i-1].Preference == x.Preference || i+1 < len(exchangers) && exchangers[i+1].Preference == x.Preference
 		for _, a := range x.Addrs {
-			p.targets = append(p.targets, target{host: x.Host, addr: netip.AddrPortFrom(a, s.cfg.Port), twin: twin})
+			p.targets = append(p.targets, target{host: x.Host, addr: at(netip.AddrPortFrom(a, s.cfg.Port)), twin: twin})
 		}
 	}
 	return p, nil
@@ -116,7 +116,7 @@ func (s *Service) byLiteral(domain string, addr netip.Addr) (plan, *nowhere) {
 	if s.self.Answers(addr) {
 		return plan{}, &nowhere{reply: replyLoop}
 	}
-	return plan{targets: []target{{host: domain, addr: netip.AddrPortFrom(addr, s.cfg.Port)}}}, nil
+	return plan{targets: []target{{host: domain, addr: at(netip.AddrPortFrom(addr, s.cfg.Port))}}}, nil
 }
 
 // addrs looks up the addresses of all exchangers at once.
@@ -168,6 +168,10 @@ func (s *Service) byHops(ctx context.Context, lane mail.Lane) (plan, *nowhere) {
 	}
 	problem := replyHopNoAddr
 	for _, h := range hops {
+		if h.Socket() {
+			p.targets = append(p.targets, target{host: h.Host, addr: place{socket: h.Host}})
+			continue
+		}
 		for _, a := range s.addressesOf(ctx, h.Host, &problem) {
 			to := netip.AddrPortFrom(a, h.Port)
 			if s.self.Listens(to) || h.Port == smtpPort && s.self.Answers(a) {
@@ -175,7 +179,7 @@ func (s *Service) byHops(ctx context.Context, lane mail.Lane) (plan, *nowhere) {
 				continue
 			}
 			if len(p.targets) < routing.MaxAddresses {
-				p.targets = append(p.targets, target{host: h.Host, addr: to})
+				p.targets = append(p.targets, target{host: h.Host, addr: at(to)})
 			}
 		}
 	}

@@ -60,9 +60,10 @@ type ExplainReply struct {
 
 // ExplainHop is one next hop.
 type ExplainHop struct {
-	Host       string `json:"host"`
-	Port       uint16 `json:"port"`
+	Host       string `json:"host" doc:"Name or address, or the path of a unix socket"`
+	Port       uint16 `json:"port" doc:"0 for a unix socket"`
 	Preference uint16 `json:"preference" doc:"Of the MX record; 0 for a next hop that is given"`
+	Transport  string `json:"transport" enum:"remote,relay,lmtp" doc:"remote by MX records, relay to a next hop that is given, lmtp to one that speaks LMTP"`
 }
 
 // ExplainReason is one step of the decision.
@@ -175,7 +176,7 @@ func (e *Explainer) destination(ctx context.Context, out *Explanation, to routin
 		out.Mailboxes = append(out.Mailboxes, to.Address)
 	case mail.TransportRelay, mail.TransportLMTP:
 		for _, h := range to.Hops {
-			out.hop(ExplainHop(h))
+			out.hop(ExplainHop{Host: h.Host, Port: h.Port, Transport: string(to.Transport)})
 		}
 	case mail.TransportRemote:
 		e.exchangers(ctx, out, to.Lane.Key())
@@ -215,11 +216,11 @@ func (e *Explainer) exchangers(ctx context.Context, out *Explanation, domain str
 		best, reply = routing.Exchangers(list, addrs, ours, func(int, func(i, j int)) {})
 	}
 	for _, x := range best {
-		out.hop(ExplainHop{Host: x.Host, Port: e.DeliverPort, Preference: x.Preference})
+		out.hop(ExplainHop{Host: x.Host, Port: e.DeliverPort, Preference: x.Preference, Transport: string(mail.TransportRemote)})
 	}
 	if len(best) == 0 && reply.Temporary() {
 		for _, mx := range list {
-			out.hop(ExplainHop{Host: mx.Host, Port: e.DeliverPort, Preference: mx.Preference})
+			out.hop(ExplainHop{Host: mx.Host, Port: e.DeliverPort, Preference: mx.Preference, Transport: string(mail.TransportRemote)})
 		}
 	}
 	if reply.Code != 0 {
