@@ -202,3 +202,26 @@ func TestS5_16EqualExchangersShareTheMail(t *testing.T) {
 	}
 	t.Logf("%.1f %% of %d", share, n)
 }
+
+func TestWhatTheNextHopLacksIsRefusedAtRCPT(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	p := o.peer(11, sim.Script{Extensions: []string{"SIZE 5000"}})
+	i := o.instance("")
+	i.run("domain", "add", "relay.example", "--mode", "relay", "--recipients", "accept", "--proved", "--next-hop", "127.0.0.11:"+o.port)
+	c := i.sender()
+	c.say("MAIL FROM:<ann@here.example> SMTPUTF8 SIZE=6000", "250")
+	c.say("RCPT TO:<x@relay.example>", "250") // nothing is known yet
+	c.say("RSET", "250")
+	c.send("ann@here.example", text("first"), "x@relay.example")
+	p.Await(1)
+	c.say("MAIL FROM:<ann@here.example> SIZE=6000", "250")
+	c.say("RCPT TO:<x@relay.example>", "552 5.3.4")
+	c.say("RSET", "250")
+	c.say("MAIL FROM:<ann@here.example> SMTPUTF8", "250")
+	c.say("RCPT TO:<x@relay.example>", "550 5.6.7")
+	c.say("RCPT TO:<ann@here.example>", "250")
+	if x := i.run("explain", "ü@relay.example"); !strings.Contains(x, "550 5.6.7") || !strings.Contains(x, "did not offer SMTPUTF8") {
+		t.Errorf("explain does not say why:\n%s", x)
+	}
+}

@@ -88,11 +88,12 @@ func (s *Server) watch(db *sqldb.DB) {
 type view struct {
 	directory func() *directory.Snapshot
 	hostname  string
+	hops      routing.Hops
 }
 
 // View is the state of this moment. On an only node the directory is always confirmed.
 func (v *view) View() routing.View {
-	return routing.View{Directory: v.directory(), Self: routing.Self{Hostname: v.hostname}}
+	return routing.View{Directory: v.directory(), Self: routing.Self{Hostname: v.hostname}, Hops: v.hops}
 }
 
 // self knows which addresses are this installation.

@@ -173,7 +173,7 @@ func TestDecideThroughASmartHost(t *testing.T) {
 
 func TestEveryReasonHasASentence(t *testing.T) {
 	t.Parallel()
-	for r := routing.RuleAddressForm; r <= routing.RuleNextHopLMTP; r++ {
+	for r := routing.RuleAddressForm; r <= routing.RuleHopSize; r++ {
 		s := (routing.Reason{Rule: r, Fact: "FACT"}).Sentence()
 		if r.String() == "none" || s == "FACT" || strings.Contains(s, "%!") {
 			t.Errorf("rule %d: %q %q", r, r, s)

@@ -14,6 +14,8 @@ var (
 	replyRoute          = smtp.Reply{Code: 550, Enhanced: smtp.Enhanced{5, 7, 1}, Text: "routes inside the local part are not followed"}
 	replyNoDomain       = smtp.Reply{Code: 550, Enhanced: smtp.Enhanced{5, 1, 3}, Text: "the recipient needs a domain"}
 	replyTooManyTargets = smtp.Reply{Code: 550, Enhanced: smtp.Enhanced{5, 4, 6}, Text: "this address leads to too many others"}
+	replyHopUTF8        = smtp.Reply{Code: 550, Enhanced: smtp.Enhanced{5, 6, 7}, Text: "the recipient's server does not take internationalized mail"}
+	replyHopSize        = smtp.Reply{Code: 552, Enhanced: smtp.Enhanced{5, 3, 4}, Text: "the recipient's server does not take messages of this size"}
 	replyStale          = smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 3, 0}, Text: "cannot tell right now, try again later"}
 )
 
@@ -32,7 +34,7 @@ var ruleNames = [...]string{
 	RuleCatchAll: "catch-all", RulePostmaster: "postmaster", RuleUnknownRecipient: "unknown-recipient",
 	RuleExpansionLimit: "expansion-limit", RuleNextHop: "next-hop", RuleByMX: "by-mx", RuleOutbound: "outbound",
 	RuleOwnUser: "own-user", RuleRelayDenied: "relay-denied", RuleStaleView: "stale-view",
-	RuleNextHopLMTP: "next-hop-lmtp",
+	RuleNextHopLMTP: "next-hop-lmtp", RuleHopUTF8: "hop-utf8", RuleHopSize: "hop-size",
 }
 
 var ruleSentences = [...]string{
@@ -59,6 +61,8 @@ var ruleSentences = [...]string{
 	RuleRelayDenied:      "Strangers may not send through us to %s.",
 	RuleStaleView:        "The directory could not be confirmed lately, so no final refusal is given%s.",
 	RuleNextHopLMTP:      "The next hop is given, and takes mail by LMTP: %s.",
+	RuleHopUTF8:          "The next hop %s did not offer SMTPUTF8 when it was last asked.",
+	RuleHopSize:          "The next hop %s said when it was last asked that it takes no message of this size.",
 }
 
 // Sentence is the reason in plain words.

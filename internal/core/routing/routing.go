@@ -59,6 +59,8 @@ type Session struct {
 	Client  netip.Addr
 	Helo    string
 	TLS     string
+	UTF8    bool  // the message needs SMTPUTF8 (RFC 6531)
+	Size    int64 // of the message in octets as declared at MAIL (RFC 1870); 0 undeclared
 }
 
 // own reports whether the session may send to anywhere.
@@ -68,6 +70,8 @@ func (s *Session) own() bool { return s.Kind != Stranger }
 type View struct {
 	Directory *directory.Snapshot
 	Self      Self
+	// Hops is what explicit next hops offer; nil: nothing is known of any.
+	Hops Hops
 	// Stale says that the directory was not confirmed by the store for 30 s: a negative answer may then be
 	// wrong and is given as temporary (routing.md, Inputs).
 	Stale bool
@@ -117,6 +121,8 @@ const (
 	RuleRelayDenied
 	RuleStaleView
 	RuleNextHopLMTP
+	RuleHopUTF8
+	RuleHopSize
 )
 
 // Reason is one step of a decision: the rule that spoke and the fact it spoke of.
@@ -192,6 +198,7 @@ func Decide(v View, s Session, rcpt smtp.Address) Decision {
 		d.reason(RuleDomainOurs, dom.Name)
 		decideOurs(&d, v, &s, rcpt, dom)
 	}
+	d.offered(v, &s)
 	if v.Stale && d.Reply.Permanent() {
 		d.refuse(replyStale, RuleStaleView, "")
 	}

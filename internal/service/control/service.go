@@ -14,6 +14,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/routing"
 	"postroad/internal/obs"
 	"postroad/internal/service/control/inspect"
 	"postroad/internal/service/control/mailqueue"
@@ -27,6 +28,7 @@ type Options struct {
 	Boxes    Boxes
 	Queue    Queue
 	Resolver Resolver
+	Hops     routing.Hops // what next hops offer, for explanations; nil: nothing is known
 	// Verifier makes the SCRAM verifier of a password (RFC 5802 §3). It is slow on purpose and called from several
 	// goroutines at a time. Its error is shown to whoever gave the password.
 	Verifier func(password string) (string, error)
@@ -71,7 +73,7 @@ func New(o Options) *Service {
 	s := &Service{
 		o: o,
 		explainer: inspect.Explainer{
-			Resolver: o.Resolver, Hostname: o.Hostname, Addresses: o.Addresses, DeliverPort: o.DeliverPort, TrustedNetworks: o.TrustedNetworks,
+			Resolver: o.Resolver, Hops: o.Hops, Hostname: o.Hostname, Addresses: o.Addresses, DeliverPort: o.DeliverPort, TrustedNetworks: o.TrustedNetworks,
 		},
 		queue: mailqueue.Access{Queue: o.Queue},
 	}

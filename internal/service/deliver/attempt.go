@@ -79,6 +79,9 @@ func (a *attempt) visit(ctx context.Context, p plan, t target) {
 				a.unusable(ctx, t, err)
 				return
 			}
+			if a.lane.Transport() != mail.TransportRemote {
+				a.service.offers.note(t, c.client.Extensions())
+			}
 		}
 		reused := c.used
 		switch decided := a.use(ctx, c); {

@@ -36,6 +36,7 @@ type Service struct {
 	log      *slog.Logger
 	idle     idlePool
 	hosts    hosts
+	offers   offers
 	m        *obs.Metrics
 }
 

@@ -27,7 +27,9 @@ func (s *session) rcpt(arg []byte) error {
 	if cmd.To.SourceRoute {
 		return s.refused(smtp.Reply{Code: 550, Enhanced: smtp.Enhanced{5, 7, 1}, Text: "source routes are not followed"})
 	}
-	d := routing.Decide(s.service.dir.View(), s.asker(), cmd.To.Address)
+	asker := s.asker()
+	asker.UTF8, asker.Size = s.tx.params.UTF8, s.tx.params.Size
+	d := routing.Decide(s.service.dir.View(), asker, cmd.To.Address)
 	s.service.m.DecisionsByClass.WithLabelValues(string(d.Class)).Inc()
 	if !d.Accepted() {
 		s.service.log.Info("recipient refused", "client", s.addr.String(), "helo", s.helo, "sender", s.tx.sender.String(),
@@ -63,10 +65,11 @@ func (s *session) add(rows []mail.Recipient) {
 	}
 }
 
-// refused answers a recipient that is not taken. Who guesses addresses is slowed, then sent away.
+// refused answers a recipient that is not taken. Who guesses addresses is slowed, then sent away; what is refused for
+// the message's sake is no guess.
 func (s *session) refused(r smtp.Reply) error {
 	s.reply(r)
-	if !r.Permanent() {
+	if !r.Permanent() || r.Enhanced[1] == 3 || r.Enhanced[1] == 6 {
 		return nil
 	}
 	s.unknown++

@@ -28,7 +28,8 @@ type ExplainRequest struct {
 
 // Explainer answers by the configuration, and by DNS where a domain is not ours.
 type Explainer struct {
-	Resolver Resolver // nil: nothing is said of exchangers
+	Resolver Resolver     // nil: nothing is said of exchangers
+	Hops     routing.Hops // what next hops offer; nil: nothing is known
 	Hostname string
 	// Addresses are what counts as ours: an exchanger there and all behind it are left out.
 	Addresses []netip.Addr
@@ -96,7 +97,8 @@ func (e *Explainer) Explain(ctx context.Context, actor rights.Actor, st *rights.
 	if err != nil {
 		return Explanation{}, err
 	}
-	d := routing.Decide(routing.View{Directory: st.Directory, Self: routing.Self{Hostname: e.Hostname}}, session, rcpt)
+	session.UTF8 = rcpt.NeedsUTF8() || session.Sender.NeedsUTF8()
+	d := routing.Decide(routing.View{Directory: st.Directory, Self: routing.Self{Hostname: e.Hostname}, Hops: e.Hops}, session, rcpt)
 	out := Explanation{
 		Address: rcpt.String(), EffectiveMode: string(d.EffectiveMode), Class: string(d.Class),
 		Reply:     ExplainReply{Code: d.Reply.Code, Enhanced: d.Reply.Enhanced.String(), Text: d.Reply.Text},
