@@ -176,7 +176,7 @@ func (s *Server) join(ctx context.Context) error {
 	s.receive = receive.New(receive.Config{
 		Hostname: s.cfg.Hostname, TLS: certificate, TrustedNetworks: s.cfg.Receive.TrustedNetworks,
 		MessageSize: s.cfg.Limits.MessageSize, Recipients: s.cfg.Limits.Recipients,
-		Sessions: s.cfg.Limits.Sessions, SessionsPerAddress: s.cfg.Limits.SessionsPerAddress, Memory: memory,
+		Sessions: s.cfg.Limits.Sessions, SessionsPerAddress: s.cfg.Limits.SessionsPerAddress, Memory: memory, Boxes: s.mailstore,
 	}, s.queue, view, blobs{s.stores.blobs}, logins, s.metrics, s.log)
 	if err := s.control.Start(ctx); err != nil {
 		return err

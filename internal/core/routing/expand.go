@@ -82,7 +82,7 @@ func (x *expansion) mailbox(box *directory.Mailbox) {
 		}
 	}
 	x.decision.Destinations = append(x.decision.Destinations, Destination{
-		Transport: mail.TransportLocal, Lane: LocalLane, Address: box.Address(), Mailbox: box.ID, Account: box.Account,
+		Transport: mail.TransportLocal, Lane: LocalLane, Address: box.Address(), Mailbox: box.ID, Quota: box.Quota, Account: box.Account,
 	})
 }
 

@@ -149,6 +149,7 @@ type Destination struct {
 	Lane      mail.Lane
 	Address   string     // what the mailbox or the next hop is told
 	Mailbox   string     // mailbox id, for local
+	Quota     int64      // of that mailbox in octets; 0 without limit
 	Account   account.ID // owner of the destination's domain; empty for foreign ones
 	Hops      []Hop      // explicit hops; empty for local and for routes by MX
 }

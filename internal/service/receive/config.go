@@ -42,6 +42,7 @@ type Config struct {
 	SessionsPerAddress int            // at once from one IPv4 address or one IPv6 /64, 0: 100
 	Memory             *budget.Budget // for contents and TLS; nil: no limit
 	ReceivedFields     int            // of a message before it is taken for a loop, 0: 50 (RFC 5321 §6.3)
+	Boxes              Boxes          // tells at RCPT which mailboxes are full; nil: delivery alone judges
 }
 
 func (c Config) withDefaults() Config {

@@ -7,6 +7,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/mail"
+	"postroad/internal/core/mailbox"
 	"postroad/internal/core/routing"
 )
 
@@ -23,6 +24,12 @@ type Queue interface {
 // Directory gives the view by which recipients are judged.
 type Directory interface {
 	View() routing.View
+}
+
+// Boxes tells how full mailboxes are.
+type Boxes interface {
+	// Usage gives counts and octets of mailboxes by id; those that are not there are left out.
+	Usage(ctx context.Context, scope account.Scope, ids []string) (map[string]mailbox.Usage, error)
 }
 
 // Blobs keeps contents over mail.InlineLimit while they are received.

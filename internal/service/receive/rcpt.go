@@ -36,6 +36,10 @@ func (s *session) rcpt(arg []byte) error {
 			"recipient", cmd.To.String(), "reply", d.Reply.String())
 		return s.refused(d.Reply)
 	}
+	if s.noRoom(&d) {
+		s.say(452, smtp.Enhanced{4, 2, 2}, "the mailbox is full")
+		return nil
+	}
 	original := cmd.To.String()
 	s.add(d.Rows(original, cmd.Notify, cmd.ORcpt))
 	if s.tx.rcpts++; s.tx.rcpts == 1 {
@@ -43,6 +47,32 @@ func (s *session) rcpt(arg []byte) error {
 	}
 	s.reply(d.Reply)
 	return nil
+}
+
+// noRoom reports whether a recipient leads to mailboxes only, none of which has room for another message, or for one
+// of the declared size. Delivery judges again, with the size that it has then.
+func (s *session) noRoom(d *routing.Decision) bool {
+	var ids []string
+	for i := range d.Destinations {
+		if d.Destinations[i].Quota == 0 { // the store is asked of mailboxes with a quota alone
+			return false
+		}
+		ids = append(ids, d.Destinations[i].Mailbox)
+	}
+	if s.service.cfg.Boxes == nil || len(ids) == 0 {
+		return false
+	}
+	usage, err := s.service.cfg.Boxes.Usage(s.context(), s.scope(), ids)
+	if err != nil {
+		s.service.log.Error("mailboxes not looked at", "error", err)
+		return false
+	}
+	for _, id := range ids {
+		if u, ok := usage[id]; !ok || u.Quota == 0 || u.Bytes+max(1, s.tx.params.Size) <= u.Quota {
+			return false
+		}
+	}
+	return true
 }
 
 // add takes rows into the transaction, each destination once.
