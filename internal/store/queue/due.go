@@ -30,7 +30,8 @@ const (
 
 	firstLeasedSQL sqldb.Stmt = `SELECT next_attempt FROM recipient WHERE state = 'leased' ORDER BY next_attempt LIMIT 1`
 
-	unleaseSQL sqldb.Stmt = `UPDATE recipient SET state = 'waiting' WHERE (message_id, n) IN
+	unleaseSQL sqldb.Stmt = `UPDATE recipient SET state = 'waiting', next_attempt = CASE WHEN next_attempt > $3 THEN $3 ELSE next_attempt END
+		WHERE (message_id, n) IN
 		(SELECT message_id, n FROM recipient WHERE state = 'leased' AND next_attempt <= $1 ORDER BY next_attempt LIMIT $2)
 		RETURNING lane, next_attempt`
 )
@@ -227,16 +228,17 @@ func (s *Store) unlease(ctx context.Context, now time.Time) error {
 	if err != nil || !found || first.After(now) {
 		return storageError(err)
 	}
-	return s.unleaseUntil(ctx, sqldb.Micros(now))
+	return s.unleaseUntil(ctx, sqldb.Micros(now), now)
 }
 
-func (s *Store) unleaseUntil(ctx context.Context, micros int64) error {
+// unleaseUntil does so with rows whose grace ends by a time in microseconds, and makes those due that are not yet.
+func (s *Store) unleaseUntil(ctx context.Context, micros int64, now time.Time) error {
 	for {
 		n := 0
 		err := s.db.Write(ctx, account.System(), func(tx *sqldb.Tx) error {
 			n = 0
 			lanes := schedule{}
-			rows, err := tx.Query(unleaseSQL, micros, unleaseChunk)
+			rows, err := tx.Query(unleaseSQL, micros, unleaseChunk, sqldb.Micros(now))
 			if err != nil {
 				return err
 			}

@@ -40,7 +40,7 @@ func (s *Store) Open(ctx context.Context, node string, only bool) error {
 	if !only {
 		return nil
 	}
-	return s.unleaseUntil(ctx, math.MaxInt64)
+	return s.unleaseUntil(ctx, math.MaxInt64, time.Now())
 }
 
 // Lease implements queue.Lanes.
