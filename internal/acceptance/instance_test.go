@@ -2,10 +2,10 @@ package acceptance
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -111,39 +111,64 @@ func tail(s string, n int) string { return s[max(0, len(s)-n):] }
 // start runs the program and waits until its API answers.
 func (i *instance) start() {
 	i.t.Helper()
+	i.launch()
+	if err := i.up(); err != nil {
+		i.t.Fatalf("%v\n%s", err, i.log.String())
+	}
+}
+
+// launch runs the program, under another one if words for that are given, and waits for nothing.
+func (i *instance) launch(under ...string) {
+	i.t.Helper()
 	path, err := program()
 	if err != nil {
 		i.t.Fatal(err)
 	}
-	i.cmd = exec.Command(path, "serve", "--config", filepath.Join(i.dir, "postroad.toml"))
+	words := append(under, path, "serve", "--config", filepath.Join(i.dir, "postroad.toml"))
+	i.cmd = exec.Command(words[0], words[1:]...)
 	i.cmd.Env = append(os.Environ(), i.env...)
 	i.cmd.Stdout, i.cmd.Stderr = &i.log, &i.log
 	if err := i.cmd.Start(); err != nil {
 		i.t.Fatal(err)
 	}
 	i.ended = make(chan error, 1)
-	go func() { i.ended <- i.cmd.Wait() }()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
+	go func(cmd *exec.Cmd, ended chan<- error) { ended <- cmd.Wait() }(i.cmd, i.ended)
+}
+
+// up waits until the program's API answers and its first banner was read.
+func (i *instance) up() error {
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		if c, err := net.Dial("unix", filepath.Join(i.data, "postroad.sock")); err == nil {
-			_ = c.Close()
-			if c, err := net.Dial("tcp", i.smtp); err == nil {
-				_ = c.Close()
-				return
-			}
-		}
+	for !i.answers() {
 		select {
 		case err := <-i.ended:
 			i.ended <- err
-			i.t.Fatalf("the server ended: %v\n%s", err, i.log.String())
-		case <-ctx.Done():
-			i.t.Fatalf("the server does not answer\n%s", i.log.String())
+			return errors.Join(errors.New("the server ended"), err)
+		case <-deadline:
+			return errors.New("the server does not answer")
 		case <-tick.C:
 		}
 	}
+	return nil
+}
+
+// answers tells whether there is an API, and a banner at the port for mail.
+func (i *instance) answers() bool {
+	api, err := net.Dial("unix", filepath.Join(i.data, "postroad.sock"))
+	if err != nil {
+		return false
+	}
+	_ = api.Close()
+	c, err := net.Dial("tcp", i.smtp)
+	if err != nil {
+		return false
+	}
+	defer c.Close() //nolint:errcheck // only read from
+	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	banner := make([]byte, 3)
+	_, err = io.ReadFull(c, banner)
+	return err == nil && string(banner) == "220"
 }
 
 // kill sends a signal and waits for the end.
