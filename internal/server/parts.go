@@ -124,6 +124,22 @@ func agents(smtp *deliver.Service, local *deliver.Local) map[mail.Transport]queu
 	}
 }
 
+// queueing shows the queue as receive wants it.
+type queueing struct{ *queue.Service }
+
+// Accept implements receive.Queue.
+func (q queueing) Accept(ctx context.Context, scope account.Scope, st mail.Stored) error {
+	return full(q.Service.Accept(ctx, scope, st), queue.ErrFull)
+}
+
+// full adds receive's word for want of room to an error that says so in another's.
+func full(err, theirs error) error {
+	if errors.Is(err, theirs) {
+		return fmt.Errorf("%w: %w", receive.ErrFull, err)
+	}
+	return err
+}
+
 // blobs lets receive write into the blob folder.
 type blobs struct{ folder *sqldb.Blobs }
 
@@ -131,7 +147,7 @@ type blobs struct{ folder *sqldb.Blobs }
 func (b blobs) Create() (receive.Blob, error) {
 	blob, err := b.folder.Create()
 	if err != nil {
-		return nil, err
+		return nil, full(err, sqldb.ErrFull)
 	}
 	return &incoming{Blob: blob, folder: b.folder}, nil
 }
@@ -143,11 +159,20 @@ type incoming struct {
 	done   bool
 }
 
+// Write implements receive.Blob.
+func (b *incoming) Write(p []byte) (int, error) {
+	n, err := b.Blob.Write(p)
+	if err != nil {
+		err = full(err, sqldb.ErrFull)
+	}
+	return n, err
+}
+
 // Commit implements receive.Blob.
 func (b *incoming) Commit(size int64, hash uint64) (string, func() (io.ReadCloser, error), error) {
 	b.done = true
 	if err := b.Blob.Commit(); err != nil {
-		return "", nil, err
+		return "", nil, full(err, sqldb.ErrFull)
 	}
 	name := b.Name()
 	return name, func() (io.ReadCloser, error) { return b.folder.Open(name, size, hash) }, nil

@@ -72,9 +72,7 @@ func (s *session) finish(id mail.ID, c *content, err error) error {
 		s.say(552, smtp.Enhanced{5, 3, 4}, "message too large")
 		return nil
 	case errors.Is(err, errNoBlob):
-		s.service.m.MessagesRefused.WithLabelValues("storage").Inc()
-		s.service.log.Error("content not stored", "queue_id", string(id), "error", err)
-		s.say(452, smtp.Enhanced{4, 3, 1}, "the message could not be stored, try again later")
+		s.notStored(id, err)
 		return nil
 	case errors.Is(err, smtp.ErrBareLF), errors.Is(err, smtp.ErrBareCR):
 		// Nobody can say where such content ends, so nothing after it may be read (SMTP smuggling).
@@ -96,8 +94,7 @@ func (s *session) accept(id mail.ID, c *content) error {
 	sealed, hash, err := c.seal()
 	if err != nil {
 		c.abort()
-		s.service.log.Error("content not stored", "queue_id", string(id), "error", err)
-		s.say(452, smtp.Enhanced{4, 3, 1}, "the message could not be stored, try again later")
+		s.notStored(id, err)
 		return nil
 	}
 	owner := s.tx.owner
@@ -121,9 +118,7 @@ func (s *session) accept(id mail.ID, c *content) error {
 	}
 	if err := s.service.queue.Accept(s.context(), s.scope(), mail.Stored{Message: m, Rows: rows, Content: sealed}); err != nil {
 		// The commit may stand all the same: a blob is left to the sweep of those without a row.
-		s.service.m.MessagesRefused.WithLabelValues("storage").Inc()
-		s.service.log.Error("message not accepted", "queue_id", string(id), "client", s.addr.String(), "error", err)
-		s.say(451, smtp.Enhanced{4, 3, 0}, "the message could not be stored, try again later")
+		s.notStored(id, err)
 		return nil
 	}
 	s.lastMail = time.Now()
@@ -134,6 +129,17 @@ func (s *session) accept(id mail.ID, c *content) error {
 		"login", s.login, "sender", m.Sender, "recipients", len(rows), "size", m.Size)
 	s.say(250, smtp.Enhanced{2, 0, 0}, "queued as "+string(id))
 	return nil
+}
+
+// notStored answers a message that did not become durable: 452 where there is no room, 451 for any other cause.
+func (s *session) notStored(id mail.ID, err error) {
+	s.service.m.MessagesRefused.WithLabelValues("storage").Inc()
+	s.service.log.Error("message not stored", "queue_id", string(id), "client", s.addr.String(), "error", err)
+	if errors.Is(err, ErrFull) {
+		s.say(452, smtp.Enhanced{4, 3, 1}, "no room for the message, try again later")
+		return
+	}
+	s.say(451, smtp.Enhanced{4, 3, 0}, "the message could not be stored, try again later")
 }
 
 // judge looks at the header for what may not pass: a message that goes in circles, or one that bears another's name.

@@ -2,6 +2,7 @@ package receive
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -11,11 +12,15 @@ import (
 	"postroad/internal/core/routing"
 )
 
+// ErrFull says that there is no room to store a message. Queue and Blobs give it together with their own errors.
+var ErrFull = errors.New("no room")
+
 // Queue takes what has been received.
 type Queue interface {
 	// NewID gives the id under which a message will be queued.
 	NewID(at time.Time) mail.ID
-	// Accept makes a message durable; only when it returns nil may the client hear 250.
+	// Accept makes a message durable; only when it returns nil may the client hear 250. Any error is
+	// temporary; ErrFull is among it where space ran out.
 	Accept(ctx context.Context, scope account.Scope, st mail.Stored) error
 	// Room is nil while there is space for another message of the given size; else the reason, temporary.
 	Room(size int64) error
@@ -32,7 +37,8 @@ type Boxes interface {
 	Usage(ctx context.Context, scope account.Scope, ids []string) (map[string]mailbox.Usage, error)
 }
 
-// Blobs keeps contents over mail.InlineLimit while they are received.
+// Blobs keeps contents over mail.InlineLimit while they are received. ErrFull is among the errors of Create, Write and
+// Commit where space ran out.
 type Blobs interface {
 	// Create starts a blob. Nothing of it outlives a crash before Commit.
 	Create() (Blob, error)

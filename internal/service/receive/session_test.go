@@ -207,6 +207,8 @@ func TestTroubleWithStorageIsTemporaryAndRemovesNoContent(t *testing.T) {
 	if w.blobs != 1 {
 		t.Errorf("%d blobs: a commit that failed may stand all the same, and must then find its content", w.blobs)
 	}
+	w.fail = errors.Join(errors.New("the database"), receive.ErrFull)
+	c.play("C: MAIL FROM:<>\nS: 250\nC: RCPT TO:<ann@local.example>\nS: 250\nC: DATA\nS: 354\nC: Subject: x\nC: \nC: .\nS: 452 4.3.1")
 	w.room = errors.New("full")
 	c.play("C: MAIL FROM:<>\nS: 452 4.3.1")
 }
