@@ -213,18 +213,30 @@ func tokens(store *controlstore.Store) access.TokensFunc {
 	}
 }
 
-// settingLoginSecret names the secret that shapes what is said of users who do not exist.
-const settingLoginSecret = "login_secret"
+// The installation's secrets, by the names of their settings.
+const (
+	settingLoginSecret = "login_secret" // shapes what is said of users who do not exist
+	settingTraceSecret = "trace_secret" // by which mail is known that comes back (docs/routing.md, Loops)
+)
+
+// secret gives a secret of the installation, made when it is first asked for.
+func (s *Server) secret(ctx context.Context, setting string) (string, error) {
+	secret, err := s.stores.control.Setting(ctx, account.System(), setting)
+	if err == nil && secret == "" {
+		secret = rand.Text()
+		err = s.stores.control.SetSetting(ctx, account.System(), setting, secret)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", setting, err)
+	}
+	return secret, nil
+}
 
 // logins checks mailbox users' passwords on the submission listeners.
 func (s *Server) logins(ctx context.Context, v *view) (logins, error) {
-	secret, err := s.stores.control.Setting(ctx, account.System(), settingLoginSecret)
-	if err == nil && secret == "" {
-		secret = rand.Text()
-		err = s.stores.control.SetSetting(ctx, account.System(), settingLoginSecret, secret)
-	}
+	secret, err := s.secret(ctx, settingLoginSecret)
 	if err != nil {
-		return logins{}, fmt.Errorf("secret of logins: %w", err)
+		return logins{}, err
 	}
 	lookUp := func(ctx context.Context, scope account.Scope, address string) (string, string, error) {
 		box, text, err := s.stores.control.Verifier(ctx, scope, address)

@@ -22,6 +22,7 @@ import (
 
 	"postroad/internal/config"
 	"postroad/internal/core/budget"
+	"postroad/internal/core/routing"
 	"postroad/internal/obs"
 	"postroad/internal/service/access"
 	"postroad/internal/service/control"
@@ -151,12 +152,17 @@ func (s *Server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	traceSecret, err := s.secret(ctx, settingTraceSecret)
+	if err != nil {
+		return err
+	}
+	trace := routing.NewTracer(traceSecret)
 	s.resolver = resolver.New(resolver.Config{Servers: s.cfg.Resolver.Servers}, s.log)
 	s.mailstore = mailstore.New(s.stores.mail)
 	view := &view{hostname: s.cfg.Hostname}
 	memory := budget.New(s.cfg.Limits.Memory)
 	s.deliver = deliver.New(deliver.Config{
-		Hostname: s.cfg.Hostname, Port: uint16(s.cfg.Deliver.Port), Allow: s.cfg.Deliver.Allow, //nolint:gosec // config checks the range
+		Hostname: s.cfg.Hostname, Port: uint16(s.cfg.Deliver.Port), Allow: s.cfg.Deliver.Allow, Trace: trace, //nolint:gosec // config checks the range
 	}, view, s.resolver, s.opts.Dialer, s.self, s.metrics, s.log)
 	view.hops = s.deliver.Hops()
 	s.queue = queue.New(s.queueConfig(memory), s.stores.queue, s.stores.queue, s.stores.queue,
@@ -177,6 +183,7 @@ func (s *Server) join(ctx context.Context) error {
 		Hostname: s.cfg.Hostname, TLS: certificate, TrustedNetworks: s.cfg.Receive.TrustedNetworks,
 		MessageSize: s.cfg.Limits.MessageSize, Recipients: s.cfg.Limits.Recipients,
 		Sessions: s.cfg.Limits.Sessions, SessionsPerAddress: s.cfg.Limits.SessionsPerAddress, Memory: memory, Boxes: s.mailstore,
+		Trace: trace,
 	}, queueing{s.queue}, view, blobs{s.stores.blobs}, logins, s.metrics, s.log)
 	if err := s.control.Start(ctx); err != nil {
 		return err

@@ -26,7 +26,8 @@ type attempt struct {
 // work is one delivery of an attempt.
 type work struct {
 	*mail.Delivery
-	index int // in the batch
+	index int    // in the batch
+	trace []byte // field that goes before the content; made for the first transaction
 	rows  []row
 	lost  place // the address to which its connection broke; it is not sent there again
 	ended bool  // reported
@@ -172,6 +173,9 @@ func (a *attempt) batch(c *connection) *batch {
 		if len(which) == 0 {
 			continue
 		}
+		if w.trace == nil {
+			w.trace = a.service.cfg.Trace.AppendTo(nil, w.Message.Root, w.Recipients)
+		}
 		b.tx, b.work, b.rows = append(b.tx, w.transaction(which)), append(b.work, w), append(b.rows, which)
 	}
 	return b
@@ -189,13 +193,13 @@ func (b *batch) limit(k int) time.Duration {
 func (w *work) transaction(which []int) smtp.Transaction {
 	m := w.Message
 	tx := smtp.Transaction{
-		From: m.Sender, Size: m.Size, Body: m.Body, UTF8: m.UTF8, Ret: m.Ret, EnvID: m.EnvID,
+		From: m.Sender, Size: m.Size + int64(len(w.trace)), Body: m.Body, UTF8: m.UTF8, Ret: m.Ret, EnvID: m.EnvID,
 		To: make([]smtp.Recipient, len(which)),
 	}
 	if w.Content.Inline != nil {
-		tx.Content = [][]byte{w.Content.Inline}
+		tx.Content = [][]byte{w.trace, w.Content.Inline}
 	} else {
-		tx.Open = w.Content.Open
+		tx.Content, tx.Open = [][]byte{w.trace}, w.Content.Open
 	}
 	for k, j := range which {
 		r := &w.Recipients[j]

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"postroad/internal/core/routing"
 	"postroad/internal/proto/smtp"
 )
 
@@ -22,6 +23,8 @@ type Config struct {
 	ConnectTimeout time.Duration
 	// PerHost is how many connections one remote address gets at once, over all lanes; 0: 8.
 	PerHost int
+	// Trace writes the field by which mail is known that comes back; nil: none is written.
+	Trace *routing.Tracer
 	// RootCAs are whom certificates of smart hosts may come from; nil: those the system trusts.
 	RootCAs *x509.CertPool
 }

@@ -7,9 +7,12 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"postroad/internal/core/mail"
+	"postroad/internal/core/routing"
 	"postroad/internal/proto/smtp"
+	"postroad/internal/service/deliver"
 	"postroad/internal/sim"
 )
 
@@ -158,4 +161,34 @@ func TestEnvelopeParametersGoOutAsTheyCameIn(t *testing.T) {
 			t.Errorf("MAIL %q %q, RCPT %q", got.From, got.Parameters, got.Recipients[0].Parameters)
 		}
 	})
+}
+
+func TestTheTraceGoesBeforeTheContent(t *testing.T) {
+	tracer := routing.NewTracer("secret")
+	root := mail.NewID(time.Unix(1, 0), 0, 1, 1)
+	for _, inline := range []bool{true, false} {
+		play(t, oneExchanger, func(c *deliver.Config) { c.Trace = tracer }, func(w *world) {
+			t := w.t
+			p := w.peer("192.0.2.11:25", sim.Script{Rcpt: map[string]string{"b@example.net": sim.InTurn("450 4.2.1 later", "")}})
+			m := message("m1", "a@example.net", "b@example.net")
+			m.Message.Root = root
+			if !inline {
+				m.Content = opened(strings.NewReader(body), nil, new(int))
+			}
+			r := w.deliver(remote("example.net"), m)
+			w.expect(r, okMX1+", deferred 450 4.2.1 mx1.example.net")
+			got := p.Messages()[0]
+			field, same := bytes.CutSuffix(got.Body, []byte(body))
+			if !same || !bytes.HasPrefix(field, []byte(routing.TraceField+": "+string(root)+"\r\n ")) {
+				t.Errorf("it begins %q", got.Body)
+			}
+			if want := fmt.Sprintf("SIZE=%d", len(got.Body)); !strings.Contains(got.Parameters, want) {
+				t.Errorf("%d octets are announced as %q", len(got.Body), got.Parameters)
+			}
+			passed := tracer.Read(field)
+			if !passed.Of("a@example.net") || !passed.Of("b@example.net") || passed.Of("c@example.net") {
+				t.Errorf("the field does not know its recipients: %q", field)
+			}
+		})
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -54,17 +55,27 @@ func NewLocal(boxes Mailboxes, options ...LocalOption) *Local {
 func (l *Local) Deliver(ctx context.Context, _ mail.Lane, batch []mail.Delivery, done func(int, []mail.Outcome)) error {
 	begun := time.Now()
 	var items []mailbox.Item
+	var circling []int // places among all rows
+	place := 0
 	for _, d := range batch {
-		summary := summarize(d.Content)
+		summary, delivered := summarize(d.Content)
 		for _, r := range d.Recipients {
+			place++
+			if slices.ContainsFunc(delivered, func(to string) bool { return strings.EqualFold(to, r.Destination) }) {
+				circling = append(circling, place-1)
+				continue
+			}
 			items = append(items, mailbox.Item{
 				Mailbox: r.Mailbox, QueueID: d.Message.ID, At: d.Message.Received, Size: d.Message.Size, Hash: d.Message.Hash,
-				Prefix: returnPath(d.Message.Sender), Content: d.Content,
+				Prefix: finalTrace(d.Message.Sender, r.Destination), Content: d.Content,
 				From: summary.From, Subject: summary.Subject, Date: summary.Date,
 			})
 		}
 	}
 	errs := l.boxes.Deliver(ctx, account.System(), items)
+	for _, at := range circling {
+		errs = slices.Insert(errs, at, errCircle)
+	}
 	now := time.Now()
 	for i, d := range batch {
 		own := errs[:len(d.Recipients)]
@@ -95,6 +106,8 @@ func (l *Local) outcome(ctx context.Context, m *mail.Message, r mail.Recipient, 
 		o.Reply = smtp.Reply{Code: 250, Enhanced: smtp.Enhanced{2, 1, 5}, Text: "in the mailbox"}
 		l.m.MailboxBytes.Add(float64(m.Size))
 		l.remember(m.ID, r.Mailbox)
+	case errors.Is(err, errCircle):
+		o.Result, o.Reply = mail.Failed, replyCircle
 	case !l.boxes.Temporary(err):
 		o.Result = mail.Failed
 		o.Reply = smtp.Reply{Code: 550, Enhanced: smtp.Enhanced{5, 1, 1}, Text: "the mailbox does not exist"}
@@ -138,18 +151,27 @@ func (l *Local) Forget(ctx context.Context, ids []mail.ID) {
 	}
 }
 
-// returnPath is the trace field of final delivery (RFC 5321 §4.4).
-func returnPath(sender string) []byte {
-	b := make([]byte, 0, len(sender)+18)
+// errCircle says that a message has been in this mailbox before.
+var errCircle = errors.New("the message goes in circles")
+
+var replyCircle = smtp.Reply{Code: 554, Enhanced: smtp.Enhanced{5, 4, 6}, Text: "the message has been in this mailbox before, it goes in circles"}
+
+// finalTrace are the trace fields of final delivery: Return-Path (RFC 5321 §4.4), and the mailbox's own address, by
+// which a message is known that comes back.
+func finalTrace(sender, address string) []byte {
+	b := make([]byte, 0, len(sender)+len(address)+34)
 	b = append(b, "Return-Path: <"...)
 	b = append(b, sender...)
-	return append(b, ">\r\n"...)
+	b = append(b, ">\r\nDelivered-To: "...)
+	b = append(b, address...)
+	return append(b, "\r\n"...)
 }
 
 // headerRead is how much of a content is read for a summary.
 const headerRead = 64 << 10
 
-func summarize(c mail.Content) message.Summary {
+// summarize gives what listings show of a message, and the mailboxes into which it says it was delivered before.
+func summarize(c mail.Content) (summary message.Summary, delivered []string) {
 	head := c.Inline
 	if head == nil && c.Open != nil {
 		if r, err := c.Open(); err == nil {
@@ -158,5 +180,5 @@ func summarize(c mail.Content) message.Summary {
 		}
 	}
 	header, _, _ := message.SplitHeader(head[:min(len(head), headerRead)])
-	return message.Summarize(header)
+	return message.Summarize(header), message.Values(header, "Delivered-To")
 }

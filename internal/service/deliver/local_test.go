@@ -153,10 +153,10 @@ func TestWhatAMailboxGets(t *testing.T) {
 			if first.QueueID != "m1" || first.Mailbox != "ann" || !first.At.Equal(received) || first.Size != int64(len(body)) || first.Hash != 42 {
 				t.Errorf("item %+v", first)
 			}
-			if got := string(first.Prefix); got != "Return-Path: <m1@sender.example>\r\n" {
+			if got := string(first.Prefix); got != "Return-Path: <m1@sender.example>\r\nDelivered-To: ann\r\n" {
 				t.Errorf("prefix %q", got)
 			}
-			if got := string(b.items[1].Prefix); got != "Return-Path: <>\r\n" {
+			if got := string(b.items[1].Prefix); got != "Return-Path: <>\r\nDelivered-To: ann\r\n" {
 				t.Errorf("prefix of a report %q", got)
 			}
 			if name == "no file" {
@@ -166,6 +166,20 @@ func TestWhatAMailboxGets(t *testing.T) {
 				t.Errorf("summary %q %q %v", first.From, first.Subject, first.Date)
 			}
 		})
+	}
+}
+
+func TestAMailboxGetsNothingThatItHasDeliveredBefore(t *testing.T) {
+	t.Parallel()
+	b := &boxes{answers: map[string]error{"ann": nil, "bob": nil, "carl": errStorage}}
+	d := toBoxes("m1", "ann", "bob", "carl", "gone")
+	d.Content.Inline = []byte("Delivered-To: BOB\r\nReceived: x\r\nDelivered-To: gone\r\n\r\nDelivered-To: ann\r\n")
+	r := runLocal(t.Context(), t, deliver.NewLocal(b), d, toBoxes("m2", "bob"))
+	if got := r.text(); got != "delivered 250 2.1.5, failed 554 5.4.6, deferred 451 4.3.0, failed 554 5.4.6; delivered 250 2.1.5" {
+		t.Errorf("got %s", got)
+	}
+	if len(b.items) != 2 || b.items[0].Mailbox != "ann" || b.items[1].QueueID != "m2" {
+		t.Errorf("stored %+v", b.items)
 	}
 }
 

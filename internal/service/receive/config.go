@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postroad/internal/core/budget"
+	"postroad/internal/core/routing"
 )
 
 // Kind is what a listener is for.
@@ -33,16 +34,17 @@ func (k Kind) String() string {
 
 // Config says what sessions may do. The zero value works.
 type Config struct {
-	Hostname           string         // name in banner, EHLO reply and Received
-	TLS                *tls.Config    // for STARTTLS and submissions; nil: not offered
-	TrustedNetworks    []netip.Prefix // clients that may send as any domain hosted here, to anywhere
-	MessageSize        int64          // octets of one message, 0: 50 MiB (RFC 1870)
-	Recipients         int            // per message, 0: 1,000; RFC 5321 §4.5.3.1.8 asks for at least 100
-	Sessions           int            // at once on all listeners, 0: 10,000
-	SessionsPerAddress int            // at once from one IPv4 address or one IPv6 /64, 0: 100
-	Memory             *budget.Budget // for contents and TLS; nil: no limit
-	ReceivedFields     int            // of a message before it is taken for a loop, 0: 50 (RFC 5321 §6.3)
-	Boxes              Boxes          // tells at RCPT which mailboxes are full; nil: delivery alone judges
+	Hostname           string          // name in banner, EHLO reply and Received
+	TLS                *tls.Config     // for STARTTLS and submissions; nil: not offered
+	TrustedNetworks    []netip.Prefix  // clients that may send as any domain hosted here, to anywhere
+	MessageSize        int64           // octets of one message, 0: 50 MiB (RFC 1870)
+	Recipients         int             // per message, 0: 1,000; RFC 5321 §4.5.3.1.8 asks for at least 100
+	Sessions           int             // at once on all listeners, 0: 10,000
+	SessionsPerAddress int             // at once from one IPv4 address or one IPv6 /64, 0: 100
+	Memory             *budget.Budget  // for contents and TLS; nil: no limit
+	ReceivedFields     int             // of a message before it is taken for a loop, 0: 50 (RFC 5321 §6.3)
+	Trace              *routing.Tracer // knows mail that comes back; nil: only Received and Delivered-To tell of loops
+	Boxes              Boxes           // tells at RCPT which mailboxes are full; nil: delivery alone judges
 }
 
 func (c Config) withDefaults() Config {

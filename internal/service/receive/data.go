@@ -150,6 +150,9 @@ func (s *session) judge(header []byte, ended bool) (smtp.Reply, bool) {
 	if message.Count(header, "Received") > s.service.cfg.ReceivedFields {
 		return smtp.Reply{Code: 554, Enhanced: smtp.Enhanced{5, 4, 6}, Text: "too many hops, the message goes in circles"}, false
 	}
+	if s.circles(header) {
+		return replyCircle, false
+	}
 	if s.login != "" {
 		return s.mayUseHeader(header)
 	}

@@ -1,0 +1,40 @@
+package receive
+
+import (
+	"strings"
+
+	"postroad/internal/proto/message"
+	"postroad/internal/proto/smtp"
+)
+
+var replyCircle = smtp.Reply{Code: 554, Enhanced: smtp.Enhanced{5, 4, 6}, Text: "the message has been here for this recipient before, it goes in circles"}
+
+// circles reports whether a message has been here before for each of its final recipients: delivered into the same
+// mailbox, or sent on to the same address. Where it has for some only, it is taken for the others: local delivery
+// reports the same mailbox, and what leaves once more comes back alone.
+func (s *session) circles(header []byte) bool {
+	passed := s.service.cfg.Trace.Read(header)
+	delivered := deliveredTo(header)
+	if passed.Empty() && delivered == nil {
+		return false
+	}
+	for i := range s.tx.rows {
+		r := &s.tx.rows[i]
+		if r.Mailbox != "" && !delivered[strings.ToLower(r.Destination)] || r.Mailbox == "" && !passed.Of(r.Destination) {
+			return false
+		}
+	}
+	return true
+}
+
+// deliveredTo gives the mailboxes into which a message says it was delivered; nil for none.
+func deliveredTo(header []byte) map[string]bool {
+	if !message.HasField(header, "Delivered-To") {
+		return nil
+	}
+	boxes := map[string]bool{}
+	for _, v := range message.Values(header, "Delivered-To") {
+		boxes[strings.ToLower(v)] = true
+	}
+	return boxes
+}
