@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -48,6 +49,7 @@ const (
 
 // Client is the sending side of an SMTP or LMTP connection. It is used by one
 // goroutine; to interrupt it, close or set a deadline on the connection itself.
+// Interrupt alone may be called by others, to learn whether that is safe.
 //
 // What the peer says comes back as a Reply, whatever its code. Unless a method
 // says otherwise, an error means that the connection is of no more use: it has
@@ -66,7 +68,15 @@ type Client struct {
 	broken error  // why the connection was closed, nil while it is open
 	stuff  StuffState
 	file   []byte // buffer for contents that are read
+	dot    atomic.Uint32
 }
+
+// The values of Client.dot.
+const (
+	dotNone   = iota
+	dotSent   // one may be with the peer, and its reply is not here
+	dotBarred // none leaves any more
+)
 
 // NewClient returns a client on conn, whose peer has not been heard yet. A field
 // of t that is zero has its default. With lmtp the peer speaks RFC 2033.
@@ -253,6 +263,14 @@ func (c *Client) Close() error {
 	}
 	c.broken = ErrClosed
 	return c.conn.Close()
+}
+
+// Interrupt reports whether the connection can be closed without leaving in doubt
+// who has a message: from then on no content's final dot is sent. It is false
+// while one may be with the peer and the reply to it is not here; then nothing
+// has changed.
+func (c *Client) Interrupt() bool {
+	return c.dot.CompareAndSwap(dotNone, dotBarred) || c.dot.Load() == dotBarred
 }
 
 // gone reports that the connection has been closed.

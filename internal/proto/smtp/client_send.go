@@ -479,6 +479,10 @@ func (b *batch) content(e *envelope) (next envelope, err error) {
 		}
 		return next, c.fail(err)
 	}
+	if !c.dot.CompareAndSwap(dotNone, dotSent) {
+		return next, c.fail(ErrInterrupted)
+	}
+	defer c.dot.Store(dotNone)
 	c.out = AppendDataEnd(c.out, &c.stuff)
 	e.dot, e.phase = true, PhaseDot
 	next = b.follow(e)

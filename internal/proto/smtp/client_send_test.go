@@ -526,6 +526,40 @@ func TestPeerThatDripsIsNotWaitedForLonger(t *testing.T) {
 	})
 }
 
+func TestInterruptWaitsForTheReplyToTheDot(t *testing.T) {
+	var c *Client
+	var while []bool
+	on := func(line string) string {
+		if line == ".0" {
+			while = append(while, c.Interrupt())
+		}
+		return ""
+	}
+	c, p, _ := newPeer(t, false, "PIPELINING", on)
+	tx := []Transaction{message("one\r\n", "a"), message("two\r\n", "a"), message("three\r\n", "a")}
+	var results []Result
+	err := c.Send(tx, func(i int, r Result) {
+		results = append(results, r)
+		for try := range 2 {
+			if i == 1 && !c.Interrupt() {
+				t.Errorf("the connection can't be closed between two messages, try %d", try)
+			}
+		}
+	})
+	if !errors.Is(err, ErrInterrupted) {
+		t.Errorf("error %v", err)
+	}
+	for i, want := range []string{"dot 250", "dot 250", "DATA 0!"} {
+		if codes(results[i]) != want {
+			t.Errorf("%d: %s, want %s", i, codes(results[i]), want)
+		}
+	}
+	p.stop(c)
+	if fmt.Sprint(while) != "[false false]" || len(p.contents) != 2 {
+		t.Errorf("interrupted at the dot: %v; %d messages arrived", while, len(p.contents))
+	}
+}
+
 func TestSendCostsFewAllocations(t *testing.T) {
 	c := NewClient(newEcho(), time.Now, Timeouts{}, false)
 	if _, _, err := c.Hello("client.example"); err != nil {

@@ -42,6 +42,9 @@ var (
 	// ErrMailMax is the error of transactions that were not begun because the
 	// peer takes no more on one connection (RFC 9422 §4.1 MAILMAX).
 	ErrMailMax = errors.New("peer takes no more messages on this connection")
+	// ErrInterrupted is returned when a content's final dot was not sent because
+	// of Interrupt; the connection is closed.
+	ErrInterrupted = errors.New("SMTP transaction interrupted")
 	// ErrContent is the error of a transaction whose content could not be opened
 	// or read. It wraps the cause.
 	ErrContent = errors.New("read content to send")
