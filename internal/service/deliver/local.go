@@ -85,10 +85,7 @@ func (l *Local) Deliver(ctx context.Context, _ mail.Lane, batch []mail.Delivery,
 		}
 		outcomes := make([]mail.Outcome, len(own))
 		for j, r := range d.Recipients {
-			if outcomes[j] = l.outcome(ctx, d.Message, r, own[j]); own[j] != nil && d.Content.Inline == nil && d.Content.Blob == "" {
-				// Damaged in the queue: it is kept for a person, neither delivered nor returned.
-				outcomes[j] = mail.Outcome{Row: r.Row, Result: mail.Held, Reply: smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 3, 0}, Text: "the stored content is damaged"}}
-			}
+			outcomes[j] = l.outcome(ctx, d, r, own[j])
 			outcomes[j].At = now
 		}
 		l.m.DeliverSeconds.WithLabelValues(string(mail.TransportLocal)).Observe(now.Sub(begun).Seconds())
@@ -98,14 +95,18 @@ func (l *Local) Deliver(ctx context.Context, _ mail.Lane, batch []mail.Delivery,
 }
 
 // outcome is what a mailbox's answer means for a row.
-func (l *Local) outcome(ctx context.Context, m *mail.Message, r mail.Recipient, err error) mail.Outcome {
-	o, word := mail.Outcome{Row: r.Row}, "failed"
+func (l *Local) outcome(ctx context.Context, d mail.Delivery, r mail.Recipient, err error) mail.Outcome {
+	o, word, m := mail.Outcome{Row: r.Row}, "failed", d.Message
 	switch {
 	case err == nil:
 		o.Result, word = mail.Delivered, "stored"
 		o.Reply = smtp.Reply{Code: 250, Enhanced: smtp.Enhanced{2, 1, 5}, Text: "in the mailbox"}
 		l.m.MailboxBytes.Add(float64(m.Size))
 		l.remember(m.ID, r.Mailbox)
+	case d.Content.Inline == nil && d.Content.Blob == "": // damaged in the queue: kept for a person, neither delivered nor returned
+		o.Result = mail.Held
+		o.Reply = smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 3, 0}, Text: "the stored content is damaged"}
+		l.log.ErrorContext(ctx, "stored content is damaged", "queue_id", string(m.ID), "mailbox", r.Mailbox, "error", err)
 	case errors.Is(err, errCircle):
 		o.Result, o.Reply = mail.Failed, replyCircle
 	case !l.boxes.Temporary(err):

@@ -122,6 +122,21 @@ func TestOutcomesOfMailboxes(t *testing.T) {
 	}
 }
 
+func TestContentThatIsDamagedIsHeldForAPerson(t *testing.T) {
+	t.Parallel()
+	b := &boxes{answers: map[string]error{"ann": errStorage, "full": errQuota}}
+	log := &sim.Output{}
+	d := toBoxes("m1", "ann", "full", "gone")
+	d.Content = mail.Content{Open: opened(nil, errStorage, new(int)).Open}
+	r := runLocal(t.Context(), t, deliver.NewLocal(quotaBoxes{b}, deliver.WithLog(slog.New(slog.NewTextHandler(log, nil)))), d)
+	if got := r.text(); got != "held 451 4.3.0, held 451 4.3.0, held 451 4.3.0" {
+		t.Errorf("got %s", got)
+	}
+	if strings.Contains(log.String(), "mailbox not written") || strings.Count(log.String(), "stored content is damaged") != 3 {
+		t.Errorf("the log blames the mailbox: %s", log)
+	}
+}
+
 func TestMailboxesThatCannotTellTheirQuota(t *testing.T) {
 	t.Parallel()
 	b := &boxes{answers: map[string]error{"full": errQuota}}
