@@ -3,6 +3,7 @@ package queue_test
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -138,6 +139,35 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 		}
 		w.accept(t, message([]byte("secret"), mail.StateWaiting, time.Now(), lane))
 		sqltest.Hidden(t, w.db, account.Of("acc-b"))
+	})
+}
+
+// A policy that reads a setting for each row costs as much as the rows themselves.
+func TestRowLevelSecurityReadsItsSettingsOnce(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		if w.db.Engine() != sqldb.Postgres {
+			t.Skip("SQLite has no row-level security")
+		}
+		var plan strings.Builder
+		must(t, w.db.Read(t.Context(), account.Of("acc-a"), func(tx *sqldb.Tx) error {
+			rows, err := tx.Query("EXPLAIN SELECT n FROM recipient")
+			if err != nil {
+				return err
+			}
+			for rows.Next() {
+				var line string
+				if rows.Scan(&line) == nil {
+					plan.WriteString(line + "\n")
+				}
+			}
+			return rows.Close()
+		}))
+		for line := range strings.Lines(plan.String()) {
+			if strings.Contains(line, "Filter:") && strings.Contains(line, "current_setting") || !strings.Contains(plan.String(), "InitPlan") {
+				t.Fatalf("the settings are read for each row:\n%s", plan.String())
+			}
+		}
 	})
 }
 

@@ -121,8 +121,9 @@ func protect(ctx context.Context, conn *pgx.Conn, schema string) error {
 		for _, statement := range []string{
 			"ALTER TABLE " + name + " ENABLE ROW LEVEL SECURITY",
 			"ALTER TABLE " + name + " FORCE ROW LEVEL SECURITY",
-			"CREATE POLICY scope ON " + name + ` USING (current_setting('postroad.system', true) = 'on'
-				OR account_id = ANY (string_to_array(current_setting('postroad.accounts', true), ',')))`,
+			// The settings stand in selects of their own, so that they are read once in a statement and not for each row.
+			"CREATE POLICY scope ON " + name + ` USING ((SELECT current_setting('postroad.system', true)) = 'on'
+				OR account_id = ANY ((SELECT string_to_array(current_setting('postroad.accounts', true), ','))::text[]))`,
 		} {
 			if _, err := conn.Exec(ctx, statement); err != nil {
 				return fmt.Errorf("row-level security of %s: %w", table, err)
