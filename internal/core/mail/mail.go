@@ -203,3 +203,12 @@ type LaneDown struct { //nolint:errname // a state of the lane that travels as a
 
 // Error tells the reason.
 func (e *LaneDown) Error() string { return e.Host + ": " + e.Reply.String() }
+
+// Ending is the cause of a context that ends an agent's attempts in an orderly way. What may have been taken by the
+// other side and is not answered yet is waited for until By; all else ends soon.
+type Ending struct { //nolint:errname // it travels as an error only because a cause does
+	By time.Time
+}
+
+// Error tells what ends.
+func (e *Ending) Error() string { return "deliveries end" }

@@ -44,6 +44,8 @@ const (
 	slowestRate    = 8 << 10 // octets a second
 	// farewell is how long a reply that is on its way may take when an attempt is called off.
 	farewell = time.Second
+	// lastReply is how long the reply to a final dot may take then, unless the one who calls off says.
+	lastReply = 10 * time.Second
 	// drainTime is how long Close waits for connections to end.
 	drainTime = 10 * time.Second
 	// failedTime is how long an address that could not be used comes after its equals.

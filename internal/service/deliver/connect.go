@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,26 +35,73 @@ type connection struct {
 	cut       atomic.Bool
 }
 
-// watch ends the connection when ctx does, or when a message takes longer than its limit. The function renew
-// sets the limit for the next message, stop ends the watch.
+// watch ends the connection when a message takes longer than its limit, and a moment after ctx has ended. A reply to a
+// final dot is waited for then, so that the message need not be sent again, until the time that the context's cause
+// gives; no other message's dot is sent. The function renew sets the limit for the next message, stop ends the watch.
 func (c *connection) watch(ctx context.Context, limit time.Duration) (renew func(time.Duration), stop func()) {
-	timer := time.AfterFunc(limit, func() {
-		c.cut.Store(true)
-		_ = c.conn.Close() // what is waited for fails by it
-	})
-	called := context.AfterFunc(ctx, func() { timer.Reset(farewell) })
-	return func(limit time.Duration) {
-			if ctx.Err() != nil {
-				return
-			}
-			timer.Reset(limit)
-			if ctx.Err() != nil { // ended meanwhile
-				timer.Reset(farewell)
-			}
-		}, func() {
-			called()
-			timer.Stop()
-		}
+	w := &watcher{c: c, ctx: ctx}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer = time.AfterFunc(limit, w.expired)
+	called := context.AfterFunc(ctx, w.callOff)
+	return w.renew, func() {
+		called()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.stopped = true
+		w.timer.Stop()
+	}
+}
+
+// watcher is the watch over one connection while messages are sent.
+type watcher struct {
+	c   *connection
+	ctx context.Context
+
+	mu      sync.Mutex
+	timer   *time.Timer
+	until   time.Time // once ctx has ended: the reply to a final dot is waited for until then
+	stopped bool
+}
+
+// callOff is called when the context has ended.
+func (w *watcher) callOff() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped {
+		return
+	}
+	w.until = time.Now().Add(lastReply)
+	if e := (*mail.Ending)(nil); errors.As(context.Cause(w.ctx), &e) {
+		w.until = e.By
+	}
+	w.timer.Reset(farewell)
+}
+
+// expired is called when the time of a message is over, or that of a farewell.
+func (w *watcher) expired() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped {
+		return
+	}
+	if left := time.Until(w.until); left > 0 && !w.c.client.Interrupt() {
+		w.timer.Reset(left)
+		return
+	}
+	w.c.cut.Store(true)
+	_ = w.c.conn.Close() // what is waited for fails by it
+}
+
+// renew is called when a message has its replies.
+func (w *watcher) renew(limit time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ctx.Err() != nil {
+		w.c.client.Interrupt() // no message is sent any more
+		limit = farewell
+	}
+	w.timer.Reset(limit)
 }
 
 // hostError says why a host could not be used.

@@ -126,7 +126,7 @@ func TestACancelledContextEndsDeliverSoon(t *testing.T) {
 		{"after the dot", sim.Script{Dot: sim.Hang}, nil, "deferred 451 4.4.2 mx1.example.net; - | context canceled"},
 		{"at the second message", sim.Script{Mail: sim.InTurn("", sim.Hang)}, nil, okMX1 + "; - | context canceled"},
 		{"after the second dot", sim.Script{Extensions: []string{}, Dot: sim.InTurn("", sim.Hang)}, nil, okMX1 + "; deferred 451 4.4.2 mx1.example.net"},
-		{"while a reply is on its way", sim.Script{Dot: sim.After(30500*time.Millisecond, "")}, nil, okMX1 + "; deferred 451 4.4.2 mx1.example.net"},
+		{"while a reply is on its way", sim.Script{Dot: sim.After(30500*time.Millisecond, "")}, nil, okMX1 + "; - | context canceled"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			play(t, twoOfEach, nil, func(w *world) {
@@ -144,6 +144,9 @@ func TestACancelledContextEndsDeliverSoon(t *testing.T) {
 				timer := time.AfterFunc(wait, cancel)
 				defer timer.Stop()
 				spent := took(func() { w.expect(w.deliverIn(ctx, remote("example.net"), messages(2, "a@example.net")...), c.want) })
+				if strings.Contains(c.name, "dot") {
+					wait += 10 * time.Second // the reply is waited for
+				}
 				if spent > wait+time.Second {
 					t.Errorf("it took %v after the end of the context", spent-wait)
 				}
@@ -166,6 +169,41 @@ func TestACancelledContextEndsDeliverSoon(t *testing.T) {
 			}
 		})
 	})
+}
+
+// Whoever cuts a connection between a final dot and its reply sends a second copy after the restart.
+func TestTheEndWaitsForTheReplyToADot(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		script sim.Script
+		want   string
+		spent  time.Duration
+		copies int
+	}{
+		{"that comes in time", sim.Script{Dot: sim.After(20*time.Second, "")}, okMX1 + "; - | context canceled", 20 * time.Second, 1},
+		{"in lock step", sim.Script{Extensions: []string{}, Dot: sim.After(20*time.Second, "")}, okMX1 + "; - | context canceled", 20 * time.Second, 1},
+		{"of the last message", sim.Script{Dot: sim.InTurn("", sim.After(20*time.Second, ""))}, okMX1 + "; " + okMX1, 20 * time.Second, 2},
+		{"that never comes", sim.Script{Dot: sim.Hang}, "deferred 451 4.4.2 mx1.example.net; - | context canceled", 28 * time.Second, 1},
+		{"while the dot leaves after the end", sim.Script{Data: sim.After(5500*time.Millisecond, ""), Dot: sim.After(15*time.Second, "")}, okMX1 + "; - | context canceled", 20500 * time.Millisecond, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, oneExchanger, nil, func(w *world) {
+				t := w.t
+				p := w.peer("192.0.2.11:25", c.script)
+				ctx, cancel := context.WithCancelCause(t.Context())
+				by := time.Now().Add(28 * time.Second)
+				timer := time.AfterFunc(5*time.Second, func() { cancel(&mail.Ending{By: by}) })
+				defer timer.Stop()
+				spent := took(func() { w.expect(w.deliverIn(ctx, remote("example.net"), messages(2, "a@example.net")...), c.want) })
+				if spent < c.spent || spent > c.spent+time.Second {
+					t.Errorf("it took %v, want %v", spent, c.spent)
+				}
+				if n := len(p.Messages()); n != c.copies {
+					t.Errorf("the peer has %d messages, want %d", n, c.copies)
+				}
+			})
+		})
+	}
 }
 
 func TestACancelledBatchKeepsWhatWasHeard(t *testing.T) {
