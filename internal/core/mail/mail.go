@@ -106,9 +106,9 @@ var Transitions = map[State][]State{
 	StateWaiting:     {StateDone, StateDeferred, StateHeld, StateQuarantined, StateFailed, StateDead, StateWaiting},
 	StateLeased:      {StateDone, StateDeferred, StateHeld, StateQuarantined, StateFailed, StateDead, StateWaiting},
 	StateDeferred:    {StateDone, StateDeferred, StateHeld, StateQuarantined, StateFailed, StateDead, StateWaiting},
-	StateHeld:        {StateWaiting, StateFailed, StateDead},
-	StateQuarantined: {StateWaiting, StateDead},
-	StateDead:        {StateWaiting},
+	StateHeld:        {StateDone, StateWaiting, StateFailed, StateDead}, // done: an attempt was under way when it was held
+	StateQuarantined: {StateDone, StateWaiting, StateDead},
+	StateDead:        {StateDone, StateWaiting},
 	StateDone:        {},
 	StateFailed:      {},
 }

@@ -37,8 +37,15 @@ const (
 	sweepEvery     = time.Hour
 	settleWithin   = 50 * time.Millisecond // durability.md, Settle: at most 100 ms
 	settleBatch    = 128
+	settleTogether = 3           // so often a lane's outcomes are asked for together; then the store may dislike one of them
+	settleBreak    = 8           // failures in a row after which the store is left alone for a moment
+	settlePause    = time.Second // that moment
+	settleRetry    = 100 * time.Millisecond
+	settleRetryMax = 10 * time.Second
 	fetchRows      = 200
 	batchMax       = 32
+	settleTime     = 7 * time.Second  // of the time of Stop: for farewells, for outcomes to be recorded and for lanes to be given back
+	lastWord       = 20 * time.Second // given to attempts that wait for a last word when Stop has no end
 	deadFor        = 30 * 24 * time.Hour
 	maxLanesInHand = 1024
 	maxGates       = 100_000

@@ -26,8 +26,12 @@ type Spool interface {
 	Aged(ctx context.Context, scope account.Scope, lane mail.Lane, age int64, limit int) ([]mail.Delivery, error)
 	// Body gives a message's content, its checksum verified while it is read; ErrNoMessage when it is gone.
 	Body(ctx context.Context, scope account.Scope, id mail.ID) (mail.Content, error)
-	// Settle records what became of rows, together with the reports that replace them. A stale token is
-	// refused with ErrStaleLease and nothing is changed. Rows that are gone already are no error.
+	// Settle records what became of rows, together with the reports that replace them, and says in each Settlement
+	// whether it was void. A stale token is refused with ErrStaleLease and nothing is changed.
+	//
+	// Done removes a row whatever its state: it has been delivered. All else changes rows only that are waiting,
+	// leased or deferred. A row that is kept (held, quarantined, dead) stays so; its attempt and reply are noted.
+	// Rows that are gone are no error. Asking again for what was recorded already changes nothing.
 	Settle(ctx context.Context, scope account.Scope, token Token, changes []Settlement) error
 	// Age adds at most one hour of elapsed time to the persisted queue age (durability.md, Time) and gives
 	// the age in seconds. Calling it with zero reads it.
@@ -41,10 +45,11 @@ type Cursor struct {
 }
 
 // Settlement is one transaction's worth of change: rows of one message, and the report that replaces or
-// follows them.
+// follows them. The report is stored only when at least one of these rows was changed, and only once.
 type Settlement struct {
 	Rows   []RowChange
 	Report *mail.Stored // a report made durable in the same transaction; nil for none
+	Void   bool         // set by Settle: no row was there to be changed, or the report was stored before; it is not stored now
 }
 
 // RowChange is the new state of a row. Done and Failed remove the row; with the last row goes the message.
@@ -126,7 +131,8 @@ type Inspect interface {
 type Agent interface {
 	// Deliver attempts a batch of one lane and calls done once for each delivery it came to an outcome for, with
 	// one outcome per row, before it returns. A *mail.LaneDown error says that the destination could not be
-	// reached: deliveries without an outcome were not attempted. It ends soon after ctx does.
+	// reached: deliveries without an outcome were not attempted. It ends soon after ctx does; when ctx's cause is a
+	// *mail.Ending, a delivery that the other side may have taken is waited for until the time that this gives.
 	Deliver(ctx context.Context, lane mail.Lane, batch []mail.Delivery, done func(i int, outcomes []mail.Outcome)) error
 }
 

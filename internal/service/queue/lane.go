@@ -19,12 +19,17 @@ type lane struct {
 	token    Token
 	claimed  bool
 	claiming bool
+	leaving  bool      // being given back: no worker before that is over
+	eager    bool      // an operator wants it tried now, whatever back-off the store tells of
+	keep     time.Time // the store failed when it was given back: not tried again before
 	failures int
 	probing  bool      // after a failure one attempt goes ahead of the others
 	until    time.Time // gate: no attempt before
 	pending  []mail.Delivery
 	inflight map[mail.ID]int // deliveries in memory or not yet settled: not fetched again
 	backlog  bool            // the store has rows whose time has come
+	again    bool            // more was asked for while it is fetching
+	outdated bool            // what is being fetched has been changed meanwhile
 	fetching bool
 	ended    map[mail.ID]struct{} // settled while fetching: what the store then showed of them is old
 	expiring bool                 // senders are being told; the lane stays in hand
@@ -69,9 +74,12 @@ func (s *Service) push(name mail.Lane, d mail.Delivery, waiting bool) {
 	defer s.mu.Unlock()
 	now := time.Now()
 	if len(d.Recipients) == 0 {
-		if l := s.active[name]; l != nil && waiting && !now.Before(l.until) {
-			l.backlog = true
+		switch l := s.active[name]; {
+		case l != nil && !now.Before(l.until):
+			l.more()
 			s.staff(l)
+		case l == nil && len(s.active) == 0:
+			s.poke() // the schedule may be asleep
 		}
 		return
 	}
@@ -82,9 +90,14 @@ func (s *Service) push(name mail.Lane, d mail.Delivery, waiting bool) {
 	}
 	l.pending = append(l.pending, d)
 	l.inflight[d.Message.ID]++
-	l.backlog = l.backlog || waiting
+	if waiting {
+		l.more()
+	}
 	s.staff(l)
 }
+
+// more has the store read for the lane; s.mu is held.
+func (l *lane) more() { l.backlog, l.again = true, true }
 
 // letGo gives up the memory of a delivery that stays in the store.
 func (s *Service) letGo(d mail.Delivery) {
@@ -95,7 +108,7 @@ func (s *Service) letGo(d mail.Delivery) {
 
 // staff starts as many workers as the lane has work for; s.mu is held.
 func (s *Service) staff(l *lane) {
-	if s.stopped {
+	if s.stopped || l.leaving {
 		return
 	}
 	want := 0
@@ -149,6 +162,9 @@ func (s *Service) claim(l *lane) bool {
 	l.claiming = true
 	s.mu.Unlock()
 	held, ok, err := s.lanes.Claim(s.ctx, s.cfg.Node, l.name, leaseTTL)
+	if err != nil && s.ctx.Err() == nil {
+		s.log.ErrorContext(s.ctx, "lane not claimed", "lane", string(l.name), "error", err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l.claiming = false
@@ -156,9 +172,6 @@ func (s *Service) claim(l *lane) bool {
 		return true
 	}
 	if err != nil || !ok {
-		if err != nil {
-			s.log.ErrorContext(s.ctx, "lane not claimed", "lane", string(l.name), "error", err)
-		}
 		s.shut(l, time.Now().Add(grace))
 		return false
 	}
@@ -180,7 +193,20 @@ func (s *Service) note(l *lane, held Held) {
 	if !held.State.Next.IsZero() {
 		l.backlog = true
 	}
+	if l.eager {
+		l.eager, l.until = false, time.Time{}
+	}
 	delete(s.gates, l.name)
+}
+
+// lost closes a lane whose lease has passed into other hands, unless it was taken anew meanwhile.
+func (s *Service) lost(l *lane, token Token) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.claimed && l.token == token {
+		s.shut(l, time.Now().Add(grace))
+		l.claimed = false
+	}
 }
 
 // shut closes the lane's gate and drops what memory holds for it; the rows stay in the store. s.mu is held.
@@ -188,9 +214,9 @@ func (s *Service) shut(l *lane, until time.Time) {
 	l.until = until
 	for _, d := range l.pending {
 		s.letGo(d)
-		l.done(d.Message.ID)
+		l.leave(d.Message.ID)
 	}
-	l.pending, l.backlog = nil, false
+	l.pending, l.backlog, l.again, l.cursor = nil, false, false, Cursor{}
 }
 
 // underWay reports whether a message that the store shows is in hand, or was when the store was read; s.mu is held.
@@ -199,12 +225,18 @@ func (l *lane) underWay(id mail.ID) bool {
 	return ended || l.inflight[id] > 0
 }
 
-func (l *lane) done(id mail.ID) {
+// leave ends what was in hand of a message whose rows are as the store shows them; s.mu is held.
+func (l *lane) leave(id mail.ID) bool {
 	if l.inflight[id]--; l.inflight[id] > 0 {
-		return
+		return false
 	}
 	delete(l.inflight, id)
-	if l.fetching || l.expiring {
+	return true
+}
+
+// done ends what was in hand of a message whose rows were changed; s.mu is held.
+func (l *lane) done(id mail.ID) {
+	if l.leave(id) && (l.fetching || l.expiring) {
 		if l.ended == nil {
 			l.ended = map[mail.ID]struct{}{}
 		}
@@ -217,7 +249,7 @@ func (s *Service) take(l *lane) []mail.Delivery {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
-		if s.stopped || time.Now().Before(l.until) {
+		if s.stopped || !l.claimed || time.Now().Before(l.until) {
 			return nil
 		}
 		if n := len(l.pending); n > 0 {
@@ -240,22 +272,28 @@ func (s *Service) take(l *lane) []mail.Delivery {
 
 // fetch reads due rows from the store into pending. s.mu is held, and given up while it reads.
 func (s *Service) fetch(l *lane) bool {
-	l.fetching = true
+	l.fetching, l.again, l.outdated = true, false, false
 	after := l.cursor
 	s.mu.Unlock()
 	now := time.Now()
 	list, cursor, err := s.spool.Due(s.ctx, account.System(), l.name, now, after, fetchRows)
+	if err != nil && s.ctx.Err() == nil {
+		s.log.ErrorContext(s.ctx, "due mail not read", "lane", string(l.name), "error", err)
+	}
 	s.mu.Lock()
 	l.fetching = false
 	l.scanned = now
 	defer l.forgetEnded()
-	if err != nil {
-		if s.ctx.Err() == nil {
-			s.log.ErrorContext(s.ctx, "due mail not read", "lane", string(l.name), "error", err)
-		}
+	switch {
+	case err != nil:
 		l.backlog = false
 		l.lookAgain(now.Add(time.Second))
 		return false
+	case !l.claimed || time.Now().Before(l.until): // closed meanwhile
+		return false
+	case l.outdated:
+		l.backlog, l.cursor = true, Cursor{}
+		return true
 	}
 	rows := 0
 	for _, d := range list {
@@ -272,7 +310,7 @@ func (s *Service) fetch(l *lane) bool {
 	}
 	l.cursor = cursor
 	if rows < fetchRows {
-		l.backlog, l.cursor = false, Cursor{}
+		l.backlog, l.cursor = l.again, Cursor{}
 	}
 	s.staff(l)
 	return true
@@ -303,28 +341,41 @@ func (s *Service) attempt(l *lane, batch []mail.Delivery) {
 		s.outcome(l, batch[i], outcomes)
 	}
 	err := s.guarded(l, batch, done)
-	var down *mail.LaneDown
+	if failure := s.ran(l, batch, ended, err); failure != nil {
+		s.log.WarnContext(s.ctx, "destination is down", failure...)
+	}
+}
+
+// ran notes how an attempt went. When that closes the lane it gives what the log is to say of it.
+func (s *Service) ran(l *lane, batch []mail.Delivery, ended []bool, err error) []any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, d := range batch {
 		if !ended[i] { // it stays in the store
 			s.letGo(d)
-			l.done(d.Message.ID)
+			l.leave(d.Message.ID)
 			if err == nil {
-				l.backlog = true
+				l.lookAgain(time.Now().Add(grace))
 			}
 		}
 	}
+	var down *mail.LaneDown
 	switch {
 	case s.ctx.Err() != nil:
-	case errors.As(err, &down):
-		s.fail(l, down)
-	case err != nil:
-		s.fail(l, &mail.LaneDown{Reply: smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 3, 0}, Text: err.Error()}, Host: s.cfg.Hostname})
-	case l.failures > 0:
-		l.failures, l.probing = 0, false
-		s.staff(l)
+		return nil
+	case err == nil:
+		if l.failures > 0 {
+			l.failures, l.probing = 0, false
+			s.staff(l)
+		}
+		return nil
+	case !errors.As(err, &down):
+		down = &mail.LaneDown{Reply: smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 3, 0}, Text: err.Error()}, Host: s.cfg.Hostname}
 	}
+	if !s.fail(l, down) {
+		return nil
+	}
+	return []any{"lane", string(l.name), "host", down.Host, "reply", down.Reply.String(), "failures", l.failures, "until", l.until}
 }
 
 // guarded calls the agent; a panic in it becomes an error and costs nobody else's mail.
@@ -342,30 +393,31 @@ func (s *Service) guarded(l *lane, batch []mail.Delivery, done func(int, []mail.
 	return agent.Deliver(s.ctx, l.name, batch, done)
 }
 
-// fail closes the lane until its next attempt. s.mu is held.
-func (s *Service) fail(l *lane, down *mail.LaneDown) {
+// fail closes the lane until its next attempt; false when it was closed already. s.mu is held.
+func (s *Service) fail(l *lane, down *mail.LaneDown) bool {
 	if time.Now().Before(l.until) {
-		return // a worker beside us has met the same failure
+		return false // a worker beside us has met the same failure
 	}
 	s.m.LanesDown.WithLabelValues(string(l.name.Transport())).Inc()
 	l.failures++
 	l.probing = true
 	s.shut(l, time.Now().Add(s.cfg.wait(l.failures)))
-	s.log.WarnContext(s.ctx, "destination is down", "lane", string(l.name), "host", down.Host, "reply", down.Reply.String(), "failures", l.failures, "until", l.until)
 	l.reason, l.host = down.Reply.String(), down.Host
 	if !l.expiring {
 		l.expiring = true
 		s.running.Go(func() { s.expire(context.WithoutCancel(s.ctx), l) })
 	}
+	return true
 }
 
 // idleNow reports whether nothing of the lane is under way; s.mu is held.
 func (l *lane) idleNow() bool {
-	return !l.expiring && l.workers == 0 && len(l.pending) == 0 && len(l.inflight) == 0 && !l.fetching && !l.claiming
+	return !l.expiring && l.workers == 0 && len(l.pending) == 0 && len(l.inflight) == 0 && !l.fetching && !l.claiming && !l.leaving
 }
 
 // giveBack releases a lane with which nothing is under way. The store then knows when it is due: at the end of
-// its back-off, else when the first of its rows is.
+// its back-off, else when the first of its rows is. Mail that comes meanwhile waits for the end of that and has the lane
+// claimed anew.
 func (s *Service) giveBack(ctx context.Context, l *lane) {
 	s.mu.Lock()
 	if s.active[l.name] != l || !l.claimed || !l.idleNow() {
@@ -376,13 +428,35 @@ func (s *Service) giveBack(ctx context.Context, l *lane) {
 	if time.Now().Before(l.until) {
 		state.Next = l.until
 	}
-	delete(s.active, l.name)
-	if !state.Next.IsZero() && len(s.gates) < maxGates {
-		s.gates[l.name] = gate{until: l.until}
-	}
+	l.leaving, l.backlog, l.again = true, false, false
 	s.mu.Unlock()
-	if err := s.lanes.Release(ctx, l.token, state); err != nil && !errors.Is(err, ErrStaleLease) {
+	err := s.lanes.Release(ctx, l.token, state)
+	released := err == nil || errors.Is(err, ErrStaleLease)
+	if !released {
 		s.log.ErrorContext(ctx, "lane not released", "lane", string(l.name), "error", err)
 	}
+	s.given(l, released)
 	s.poke()
+}
+
+// given ends a lane's being given back: it leaves our hands, or stays when the store failed or there is work again.
+func (s *Service) given(l *lane, released bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	l.leaving = false
+	if !released {
+		l.keep = now.Add(linger)
+		s.staff(l)
+		return
+	}
+	l.claimed = false
+	if len(l.pending) > 0 || l.backlog {
+		s.staff(l)
+		return
+	}
+	delete(s.active, l.name)
+	if now.Before(l.until) && len(s.gates) < maxGates {
+		s.gates[l.name] = gate{until: l.until}
+	}
 }

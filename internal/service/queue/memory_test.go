@@ -3,6 +3,7 @@ package queue_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -25,6 +26,12 @@ type memory struct {
 	slow     time.Duration // between what Due reads and its answer
 	stale    bool          // every settlement comes too late
 	refusals int
+	dislikes func(queue.Settlement) bool // settlements that never can be recorded
+	lie      bool                        // the next settlement stands and is answered with an error
+	refuses  error                       // of Release
+	unread   error                       // of Due and Claim
+	parting  func()                      // called in Release before it has an effect
+	slowAged time.Duration               // between what Aged reads and its answer
 }
 
 type entry struct {
@@ -52,7 +59,7 @@ func (m *memory) put(list ...mail.Stored) {
 		e := &entry{message: st.Message, content: st.Content, rows: map[int]mail.Recipient{}}
 		for _, r := range st.Rows {
 			e.rows[r.N] = r
-			if _, ok := m.lanes[r.Lane]; !ok && r.State == mail.StateWaiting {
+			if _, ok := m.lanes[r.Lane]; !ok && r.State.Scheduled() {
 				m.lanes[r.Lane] = queue.LaneState{Lane: r.Lane, Next: r.Next}
 			}
 		}
@@ -95,6 +102,9 @@ func (m *memory) Due(_ context.Context, _ account.Scope, lane mail.Lane, now tim
 			<-time.After(slow)
 		}
 	}()
+	if m.unread != nil {
+		return nil, queue.Cursor{}, m.unread
+	}
 	list := m.rows(func(r mail.Recipient) bool {
 		behind := cmp.Or(r.Next.Compare(after.Next), cmp.Compare(r.ID, after.Row.ID), cmp.Compare(r.N, after.Row.N)) > 0
 		return r.Lane == lane && !r.Next.After(now) && (after == queue.Cursor{} || behind)
@@ -108,7 +118,13 @@ func (m *memory) Due(_ context.Context, _ account.Scope, lane mail.Lane, now tim
 
 func (m *memory) Aged(_ context.Context, _ account.Scope, lane mail.Lane, age int64, limit int) ([]mail.Delivery, error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer func() {
+		slow := m.slowAged
+		m.mu.Unlock()
+		if slow > 0 {
+			<-time.After(slow)
+		}
+	}()
 	return m.rows(func(r mail.Recipient) bool { return r.Lane == lane && r.CheckAge <= age }, limit), nil
 }
 
@@ -134,31 +150,65 @@ func (m *memory) Settle(_ context.Context, _ account.Scope, token queue.Token, c
 	if token != (queue.Token{}) && m.held[token.Lane] != token.Value {
 		return queue.ErrStaleLease
 	}
+	if m.dislikes != nil && slices.ContainsFunc(changes, m.dislikes) {
+		return errDisliked
+	}
 	m.settles++
-	for _, c := range changes {
-		for _, r := range c.Rows {
-			m.change(r)
-		}
-		if c.Report != nil {
-			m.put(*c.Report)
-		}
+	for i := range changes {
+		m.settle(&changes[i])
+	}
+	if m.lie {
+		m.lie = false
+		return errLied
 	}
 	return nil
 }
 
-func (m *memory) change(c queue.RowChange) {
-	e := m.messages[c.Row.ID]
-	if e == nil {
+var (
+	errDisliked = errors.New("this cannot be stored")
+	errLied     = errors.New("the answer to COMMIT was lost")
+)
+
+// settle keeps to what Spool.Settle says.
+func (m *memory) settle(c *queue.Settlement) {
+	c.Void = true
+	for _, r := range c.Rows {
+		if m.change(r) {
+			c.Void = false
+		}
+	}
+	if c.Report == nil || c.Void {
 		return
 	}
-	r := e.rows[c.Row.N]
-	if c.State == mail.StateDone || c.State == mail.StateFailed {
+	if c.Void = m.messages[c.Report.Message.ID] != nil; !c.Void {
+		m.put(*c.Report)
+	}
+}
+
+func (m *memory) change(c queue.RowChange) bool {
+	e := m.messages[c.Row.ID]
+	if e == nil {
+		return false
+	}
+	r, ok := e.rows[c.Row.N]
+	if !ok {
+		return false
+	}
+	if c.State == mail.StateDone || c.State == mail.StateFailed && r.State.Scheduled() {
 		if delete(e.rows, c.Row.N); len(e.rows) == 0 {
 			delete(m.messages, c.Row.ID)
 		}
-		return
+		return true
 	}
-	r.State, r.Attempts, r.Next, r.CheckAge, r.Noticed, r.LastReply, r.LastHost = c.State, c.Attempts, c.Next, c.CheckAge, c.Noticed, c.LastReply, c.LastHost
+	if r.Attempts >= c.Attempts {
+		return false
+	}
+	r.Attempts, r.LastReply, r.LastHost = c.Attempts, c.LastReply, c.LastHost
+	if !r.State.Scheduled() {
+		e.rows[c.Row.N] = r
+		return false
+	}
+	r.State, r.Next, r.CheckAge, r.Noticed = c.State, c.Next, c.CheckAge, c.Noticed
 	e.rows[c.Row.N] = r
 	if c.State == mail.StateDeferred {
 		if l, ok := m.lanes[r.Lane]; !ok || c.Next.Before(l.Next) {
@@ -166,6 +216,7 @@ func (m *memory) change(c queue.RowChange) {
 			m.lanes[r.Lane] = l
 		}
 	}
+	return true
 }
 
 func (m *memory) Age(_ context.Context, elapsed time.Duration) (int64, error) {
@@ -213,10 +264,17 @@ func (m *memory) Lease(_ context.Context, _ string, now time.Time, limit int, _ 
 func (m *memory) Claim(_ context.Context, _ string, lane mail.Lane, _ time.Duration) (queue.Held, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.unread != nil {
+		return queue.Held{}, false, m.unread
+	}
 	if m.held[lane] != 0 {
 		return queue.Held{}, false, nil
 	}
-	return m.hold(lane), true, nil
+	held := m.hold(lane)
+	if held.State.Failures == 0 {
+		held.State.Next = time.Time{}
+	}
+	return held, true, nil
 }
 
 func (m *memory) Renew(_ context.Context, t queue.Token, _ time.Duration) error {
@@ -230,7 +288,16 @@ func (m *memory) Renew(_ context.Context, t queue.Token, _ time.Duration) error 
 
 func (m *memory) Release(_ context.Context, t queue.Token, state queue.LaneState) error {
 	m.mu.Lock()
+	parting := m.parting
+	m.mu.Unlock()
+	if parting != nil {
+		parting()
+	}
+	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.refuses != nil {
+		return m.refuses
+	}
 	if m.held[t.Lane] != t.Value {
 		return queue.ErrStaleLease
 	}
@@ -276,23 +343,32 @@ func (m *memory) Count(context.Context, account.Scope, mail.Filter, time.Time) (
 func (m *memory) Change(_ context.Context, _ account.Scope, f mail.Filter, a mail.Action, now time.Time) (int64, []mail.Lane, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if a != mail.Expedite {
-		return 0, nil, nil
-	}
 	var lanes []mail.Lane
 	n := int64(0)
 	for _, e := range m.messages {
 		for i, r := range e.rows {
-			if r.State.Scheduled() {
-				r.Next = now
-				e.rows[i] = r
-				lanes = append(lanes, r.Lane)
-				m.lanes[r.Lane] = queue.LaneState{Lane: r.Lane, Next: now}
-				n++
+			if !r.State.Scheduled() || len(f.States) > 0 || len(f.IDs) > 0 && !slices.Contains(f.IDs, r.ID) {
+				continue
 			}
+			n++
+			lanes = append(lanes, r.Lane)
+			switch a {
+			case mail.Expedite:
+				r.Next = now
+				m.lanes[r.Lane] = queue.LaneState{Lane: r.Lane, Next: now}
+			case mail.Hold:
+				r.State = mail.StateHeld
+			case mail.Drop:
+				delete(e.rows, i)
+				continue
+			case mail.Release:
+			}
+			e.rows[i] = r
+		}
+		if len(e.rows) == 0 {
+			delete(m.messages, e.message.ID)
 		}
 	}
-	_ = f
 	return n, lanes, nil
 }
 

@@ -2,6 +2,8 @@ package queue
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"postroad/internal/core/account"
@@ -25,15 +27,54 @@ func (s *Service) Body(ctx context.Context, scope account.Scope, id mail.ID) (ma
 }
 
 // Change applies an operator's action to what the filter selects and gives the number of rows changed. Lanes
-// with rows made due are tried at once, whatever their back-off.
+// with rows made due are tried at once, whatever their back-off; what is held or dropped leaves memory, so that at
+// most an attempt under way still delivers it. After an error the number tells how far it came.
 func (s *Service) Change(ctx context.Context, scope account.Scope, f Filter, a Action) (int64, error) {
 	s.settler.flush()
 	n, lanes, err := s.inspect.Change(ctx, scope, f, a, time.Now())
-	if err != nil {
-		return 0, err
-	}
-	if a == mail.Expedite || a == mail.Release {
+	switch a {
+	case mail.Expedite, mail.Release:
 		s.kick(lanes)
+	case mail.Hold, mail.Drop:
+		s.recall(scope, f, lanes)
 	}
-	return n, nil
+	return n, err
+}
+
+// recall takes out of memory what an action may have changed; the store says what is left of it.
+func (s *Service) recall(scope account.Scope, f Filter, lanes []mail.Lane) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range lanes {
+		l := s.active[name]
+		if l == nil {
+			continue
+		}
+		l.outdated = l.fetching
+		before := len(l.pending)
+		l.pending = slices.DeleteFunc(l.pending, func(d mail.Delivery) bool {
+			if !concerned(scope, f, d) {
+				return false
+			}
+			s.letGo(d)
+			l.leave(d.Message.ID)
+			return true
+		})
+		if len(l.pending) < before {
+			l.cursor = Cursor{}
+			l.more() // other rows of these messages
+		}
+		s.staff(l)
+	}
+}
+
+// concerned reports whether a filter may select a row of a delivery, whose state in memory may be old.
+func concerned(scope account.Scope, f Filter, d mail.Delivery) bool {
+	if len(f.IDs) > 0 && !slices.Contains(f.IDs, d.Message.ID) || !f.OlderThan.IsZero() && !d.Message.Received.Before(f.OlderThan) {
+		return false
+	}
+	return slices.ContainsFunc(d.Recipients, func(r mail.Recipient) bool {
+		return (scope.IsSystem() || scope.Has(r.Account)) &&
+			(f.Domain == "" || strings.HasSuffix(strings.ToLower(r.Destination), "@"+strings.ToLower(f.Domain)))
+	})
 }

@@ -2,6 +2,8 @@ package queue
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"postroad/internal/core/account"
@@ -14,8 +16,29 @@ func (s *Service) outcome(l *lane, d mail.Delivery, outcomes []mail.Outcome) {
 	for range d.Recipients {
 		s.free(d.Content)
 	}
+	changes, err := s.compose(d, outcomes)
+	if err != nil {
+		s.log.ErrorContext(s.ctx, "outcome not composed", "queue_id", string(d.Message.ID), "lane", string(l.name), "error", err)
+		changes = s.plainly(d, outcomes)
+	}
+	now := time.Now()
+	for _, c := range changes {
+		if c.Report != nil {
+			s.prepare(c.Report, now)
+		}
+	}
+	s.settler.add(settled{lane: l, id: d.Message.ID, changes: changes})
+}
+
+// compose judges every row and composes the reports. A panic in that becomes an error.
+func (s *Service) compose(d mail.Delivery, outcomes []mail.Outcome) (changes []Settlement, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack()) //nolint:err113 // told to nobody but the operator
+		}
+	}()
 	age, now := s.age.Load(), time.Now()
-	var change Settlement
+	var rows []RowChange
 	var told []reported
 	for _, o := range outcomes {
 		r := recipient(d, o.Row)
@@ -23,24 +46,37 @@ func (s *Service) outcome(l *lane, d mail.Delivery, outcomes []mail.Outcome) {
 			continue
 		}
 		c, kind := s.judge(d.Message, *r, o, age, now)
-		change.Rows = append(change.Rows, c)
-		s.m.QueueOutcomes.WithLabelValues(string(r.Lane.Transport()), o.Result.String()).Inc()
-		if kind != tellNothing {
+		if kind == tellNothing {
+			rows = append(rows, c)
+		} else {
 			told = append(told, reported{row: *r, change: c, outcome: o, kind: kind})
 		}
+		s.m.QueueOutcomes.WithLabelValues(string(r.Lane.Transport()), o.Result.String()).Inc()
 		s.logOutcome(d.Message, *r, o, c)
 	}
-	ctx := context.WithoutCancel(s.ctx)
-	entries := s.withReports(ctx, d, change, told)
-	for i := range entries {
-		entries[i].lane, entries[i].id = l, d.Message.ID
-		if i > 0 {
-			s.mu.Lock()
-			l.inflight[d.Message.ID]++
-			s.mu.Unlock()
+	return s.withReports(context.WithoutCancel(s.ctx), d, rows, told), nil
+}
+
+// plainly is what is settled of outcomes that could not be composed: what was delivered is done, without a report, and
+// everything else is tried again.
+func (s *Service) plainly(d mail.Delivery, outcomes []mail.Outcome) []Settlement {
+	var rows []RowChange
+	for _, o := range outcomes {
+		r := recipient(d, o.Row)
+		if r == nil {
+			continue
 		}
-		s.settler.add(entries[i])
+		c := RowChange{
+			Row: r.Row, State: mail.StateDeferred, Attempts: r.Attempts + 1, CheckAge: r.CheckAge, Noticed: r.Noticed,
+			LastReply: "451 4.3.0 internal error, see the log", LastHost: o.Host,
+		}
+		c.Next = time.Now().Add(s.cfg.wait(c.Attempts))
+		if o.Result == mail.Delivered {
+			c.State = mail.StateDone
+		}
+		rows = append(rows, c)
 	}
+	return []Settlement{{Rows: rows}}
 }
 
 func recipient(d mail.Delivery, row mail.Row) *mail.Recipient {

@@ -47,7 +47,7 @@ type Service struct {
 	running sync.WaitGroup
 	wake    chan struct{}
 	ctx     context.Context // life of the workers, from Start to Stop
-	cancel  context.CancelFunc
+	cancel  context.CancelCauseFunc
 	settler settler
 	room    room
 }
@@ -85,18 +85,24 @@ func (s *Service) Start(ctx context.Context, only bool) error {
 		return fmt.Errorf("read the queue's age: %w", err)
 	}
 	s.age.Store(age)
-	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	s.running.Go(s.schedule)
 	s.settler.ended.Go(s.settler.run)
 	return nil
 }
 
-// Stop ends attempts, records their outcomes and gives the lanes back; after ctx ends it does not wait longer.
+// Stop ends attempts, records their outcomes and gives the lanes back; after ctx ends it does not wait longer. Attempts
+// that wait for a last word have nearly all of ctx's time for that.
 func (s *Service) Stop(ctx context.Context) {
 	s.mu.Lock()
 	s.stopped = true
 	s.mu.Unlock()
-	s.cancel()
+	ending := &mail.Ending{By: time.Now().Add(lastWord)}
+	if end, ok := ctx.Deadline(); ok {
+		left := time.Until(end)
+		ending.By = end.Add(-min(settleTime, left/2))
+	}
+	s.cancel(ending)
 	done := make(chan struct{})
 	go func() {
 		s.running.Wait() // the last attempts bring outcomes
@@ -225,7 +231,8 @@ func (s *Service) kick(lanes []mail.Lane) {
 	for _, l := range lanes {
 		delete(s.gates, l)
 		if a := s.active[l]; a != nil {
-			a.until, a.backlog = time.Time{}, true
+			a.until, a.eager = time.Time{}, !a.claimed || a.leaving
+			a.more()
 			s.staff(a)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,9 +84,14 @@ type fixture struct {
 	local  *peer
 	q      *queue.Service
 	n      int
+	broken atomic.Bool // View panics
+	log    slog.Handler
 }
 
 func (f *fixture) View() routing.View {
+	if f.broken.Load() {
+		panic("view")
+	}
 	return routing.View{
 		Directory: directory.NewSnapshot(1,
 			[]directory.Domain{{Name: "here.example", Proved: true, Account: "a", Mode: directory.ModeLocal}},
@@ -96,21 +102,41 @@ func (f *fixture) View() routing.View {
 
 func start(t *testing.T, cfg queue.Config) *fixture {
 	t.Helper()
-	f := &fixture{t: t, store: newMemory(), remote: &peer{delivered: map[string]int{}}, local: &peer{delivered: map[string]int{}}}
+	f := newFixture(t)
+	f.start(cfg, f.remote)
+	return f
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	return &fixture{
+		t: t, store: newMemory(), remote: &peer{delivered: map[string]int{}}, local: &peer{delivered: map[string]int{}}, log: slog.DiscardHandler,
+	}
+}
+
+func (f *fixture) start(cfg queue.Config, remote queue.Agent) {
+	f.t.Helper()
 	cfg.Hostname = "mx.here.example"
 	f.q = queue.New(cfg, f.store, f.store, f.store, map[mail.Transport]queue.Agent{
-		mail.TransportRemote: f.remote, mail.TransportLocal: f.local,
-	}, f, nil, slog.New(slog.DiscardHandler))
-	if err := f.q.Start(t.Context(), true); err != nil {
-		t.Fatal(err)
+		mail.TransportRemote: remote, mail.TransportLocal: f.local,
+	}, f, nil, slog.New(f.log))
+	if err := f.q.Start(f.t.Context(), true); err != nil {
+		f.t.Fatal(err)
 	}
-	return f
+}
+
+// quiet looks whether anything is in hand or in memory that should not be.
+func (f *fixture) quiet() {
+	f.t.Helper()
+	if lanes, octets := queue.InHand(f.q); lanes != 0 || octets != 0 {
+		f.t.Errorf("%d lanes are in hand and %d octets in memory", lanes, octets)
+	}
 }
 
 func (f *fixture) stop() { f.q.Stop(context.Background()) }
 
 // send accepts a message.
-func (f *fixture) send(sender string, notify smtp.Notify, rcpts ...string) {
+func (f *fixture) send(sender string, notify smtp.Notify, rcpts ...string) mail.ID {
 	f.t.Helper()
 	now := time.Now()
 	id := f.q.NewID(now)
@@ -126,6 +152,7 @@ func (f *fixture) send(sender string, notify smtp.Notify, rcpts ...string) {
 	if err := f.q.Accept(f.t.Context(), account.System(), st); err != nil {
 		f.t.Fatal(err)
 	}
+	return id
 }
 
 // reports gives the texts of the reports delivered to ann.

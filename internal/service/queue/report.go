@@ -27,38 +27,39 @@ type reported struct {
 // maxReturned bounds the part of an original that is read for a report.
 const maxReturned = 1 << 20
 
-// withReports gives the settlements for a delivery: one with all row changes and the first report, and one more
-// for each further kind of report.
-func (s *Service) withReports(ctx context.Context, d mail.Delivery, change Settlement, told []reported) []settled {
-	out := []settled{{change: change}}
-	if len(told) == 0 {
-		return out
-	}
-	original := s.original(ctx, d)
+// withReports gives the settlements for a delivery: one for the rows of which nobody is told, and one for each kind of
+// report with the rows that it speaks of.
+func (s *Service) withReports(ctx context.Context, d mail.Delivery, quiet []RowChange, told []reported) []Settlement {
 	byKind := map[tell][]reported{}
+	var original []byte
+	if len(told) > 0 {
+		original = s.original(ctx, d)
+	}
 	for _, t := range told {
 		if t.kind == tellDelayed && fromList(original) {
+			quiet = append(quiet, t.change)
 			continue
 		}
 		byKind[t.kind] = append(byKind[t.kind], t)
 	}
-	first := true
+	var out []Settlement
 	for _, kind := range []tell{tellFailed, tellDelayed, tellRelayed, tellDelivered} {
 		if len(byKind[kind]) == 0 {
 			continue
 		}
-		stored := s.report(d.Message, kind, byKind[kind], original)
-		if stored == nil {
-			if kind == tellFailed {
-				bury(out[0].change.Rows)
-			}
+		c := Settlement{Report: s.report(d.Message, kind, byKind[kind], original)}
+		for _, t := range byKind[kind] {
+			c.Rows = append(c.Rows, t.change)
+		}
+		if c.Report == nil {
+			bury(c.Rows)
+			quiet = append(quiet, c.Rows...)
 			continue
 		}
-		if first {
-			out[0].change.Report, first = stored, false
-			continue
-		}
-		out = append(out, settled{change: Settlement{Report: stored}})
+		out = append(out, c)
+	}
+	if len(quiet) > 0 {
+		out = append(out, Settlement{Rows: quiet})
 	}
 	return out
 }
@@ -113,7 +114,8 @@ func fromList(original []byte) bool {
 	return false
 }
 
-// report composes a delivery status notification (RFC 3464) and its row; nil when it has no way to go.
+// report composes a delivery status notification (RFC 3464) and its rows, to be prepared as those of new mail; nil when
+// it has no way to go.
 func (s *Service) report(m *mail.Message, kind tell, rows []reported, original []byte) *mail.Stored {
 	to, err := smtp.ParseSender(m.Sender, true)
 	if err != nil {
@@ -163,7 +165,6 @@ func (s *Service) report(m *mail.Message, kind tell, rows []reported, original [
 		}
 	}
 	s.m.QueueReports.WithLabelValues(string(kind.word())).Inc()
-	s.prepare(st, now)
 	return st
 }
 

@@ -98,7 +98,8 @@ func (s *Service) lease(now time.Time) {
 	for _, h := range held {
 		l := s.hand(h.Token.Lane)
 		s.note(l, h)
-		l.until, l.backlog, l.cursor = time.Time{}, true, Cursor{}
+		l.until, l.cursor = time.Time{}, Cursor{}
+		l.more()
 		s.staff(l)
 	}
 }
@@ -114,7 +115,8 @@ func (s *Service) tend(now time.Time) {
 		}
 		due := !l.deferred.IsZero() && !now.Before(l.deferred)
 		if l.claimed && !now.Before(l.until) && (due || now.Sub(l.scanned) >= rescanEvery) {
-			l.deferred, l.backlog, l.scanned = time.Time{}, true, now
+			l.deferred, l.scanned = time.Time{}, now
+			l.more()
 			s.staff(l)
 		}
 		if !l.idleNow() {
@@ -125,6 +127,7 @@ func (s *Service) tend(now time.Time) {
 			if now.Sub(l.idle) >= linger {
 				delete(s.active, l.name)
 			}
+		case now.Before(l.keep):
 		case now.Before(l.until) || now.Sub(l.idle) >= linger:
 			back = append(back, l)
 		}
@@ -144,16 +147,16 @@ func (s *Service) tend(now time.Time) {
 }
 
 func (s *Service) renew(l *lane) {
-	err := s.lanes.Renew(s.ctx, l.token, leaseTTL)
+	s.mu.Lock()
+	token := l.token
+	s.mu.Unlock()
+	err := s.lanes.Renew(s.ctx, token, leaseTTL)
 	if err == nil {
 		return
 	}
 	s.log.WarnContext(s.ctx, "lease not renewed", "lane", string(l.name), "error", err)
 	if errors.Is(err, ErrStaleLease) {
-		s.mu.Lock()
-		s.shut(l, time.Now().Add(grace))
-		l.claimed = false
-		s.mu.Unlock()
+		s.lost(l, token)
 	}
 }
 

@@ -196,11 +196,12 @@ func TestAReportTakesItsRowsPlaceInOneTransaction(t *testing.T) {
 	engines(t, func(w *world) {
 		t := w.t
 		m := message([]byte("x"), mail.StateWaiting, time.Now(), lane)
-		taken := message([]byte("y"), mail.StateWaiting, time.Now(), "remote/taken.example")
-		w.accept(t, m, taken)
+		w.accept(t, m)
 		report := message([]byte("report"), mail.StateWaiting, time.Now(), "remote/sender.example")
+		twice := message([]byte("report"), mail.StateWaiting, time.Now(), lane, lane)
+		twice.Rows[1].N = 0
 		change := settlement(m.Rows[0].Row, mail.StateFailed, time.Now())
-		change.Report = &taken
+		change.Report = &twice
 		if err := w.Settle(t.Context(), account.System(), queue.Token{}, []queue.Settlement{change}); !errors.Is(err, queue.ErrStorage) {
 			t.Fatalf("a report that cannot be stored: %v", err)
 		}

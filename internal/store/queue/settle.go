@@ -16,8 +16,20 @@ const (
 	deleteMessagesSQL sqldb.Stmt = `DELETE FROM message WHERE @in(id, $1)
 		AND NOT EXISTS (SELECT 1 FROM recipient WHERE message_id = id) RETURNING blob`
 
+	// A row that a person has held meanwhile is not given up.
+	failRecipientSQL sqldb.Stmt = `DELETE FROM recipient WHERE message_id = $1 AND n = $2
+		AND (state = 'waiting' OR state = 'leased' OR state = 'deferred') AND @scope(account_id)`
+
+	// An attempt is recorded once: the number of attempts tells whether it was.
 	updateRecipientSQL sqldb.Stmt = `UPDATE recipient SET state = $3, attempts = $4, next_attempt = $5, check_age = $6, noticed = $7,
-		last_reply = $8, last_host = $9 WHERE message_id = $1 AND n = $2 AND @scope(account_id) RETURNING lane`
+		last_reply = $8, last_host = $9 WHERE message_id = $1 AND n = $2
+		AND (state = 'waiting' OR state = 'leased' OR state = 'deferred') AND attempts < $4 AND @scope(account_id) RETURNING lane`
+
+	// What was heard of a row that is kept meanwhile is noted, and the row stays.
+	noteRecipientSQL sqldb.Stmt = `UPDATE recipient SET attempts = $3, last_reply = $4, last_host = $5 WHERE message_id = $1 AND n = $2
+		AND (state = 'held' OR state = 'quarantined' OR state = 'dead') AND attempts < $3 AND @scope(account_id)`
+
+	knownMessageSQL sqldb.Stmt = `SELECT 1 FROM message WHERE id = $1 AND @scope(account_id)`
 
 	heldByPG sqldb.Stmt = `SELECT 1 FROM lane WHERE name = $1 AND token = $2 AND holder <> '' FOR UPDATE`
 )
@@ -58,26 +70,26 @@ func (s *Store) settle(tx *sqldb.Tx, token queue.Token, changes []queue.Settleme
 	}
 	var ended []string
 	lanes := schedule{}
-	for _, c := range changes {
-		for i := range c.Rows {
-			row := &c.Rows[i]
-			if row.State == mail.StateDone || row.State == mail.StateFailed {
-				if err := tx.Post(deleteRecipientSQL, string(row.Row.ID), int64(row.Row.N)); err != nil {
-					return nil, err
-				}
-				if len(ended) == 0 || ended[len(ended)-1] != string(row.Row.ID) {
-					ended = append(ended, string(row.Row.ID))
-				}
-				continue
-			}
-			if err := update(tx, row, &lanes); err != nil {
+	for i := range changes {
+		c := &changes[i]
+		acted := false
+		for k := range c.Rows {
+			row := &c.Rows[k]
+			did, gone, err := settleRow(tx, row, c.Report != nil, &lanes)
+			if err != nil {
 				return nil, err
+			}
+			acted = acted || did
+			if id := string(row.Row.ID); gone && (len(ended) == 0 || ended[len(ended)-1] != id) {
+				ended = append(ended, id)
 			}
 		}
-		if c.Report != nil {
-			if err := insert(tx, c.Report, &lanes); err != nil {
-				return nil, err
-			}
+		c.Void = !acted
+		if c.Report == nil || !acted {
+			continue
+		}
+		if err := insertReport(tx, c, &lanes); err != nil {
+			return nil, err
 		}
 	}
 	if err := lanes.write(tx); err != nil {
@@ -86,14 +98,44 @@ func (s *Store) settle(tx *sqldb.Tx, token queue.Token, changes []queue.Settleme
 	return deleteMessages(tx, ended)
 }
 
-func update(tx *sqldb.Tx, row *queue.RowChange, lanes *schedule) error {
-	var lane mail.Lane
-	found, err := tx.Row([]any{&lane}, updateRecipientSQL, string(row.Row.ID), int64(row.Row.N), string(row.State), int64(row.Attempts),
-		sqldb.Micros(row.Next), row.CheckAge, row.Noticed, row.LastReply, row.LastHost)
-	if found {
-		lanes.add(lane, row.State, row.Next)
+// settleRow gives a row its new state where it is in one that an attempt may change. acted tells that it did, gone
+// that the row may have left; ask tells that somebody wants to know the first of a row that is done.
+func settleRow(tx *sqldb.Tx, row *queue.RowChange, ask bool, lanes *schedule) (acted, gone bool, err error) {
+	id, n := string(row.Row.ID), int64(row.Row.N)
+	switch {
+	case row.State == mail.StateDone && !ask:
+		return true, true, tx.Post(deleteRecipientSQL, id, n)
+	case row.State == mail.StateDone:
+		rows, err := tx.Exec(deleteRecipientSQL, id, n)
+		return rows > 0, rows > 0, err
+	case row.State == mail.StateFailed:
+		rows, err := tx.Exec(failRecipientSQL, id, n)
+		if err != nil || rows > 0 {
+			return rows > 0, rows > 0, err
+		}
+	default:
+		var lane mail.Lane
+		found, err := tx.Row([]any{&lane}, updateRecipientSQL, id, n, string(row.State), int64(row.Attempts),
+			sqldb.Micros(row.Next), row.CheckAge, row.Noticed, row.LastReply, row.LastHost)
+		if err != nil {
+			return false, false, err
+		}
+		if found {
+			lanes.add(lane, row.State, row.Next)
+			return true, false, nil
+		}
 	}
-	return err
+	return false, false, tx.Post(noteRecipientSQL, id, n, int64(row.Attempts), row.LastReply, row.LastHost)
+}
+
+// insertReport stores a settlement's report unless it is there already.
+func insertReport(tx *sqldb.Tx, c *queue.Settlement, lanes *schedule) error {
+	var one int
+	known, err := tx.Row([]any{&one}, knownMessageSQL, string(c.Report.Message.ID))
+	if c.Void = known; err != nil || known {
+		return err
+	}
+	return insert(tx, c.Report, lanes)
 }
 
 // deleteMessages removes those messages that have no row left and gives their content files.
