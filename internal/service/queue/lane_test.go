@@ -108,6 +108,91 @@ func TestALaneThatPassedIntoOtherHandsIsLeftAlone(t *testing.T) {
 	})
 }
 
+func TestALeaseThatIsLostDuringAnAttemptIsNotDeliveredUnder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.start(queue.Config{}, &slow{f.remote, 2 * time.Minute})
+		defer f.stop()
+		f.send("x@far.example", 0, "u@far.example")
+		time.Sleep(time.Second)
+		f.store.mu.Lock()
+		f.store.held["remote/far.example"] = 1 << 40
+		f.store.mu.Unlock()
+		time.Sleep(100 * time.Second) // the lease could not be renewed
+		f.send("x@far.example", 0, "v@far.example")
+		time.Sleep(10 * time.Minute)
+		if n := len(f.remote.attempts()); n != 1 {
+			t.Errorf("%d attempts, all but the first without a lease", n)
+		}
+	})
+}
+
+// mute is an agent without outcomes and without an error.
+type mute struct{ calls atomic.Int32 }
+
+func (a *mute) Deliver(context.Context, mail.Lane, []mail.Delivery, func(int, []mail.Outcome)) error {
+	a.calls.Add(1)
+	return nil
+}
+
+func TestAnAgentWithoutOutcomesIsNotAskedWithoutEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, agent := newFixture(t), &mute{}
+		f.start(queue.Config{Memory: 1}, agent)
+		defer f.stop()
+		f.send("x@far.example", 0, "u@far.example")
+		time.Sleep(time.Hour)
+		if n := agent.calls.Load(); n == 0 || n > 1000 {
+			t.Errorf("asked %d times in an hour", n)
+		}
+	})
+}
+
+// turns is an agent with a deed for each call; later calls are the last one's again.
+type turns struct {
+	mu    sync.Mutex
+	deeds []func(batch []mail.Delivery, done func(int, []mail.Outcome)) error
+}
+
+func (a *turns) Deliver(_ context.Context, _ mail.Lane, batch []mail.Delivery, done func(int, []mail.Outcome)) error {
+	a.mu.Lock()
+	deed := a.deeds[0]
+	if len(a.deeds) > 1 {
+		a.deeds = a.deeds[1:]
+	}
+	a.mu.Unlock()
+	return deed(batch, done)
+}
+
+func TestWhatWasReadWhileTheLaneWentDownIsNotKeptInMemory(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		down := &mail.LaneDown{Host: "h", Reply: smtp.Reply{Code: 450}}
+		f.start(queue.Config{Memory: 4096, Retry: []time.Duration{time.Hour}}, &turns{deeds: []func([]mail.Delivery, func(int, []mail.Outcome)) error{
+			func([]mail.Delivery, func(int, []mail.Outcome)) error { <-time.After(10 * time.Second); return down },
+			func(batch []mail.Delivery, done func(int, []mail.Outcome)) error {
+				<-time.After(time.Second)
+				for i, d := range batch {
+					done(i, []mail.Outcome{{Row: d.Recipients[0].Row, Result: mail.Delivered}})
+				}
+				return nil
+			},
+		}})
+		defer f.stop()
+		f.store.slow = 20 * time.Second // from what Due has read to its answer
+		f.send("x@far.example", 0, "u@far.example")
+		synctest.Wait() // one worker is busy
+		for range 100 { // most find no room in memory
+			f.send("x@far.example", 0, "u@far.example")
+		}
+		time.Sleep(40 * time.Second)
+		f.quiet()
+	})
+}
+
 func TestMailWithoutRoomInMemoryIsDeliveredSoon(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -30,6 +30,7 @@ type memory struct {
 	lie      bool                        // the next settlement stands and is answered with an error
 	refuses  error                       // of Release
 	unread   error                       // of Due and Claim
+	halted   error                       // of Change, behind what it has done
 	parting  func()                      // called in Release before it has an effect
 	slowAged time.Duration               // between what Aged reads and its answer
 }
@@ -369,7 +370,7 @@ func (m *memory) Change(_ context.Context, _ account.Scope, f mail.Filter, a mai
 			delete(m.messages, e.message.ID)
 		}
 	}
-	return n, lanes, nil
+	return n, lanes, m.halted
 }
 
 // states counts the rows by state.

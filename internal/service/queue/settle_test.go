@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -263,6 +264,47 @@ func TestAHoldOfOneMessageLeavesTheOthersInMemory(t *testing.T) {
 		}
 		if s := f.store.states(); s[mail.StateHeld] != 1 || len(s) != 1 {
 			t.Errorf("states %v", s)
+		}
+	})
+}
+
+func TestWhatIsHeldWhileTheStoreIsReadIsNotAttempted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, queue.Config{Memory: 1})
+		defer f.stop()
+		f.store.slow = 5 * time.Second // from what Due has read to its answer
+		f.send("x@far.example", 0, "u@far.example")
+		time.Sleep(2 * time.Second)
+		if n, err := f.q.Change(t.Context(), account.System(), mail.Filter{}, mail.Hold); err != nil || n != 1 {
+			t.Fatal(n, err)
+		}
+		time.Sleep(time.Minute)
+		if n := len(f.remote.copies()); n != 0 {
+			t.Error("what was held has been delivered")
+		}
+		f.quiet()
+	})
+}
+
+func TestAnActionThatWasHaltedHasItsEffectUpToThere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, queue.Config{Retry: []time.Duration{5 * time.Hour}})
+		defer f.stop()
+		f.remote.down = &mail.LaneDown{Host: "h", Reply: smtp.Reply{Code: 450}}
+		f.send("x@far.example", 0, "u@far.example")
+		time.Sleep(15 * time.Second) // the lane is given back, the schedule is asleep
+		f.remote.mu.Lock()
+		f.remote.down = nil
+		f.remote.mu.Unlock()
+		f.store.halted = errors.New("disk")
+		if n, err := f.q.Change(t.Context(), account.System(), mail.Filter{}, mail.Expedite); n != 1 || !errors.Is(err, f.store.halted) {
+			t.Fatal(n, err)
+		}
+		time.Sleep(time.Second)
+		if n := len(f.remote.copies()); n != 1 {
+			t.Error("not tried at once")
 		}
 	})
 }
