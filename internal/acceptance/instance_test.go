@@ -88,11 +88,11 @@ func newInstanceIn(t *testing.T, dir, config string) *instance {
 	if !strings.Contains(config, "[resolver]") {
 		config += "[resolver]\nservers = [\"127.0.0.1:9\"]\n" // nothing of a test asks the machine's DNS
 	}
-	before, after, _ := strings.Cut(config, "[")
+	before, after, _ := strings.Cut("\n"+config, "\n[")
 	if after != "" {
 		after = "[" + after
 	}
-	text += before + fmt.Sprintf("[listen]\nsmtp = [%q]\nsubmission = [%q]\nsubmissions = [%q]\nhttp = [%q]\nimap = []\nimaps = []\ndns = []\n", i.smtp, i.submit, i.secure, i.http) + after
+	text += before + "\n" + fmt.Sprintf("[listen]\nsmtp = [%q]\nsubmission = [%q]\nsubmissions = [%q]\nhttp = [%q]\nimap = []\nimaps = []\ndns = []\n", i.smtp, i.submit, i.secure, i.http) + after
 	if err := os.WriteFile(filepath.Join(i.dir, "postroad.toml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -39,9 +39,10 @@ func (o *outside) peer(n int, script sim.Script) *sim.Peer {
 }
 
 // instance starts a server in this Internet, with a domain here.example whose mail may be sent from loopback.
-func (o *outside) instance(queue string) *instance {
+// Further lines are of the configuration's top.
+func (o *outside) instance(queue string, top ...string) *instance {
 	o.t.Helper()
-	i := newInstance(o.t, fmt.Sprintf("[resolver]\nservers = [%q]\n[deliver]\nport = %s\nallow = [\"127.0.0.0/8\"]\n[receive]\ntrusted_networks = [\"127.0.0.0/8\"]\n[queue]\n%s\n", o.dns.Addr(), o.port, queue))
+	i := newInstance(o.t, strings.Join(top, "\n")+fmt.Sprintf("\n[resolver]\nservers = [%q]\n[deliver]\nport = %s\nallow = [\"127.0.0.0/8\"]\n[receive]\ntrusted_networks = [\"127.0.0.0/8\"]\n[queue]\n%s\n", o.dns.Addr(), o.port, queue))
 	i.run("domain", "add", "here.example", "--proved")
 	i.run("mailbox", "add", "ann@here.example")
 	return i
@@ -223,5 +224,35 @@ func TestWhatTheNextHopLacksIsRefusedAtRCPT(t *testing.T) {
 	c.say("RCPT TO:<ann@here.example>", "250")
 	if x := i.run("explain", "ü@relay.example"); !strings.Contains(x, "550 5.6.7") || !strings.Contains(x, "did not offer SMTPUTF8") {
 		t.Errorf("explain does not say why:\n%s", x)
+	}
+}
+
+func TestS1_18AWayBackToOurselvesIsFoundAndMailIsHeld(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	o.zone("away.example", "@ MX 10 us\nus A 127.0.0.12\n")
+	o.zone("none.example", "@ MX 0 .\n")
+	i := o.instance("", `addresses = ["127.0.0.12"]`)
+	for _, domain := range []string{"away.example", "none.example"} {
+		i.run("domain", "add", domain, "--mode", "remote", "--proved")
+		i.sender().send("ann@here.example", text(domain), "x@"+domain)
+	}
+	for domain, name := range map[string]string{"away.example": "ROUTE_LOOP_SELF since", "none.example": "PRIMARY_MX_MISSING since"} {
+		eventually(t, "a finding of "+domain, func() bool { return strings.Contains(i.run("domain", "show", domain), name) })
+	}
+	if q := ask[counts](i, "queue", "count"); q.Messages != 2 || q.Held != 2 {
+		t.Errorf("the mail is not held: %+v", q)
+	}
+	p := o.peer(11, sim.Script{})
+	i.run("domain", "set", "away.example", "--next-hop", "127.0.0.11:"+o.port, "--yes")
+	if d := i.run("domain", "show", "away.example"); strings.Contains(d, "ROUTE_LOOP_SELF") {
+		t.Errorf("the finding outlives the way that it is about:\n%s", d)
+	}
+	i.sender().send("ann@here.example", text("mended"), "x@away.example")
+	p.Await(1)
+	o.zone("none.example", "@ MX 10 a\na A 127.0.0.11\n")
+	i.run("domain", "set", "none.example", "--hold", "1d")
+	if d := i.run("domain", "show", "none.example"); !strings.Contains(d, "PRIMARY_MX_MISSING") {
+		t.Errorf("the finding is gone before mail has arrived:\n%s", d)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/routing"
 	"postroad/internal/proto/sasl"
@@ -185,6 +186,14 @@ func (b *incoming) Abort() {
 		return
 	}
 	_ = b.Discard()
+}
+
+// findings lets the agent record what is wrong with a domain.
+type findings struct{ store *controlstore.Store }
+
+// Find implements deliver.Findings.
+func (f findings) Find(ctx context.Context, found finding.Finding, gone bool) error {
+	return f.store.Find(ctx, account.System(), found, gone)
 }
 
 // disk tells the free space of the data folder, to the queue and to whoever watches.

@@ -162,7 +162,7 @@ func (s *Server) join(ctx context.Context) error {
 	view := &view{hostname: s.cfg.Hostname}
 	memory := budget.New(s.cfg.Limits.Memory)
 	s.deliver = deliver.New(deliver.Config{
-		Hostname: s.cfg.Hostname, Port: uint16(s.cfg.Deliver.Port), Allow: s.cfg.Deliver.Allow, Trace: trace, //nolint:gosec // config checks the range
+		Hostname: s.cfg.Hostname, Port: uint16(s.cfg.Deliver.Port), Allow: s.cfg.Deliver.Allow, Trace: trace, Findings: findings{s.stores.control}, //nolint:gosec // config checks the range
 	}, view, s.resolver, s.opts.Dialer, s.self, s.metrics, s.log)
 	view.hops = s.deliver.Hops()
 	s.queue = queue.New(s.queueConfig(memory), s.stores.queue, s.stores.queue, s.stores.queue,

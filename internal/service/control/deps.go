@@ -16,7 +16,8 @@ type Store interface {
 	// Load reads everything in scope, as one consistent state.
 	Load(ctx context.Context, scope account.Scope) (State, error)
 	// Update applies changes and their audit entries in one durable transaction if the version is still the
-	// one given, and gives the new one; ErrVersion when somebody was faster, ErrExists when a name is taken.
+	// one given, and gives the new one; ErrVersion when somebody was faster, ErrExists when a name is taken. What was
+	// found about the way to a domain's server is forgotten when its mode or its next hops change.
 	Update(ctx context.Context, scope account.Scope, version int64, tx Tx) (int64, error)
 	// Audit lists entries, newest first, of one domain or of all (empty), before the given id (0: from the newest).
 	Audit(ctx context.Context, scope account.Scope, domain string, before int64, limit int) ([]Entry, error)

@@ -60,6 +60,7 @@ func (a *attempt) run(ctx context.Context) error {
 	if a.open > 0 && ctx.Err() == nil {
 		p, why := a.service.plan(ctx, a.lane, a.avoid)
 		if why != nil {
+			a.service.find(ctx, why, domainsOf(a.work))
 			return a.resign(ctx, why)
 		}
 		for _, t := range p.targets {
@@ -235,6 +236,7 @@ func (b *batch) result(ctx context.Context, k int, r smtp.Result) {
 			continue
 		case reply.Positive():
 			o.Result = mail.Delivered
+			b.service.arrived(ctx, w.Recipients[j].Destination)
 		case reply.Permanent():
 			o.Result = mail.Failed
 		case reply.Code == 421 && r.Phase < smtp.PhaseDot && b.spent():

@@ -25,6 +25,9 @@ type Config struct {
 	PerHost int
 	// Trace writes the field by which mail is known that comes back; nil: none is written.
 	Trace *routing.Tracer
+	// Findings learns when the way to a domain of this installation leads nowhere, and when it has been mended; nil:
+	// nobody does.
+	Findings Findings
 	// RootCAs are whom certificates of smart hosts may come from; nil: those the system trusts.
 	RootCAs *x509.CertPool
 }

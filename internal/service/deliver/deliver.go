@@ -37,6 +37,7 @@ type Service struct {
 	idle     idlePool
 	hosts    hosts
 	offers   offers
+	ways     ways
 	m        *obs.Metrics
 }
 

@@ -8,6 +8,7 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
+	"postroad/internal/core/finding"
 	"postroad/internal/core/mailbox"
 	"postroad/internal/core/routing"
 )
@@ -47,6 +48,13 @@ type Dialer interface {
 type Directory interface {
 	// View is the state of this moment.
 	View() routing.View
+}
+
+// Findings keeps what is wrong with domains of this installation.
+type Findings interface {
+	// Find records a finding, or forgets it when gone is true; one that stands keeps its Since. Forgetting what is not
+	// there is no error.
+	Find(ctx context.Context, f finding.Finding, gone bool) error
 }
 
 // Self tells whether an address is ours.

@@ -11,6 +11,7 @@ import (
 
 	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
+	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/routing"
 	"postroad/internal/proto/smtp"
@@ -34,6 +35,9 @@ type plan struct {
 type nowhere struct {
 	reply smtp.Reply
 	own   bool // a domain of this installation: nothing that DNS says is permanent (docs/routing.md)
+
+	finding  finding.Name // the diagnosis for domains of this installation; empty for none
+	evidence string
 }
 
 // result is what becomes of the lane's mail. Deferred means that the lane is down, the others hold for each row.
@@ -80,9 +84,10 @@ func (s *Service) byMX(ctx context.Context, domain, avoid string) (plan, *nowher
 	}
 	d, known := s.dir.View().Directory.Domain(domain)
 	own := known && d.Proved
-	list, reply := routing.Candidates(s.resolver.MX(ctx, domain))
+	said := s.resolver.MX(ctx, domain)
+	list, reply := routing.Candidates(said)
 	if reply.Code != 0 {
-		return plan{}, &nowhere{reply: reply, own: own}
+		return plan{}, byDNS(reply, own, said)
 	}
 	if len(list) > maxExchangers {
 		slices.SortStableFunc(list, func(a, b facts.MX) int { return cmp.Compare(a.Preference, b.Preference) })
@@ -90,7 +95,7 @@ func (s *Service) byMX(ctx context.Context, domain, avoid string) (plan, *nowher
 	}
 	exchangers, reply := routing.Exchangers(list, s.addrs(ctx, list), s.self.Answers, rand.Shuffle)
 	if reply.Code != 0 {
-		return plan{}, &nowhere{reply: reply, own: own}
+		return plan{}, byDNS(reply, own, said)
 	}
 	late := func(x routing.Exchanger) int {
 		if x.Host == avoid || s.hosts.failing(at(netip.AddrPortFrom(x.Addrs[0], s.cfg.Port))) {
@@ -166,7 +171,7 @@ func (s *Service) byHops(ctx context.Context, lane mail.Lane) (plan, *nowhere) {
 			p.outbound = &o
 		}
 	}
-	problem := replyHopNoAddr
+	problem, looping := replyHopNoAddr, ""
 	for _, h := range hops {
 		if h.Socket() {
 			p.targets = append(p.targets, target{host: h.Host, addr: place{socket: h.Host}})
@@ -175,7 +180,7 @@ func (s *Service) byHops(ctx context.Context, lane mail.Lane) (plan, *nowhere) {
 		for _, a := range s.addressesOf(ctx, h.Host, &problem) {
 			to := netip.AddrPortFrom(a, h.Port)
 			if s.self.Listens(to) || h.Port == smtpPort && s.self.Answers(a) {
-				problem = replyHopLoop
+				problem, looping = replyHopLoop, h.String()+" is "+to.String()
 				continue
 			}
 			if len(p.targets) < routing.MaxAddresses {
@@ -184,7 +189,11 @@ func (s *Service) byHops(ctx context.Context, lane mail.Lane) (plan, *nowhere) {
 		}
 	}
 	if len(p.targets) == 0 {
-		return p, &nowhere{own: true, reply: problem}
+		why := &nowhere{own: true, reply: problem}
+		if problem == replyHopLoop {
+			why.finding, why.evidence = finding.RouteLoopSelf, "the next hop "+looping
+		}
+		return p, why
 	}
 	return p, nil
 }

@@ -53,6 +53,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 			Mailboxes: []directory.Mailbox{changed.Mailbox}, Rules: []directory.Rule{changed.Rule}, Outbounds: []directory.Outbound{changed.Outbound},
 		}
 		want.Verifiers = map[string]string{changed.Mailbox.Address(): changed.Verifier}
+		want.Findings = nil // it was about the way, which has changed
 		same(t, "changed", want, w.dump(t))
 	})
 }
@@ -443,6 +444,35 @@ func TestFindings(t *testing.T) {
 		must(t, w.Find(t.Context(), system, nowhere, true))
 		if err := w.Find(t.Context(), account.Of(ann.Account.ID), general, false); !errors.Is(err, control.ErrDenied) {
 			t.Errorf("finding of the installation by an account: %v", err)
+		}
+	})
+}
+
+func TestFindingsAboutAWayEndWithIt(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		ann, bob := w.add(t, "ann"), w.add(t, "bob")
+		loop := finding.Finding{Name: finding.AliasLoop, Domain: ann.Domain.Name, Evidence: "a → b → a", Since: created}
+		self := finding.Finding{Name: finding.RouteLoopSelf, Domain: ann.Domain.Name, Evidence: "us", Since: created}
+		list := func(what string, want ...finding.Finding) {
+			t.Helper()
+			got, err := w.Findings(t.Context(), system, "")
+			must(t, err)
+			same(t, what, want, got)
+		}
+		for _, change := range []func(*directory.Domain){
+			func(d *directory.Domain) { d.NextHops = d.NextHops[1:] },
+			func(d *directory.Domain) { d.Mode = directory.ModeRemote },
+		} {
+			for _, f := range []finding.Finding{loop, self, ann.Finding} {
+				must(t, w.Find(t.Context(), system, f, false))
+			}
+			ann.Domain.Hold += time.Hour
+			w.apply(t, control.Tx{PutDomains: []directory.Domain{ann.Domain}})
+			list("after another change", loop, ann.Finding, self, bob.Finding)
+			change(&ann.Domain)
+			w.apply(t, control.Tx{PutDomains: []directory.Domain{ann.Domain}})
+			list("after another way", loop, bob.Finding)
 		}
 	})
 }

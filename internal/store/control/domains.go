@@ -7,6 +7,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/finding"
 	"postroad/internal/service/control"
 	"postroad/internal/store/sqldb"
 )
@@ -14,7 +15,7 @@ import (
 const (
 	allDomainsSQL sqldb.Stmt = `SELECT id, account_id, name, proved, mode, zone, next_hops, recipients, hold, created
 		FROM domain WHERE @scope(account_id)`
-	domainsSQL   sqldb.Stmt = `SELECT id, account_id, name FROM domain WHERE @in(id, $1) AND @scope(account_id)`
+	domainsSQL   sqldb.Stmt = `SELECT id, account_id, name, mode, next_hops FROM domain WHERE @in(id, $1) AND @scope(account_id)`
 	addDomainSQL sqldb.Stmt = `INSERT INTO domain (id, account_id, name, proved, mode, zone, next_hops, recipients, hold, created)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
 	setDomainSQL sqldb.Stmt = `UPDATE domain SET account_id = $2, name = $3, proved = $4, mode = $5, zone = $6, next_hops = $7,
@@ -26,6 +27,9 @@ const (
 	moveRulesSQL     sqldb.Stmt = `UPDATE rule SET account_id = $2 WHERE domain = $1 AND @scope(account_id)`
 	moveOutboundsSQL sqldb.Stmt = `UPDATE outbound SET account_id = $2 WHERE domain = $1 AND @scope(account_id)`
 	moveFindingsSQL  sqldb.Stmt = `UPDATE finding SET account_id = $2 WHERE domain = $1 AND @scope(account_id)`
+
+	// What was found about a domain's way holds for that way only.
+	forgetWaySQL sqldb.Stmt = `DELETE FROM finding WHERE domain = $1 AND @in(name, $2) AND @scope(account_id)`
 
 	removeDomainVerifiersSQL sqldb.Stmt = `DELETE FROM verifier
 		WHERE mailbox_id IN (SELECT id FROM mailbox WHERE @in(domain, $1)) AND @scope(account_id)`
@@ -61,7 +65,7 @@ func loadDomains(t *sqldb.Tx, shared *shared) ([]directory.Domain, error) {
 }
 
 // known is what is asked of a domain before it is put.
-type known struct{ owner, name string }
+type known struct{ owner, name, mode, hops string }
 
 func knownDomains(t *sqldb.Tx, ids []string) (map[string]known, error) {
 	found := make(map[string]known, len(ids))
@@ -71,7 +75,7 @@ func knownDomains(t *sqldb.Tx, ids []string) (map[string]known, error) {
 	err := each(t, domainsSQL, []any{ids}, func(rows *sqldb.Rows) error {
 		var id string
 		var k known
-		err := rows.Scan(&id, &k.owner, &k.name)
+		err := rows.Scan(&id, &k.owner, &k.name, &k.mode, &k.hops)
 		found[id] = k
 		return err
 	})
@@ -97,6 +101,11 @@ func putDomains(t *sqldb.Tx, list []directory.Domain) error {
 			}
 			if old.owner != string(d.Account) {
 				if err := moveDomain(t, d); err != nil {
+					return err
+				}
+			}
+			if old.mode != string(d.Mode) || old.hops != hops {
+				if err := t.Post(forgetWaySQL, d.Name, []string{string(finding.RouteLoopSelf), string(finding.PrimaryMXMissing)}); err != nil {
 					return err
 				}
 			}
