@@ -101,12 +101,12 @@ func (a *app) catchAllCommand() *cobra.Command {
 }
 
 func (a *app) outboundCommand() *cobra.Command {
-	var domain, user string
+	var domain, tls, user string
 	var password bool
 	set := a.changes(&cobra.Command{
 		Use: "set HOST:PORT", Short: "Set the smart host of the installation or of a sender's domain", Args: cobra.ExactArgs(1),
 		RunE: work(func(cmd *cobra.Command, args []string) error {
-			body := map[string]any{"hop": args[0], "domain": domain, "user": user}
+			body := map[string]any{"hop": args[0], "domain": domain, "tls": tls, "user": user}
 			if password {
 				p, err := a.password()
 				if err != nil {
@@ -118,6 +118,7 @@ func (a *app) outboundCommand() *cobra.Command {
 		}),
 	})
 	set.Flags().StringVar(&domain, "domain", "", "sender's domain (default the whole installation)")
+	set.Flags().StringVar(&tls, "tls", "", "verified demands TLS with a verified certificate, opportunistic takes what is offered (default opportunistic without a user)")
 	set.Flags().StringVar(&user, "user", "", "user to log in as, over verified TLS only")
 	set.Flags().BoolVar(&password, "password-stdin", false, "take the password from the first line of stdin")
 	set.MarkFlagsRequiredTogether("user", "password-stdin")
@@ -141,12 +142,12 @@ func (a *app) outboundCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return show(a, all, "FOR HOST USER", func(o control.OutboundInfo) []string {
+				return show(a, all, "FOR HOST TLS USER", func(o control.OutboundInfo) []string {
 					whose := o.Domain
 					if whose == "" {
 						whose = "(all)"
 					}
-					return []string{whose, o.Hop, o.User}
+					return []string{whose, o.Hop, o.TLS, o.User}
 				})
 			}),
 		}, remove)

@@ -138,9 +138,22 @@ type Outbound struct {
 	Account  account.ID
 	Domain   string // sender's domain; empty for the whole installation
 	Hop      HostPort
+	TLS      TLSDemand
 	User     string // AUTH user; empty without AUTH
 	Password string // only ever sent over verified TLS
 }
+
+// TLSDemand says what TLS a smart host must offer.
+type TLSDemand string
+
+// The demands.
+const (
+	TLSOpportunistic TLSDemand = "opportunistic" // TLS where it is offered, with any certificate (RFC 7435)
+	TLSVerified      TLSDemand = "verified"      // nothing is sent but under TLS with a certificate that is verified
+)
+
+// Verified reports whether nothing may be sent but under verified TLS: on demand, and always with a login.
+func (o *Outbound) Verified() bool { return o.TLS == TLSVerified || o.User != "" }
 
 // FoldLocal is a local part in the form that is compared: lower case.
 func FoldLocal(local string) string { return strings.ToLower(local) }

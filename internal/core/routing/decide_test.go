@@ -150,11 +150,13 @@ func TestDecideThroughASmartHost(t *testing.T) {
 	v.Directory = v.Directory.With(directory.Delta{PutOutbounds: []directory.Outbound{
 		{ID: "o1", Hop: directory.HostPort{Host: "smart.example", Port: 587}, User: "u", Password: "p"},
 		{ID: "o2", Domain: "local.example", Hop: directory.HostPort{Host: "own.example", Port: 25}},
+		{ID: "o3", Domain: "remote.example", Hop: directory.HostPort{Host: "own.example", Port: 25}, TLS: directory.TLSVerified},
 	}})
 	to, _ := smtp.ParseAddress("x@far.example", false)
 	for sender, want := range map[string]string{
 		"ann@local.example": "relay/own.example:25 x@far.example",
 		"u@all.example":     "relay/smart.example:587#o1 x@far.example",
+		"u@remote.example":  "relay/own.example:25#o3 x@far.example",
 	} {
 		from, _ := smtp.ParseAddress(sender, false)
 		if got := show(routing.Decide(v, routing.Session{Kind: routing.Login, Sender: from}, to)); got != want {
@@ -173,7 +175,7 @@ func TestDecideThroughASmartHost(t *testing.T) {
 
 func TestEveryReasonHasASentence(t *testing.T) {
 	t.Parallel()
-	for r := routing.RuleAddressForm; r <= routing.RuleHopSize; r++ {
+	for r := routing.RuleAddressForm; r <= routing.RuleOutboundVerified; r++ {
 		s := (routing.Reason{Rule: r, Fact: "FACT"}).Sentence()
 		if r.String() == "none" || s == "FACT" || strings.Contains(s, "%!") {
 			t.Errorf("rule %d: %q %q", r, r, s)

@@ -34,7 +34,7 @@ var ruleNames = [...]string{
 	RuleCatchAll: "catch-all", RulePostmaster: "postmaster", RuleUnknownRecipient: "unknown-recipient",
 	RuleExpansionLimit: "expansion-limit", RuleNextHop: "next-hop", RuleByMX: "by-mx", RuleOutbound: "outbound",
 	RuleOwnUser: "own-user", RuleRelayDenied: "relay-denied", RuleStaleView: "stale-view",
-	RuleNextHopLMTP: "next-hop-lmtp", RuleHopUTF8: "hop-utf8", RuleHopSize: "hop-size",
+	RuleNextHopLMTP: "next-hop-lmtp", RuleHopUTF8: "hop-utf8", RuleHopSize: "hop-size", RuleOutboundVerified: "outbound-verified",
 }
 
 var ruleSentences = [...]string{
@@ -56,7 +56,8 @@ var ruleSentences = [...]string{
 	RuleExpansionLimit:   "%s leads to more addresses than one message may go to.",
 	RuleNextHop:          "The next hop is given: %s.",
 	RuleByMX:             "The next hop is found by the MX records of %s.",
-	RuleOutbound:         "Mail to foreign domains leaves through %s.",
+	RuleOutbound:         "Mail to foreign domains leaves through %s, under TLS where that is offered.",
+	RuleOutboundVerified: "Mail to foreign domains leaves through %s, under verified TLS only.",
 	RuleOwnUser:          "The sender is one of our own: %s.",
 	RuleRelayDenied:      "Strangers may not send through us to %s.",
 	RuleStaleView:        "The directory could not be confirmed lately, so no final refusal is given%s.",

@@ -123,6 +123,7 @@ const (
 	RuleNextHopLMTP
 	RuleHopUTF8
 	RuleHopSize
+	RuleOutboundVerified
 )
 
 // Reason is one step of a decision: the rule that spoke and the fact it spoke of.
@@ -307,8 +308,12 @@ func (d *Decision) outward(v View, responsible string, rcpt smtp.Address) {
 	if out, ok := v.Directory.Outbound(responsible); ok {
 		list := []directory.HostPort{out.Hop}
 		hops, key := explicitHops(list), directory.HopList(list)
-		d.reason(RuleOutbound, key)
-		if out.User != "" {
+		rule := RuleOutbound
+		if out.Verified() {
+			rule = RuleOutboundVerified
+		}
+		d.reason(rule, key)
+		if out.Verified() {
 			key += OutboundMark + out.ID
 		}
 		d.Destinations = append(d.Destinations, Destination{
@@ -320,7 +325,7 @@ func (d *Decision) outward(v View, responsible string, rcpt smtp.Address) {
 	d.byMX(rcpt, "")
 }
 
-// OutboundMark parts the host of a relay lane from the id of the outbound route whose login it needs.
+// OutboundMark parts the host of a relay lane from the id of the outbound route whose demands and login it needs.
 const OutboundMark = "#"
 
 // explicitHops gives hops in the order in which they are tried.

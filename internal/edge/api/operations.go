@@ -330,6 +330,7 @@ type outboundSet struct {
 	Body struct {
 		Hop      string `json:"hop" doc:"host:port"`
 		Domain   string `json:"domain,omitempty" doc:"Sender's domain; the whole installation when absent"`
+		TLS      string `json:"tls,omitempty" doc:"opportunistic or verified; verified with a user, else opportunistic when absent"`
 		User     string `json:"user,omitempty" doc:"AUTH user"`
 		Password string `json:"password,omitempty" doc:"AUTH password, sent over verified TLS only"`
 	}
@@ -345,7 +346,7 @@ func (a *api) registerOutbound() {
 		return a.control.Outbounds(actor), nil
 	})
 	changing(a, "outbound-set", http.MethodPut, "/outbound", "Set the smart host of a sender's domain or of the installation", func(_ context.Context, actor control.Actor, in *outboundSet) (control.Plan, error) {
-		spec := control.OutboundSpec{Hop: in.Body.Hop, Domain: in.Body.Domain, User: in.Body.User}
+		spec := control.OutboundSpec{Hop: in.Body.Hop, Domain: in.Body.Domain, TLS: in.Body.TLS, User: in.Body.User}
 		if in.Body.Password != "" {
 			spec.Password = control.NewSecret(in.Body.Password)
 		}

@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,48 @@ func TestDomainSettingsMustFitTogether(t *testing.T) {
 			t.Errorf("%s: %+v %v", tt.name, p, err)
 		case tt.says != "" && (!errors.Is(err, control.ErrInvalid) || !strings.Contains(err.Error(), tt.says)):
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.says)
+		}
+	}
+}
+
+func TestTheTLSOfASmartHost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i, tt := range []struct {
+		tls, user string
+		want      string // empty when it is refused
+		says      string
+	}{
+		{"", "", "opportunistic", "nobody verifies"},
+		{"opportunistic", "", "opportunistic", "nobody verifies"},
+		{"verified", "", "verified", "Nothing is sent there but under verified TLS"},
+		{"", "u", "verified", "logs in there as u, over verified TLS only"},
+		{"verified", "u", "verified", "logs in there as u, over verified TLS only"},
+		{"opportunistic", "u", "", "over verified TLS only"},
+		{"none", "", "", "verified demands it"},
+	} {
+		spec := control.OutboundSpec{Hop: fmt.Sprintf("smart%d.example:587", i), TLS: tt.tls, User: tt.user}
+		if tt.user != "" {
+			spec.Password = control.NewSecret("hunter four")
+		}
+		p, err := w.PlanOutboundSet(control.Operator(), spec)
+		if tt.want == "" {
+			if !errors.Is(err, control.ErrInvalid) || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("%+v: %v", tt, err)
+			}
+			continue
+		}
+		if said := strings.Join(p.Sentences, " "); err != nil || !strings.Contains(said, tt.says) {
+			t.Errorf("%+v: %q %v", tt, said, err)
+		}
+		w.ok(p, err)
+		if got := w.Outbounds(control.Operator())[0].TLS; got != tt.want {
+			t.Errorf("%+v is listed as %s", tt, got)
+		}
+		e, err := w.Explain(t.Context(), control.Operator(), control.ExplainRequest{Address: "x@far.example", As: "local"})
+		verified := strings.Contains(e.Reasons[len(e.Reasons)-1].Sentence, "under verified TLS only")
+		if err != nil || verified != (tt.want == "verified") {
+			t.Errorf("%+v is explained as %+v %v", tt, e.Reasons, err)
 		}
 	}
 }

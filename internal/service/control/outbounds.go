@@ -13,6 +13,7 @@ import (
 type OutboundSpec struct {
 	Hop      string  // host:port
 	Domain   string  // sender's domain; empty for the whole installation
+	TLS      string  // opportunistic or verified; empty: verified with a user, opportunistic without
 	User     string  // AUTH user; empty without AUTH
 	Password *Secret // nil without AUTH
 }
@@ -21,12 +22,32 @@ type OutboundSpec struct {
 type OutboundInfo struct {
 	Hop     string     `json:"hop" doc:"host:port"`
 	Domain  string     `json:"domain,omitempty" doc:"Sender's domain; absent for the whole installation"`
+	TLS     string     `json:"tls" enum:"opportunistic,verified" doc:"verified: nothing is sent but under TLS with a verified certificate; opportunistic: TLS where it is offered"`
 	User    string     `json:"user,omitempty" doc:"AUTH user; absent without AUTH"`
 	Account account.ID `json:"account"`
 }
 
 func outboundInfo(o directory.Outbound) OutboundInfo {
-	return OutboundInfo{Hop: showHop(o.Hop), Domain: o.Domain, User: o.User, Account: o.Account}
+	info := OutboundInfo{Hop: showHop(o.Hop), Domain: o.Domain, TLS: string(directory.TLSOpportunistic), User: o.User, Account: o.Account}
+	if o.Verified() {
+		info.TLS = string(directory.TLSVerified)
+	}
+	return info
+}
+
+// demand is the TLS that a route demands: with a login always that the host shows who it is.
+func demand(spec OutboundSpec) (directory.TLSDemand, error) {
+	switch t := directory.TLSDemand(spec.TLS); {
+	case t == "" && spec.User == "":
+		return directory.TLSOpportunistic, nil
+	case t == "", t == directory.TLSVerified:
+		return directory.TLSVerified, nil
+	case t != directory.TLSOpportunistic:
+		return "", words.Invalid("The TLS of a smart host is "+words.Quote(spec.TLS)+".", "opportunistic uses TLS where it is offered, verified demands it with a verified certificate")
+	case spec.User != "":
+		return "", words.Invalid("A login is sent over verified TLS only.", "leave out --tls opportunistic, or --user")
+	}
+	return directory.TLSOpportunistic, nil
 }
 
 // Outbounds lists the smart hosts in scope, the installation's first.
@@ -87,7 +108,11 @@ func (s *Service) PlanOutboundSet(actor Actor, spec OutboundSpec) (Plan, error) 
 	if (spec.User == "") != (spec.Password == nil) {
 		return Plan{}, words.Invalid("A user and a password go together.", "--user U --password-stdin")
 	}
-	o := directory.Outbound{ID: newID(), Account: owner, Domain: domain, Hop: hop, User: spec.User}
+	tls, err := demand(spec)
+	if err != nil {
+		return Plan{}, err
+	}
+	o := directory.Outbound{ID: newID(), Account: owner, Domain: domain, Hop: directory.HostPort{Host: hop.Host, Port: hop.Port}, TLS: tls, User: spec.User}
 	if spec.Password != nil {
 		o.Password = spec.Password.text
 		if err := checkMailbox(Operator(), spec.Password, 0); err != nil {
@@ -111,8 +136,13 @@ func (s *Service) PlanOutboundSet(actor Actor, spec OutboundSpec) (Plan, error) 
 	p.Asks = true
 	p.change(c)
 	p.say("Mail of %s to foreign domains leaves through %s.", whose(domain), showHop(hop))
-	if o.User != "" {
+	switch {
+	case o.User != "":
 		p.say("It logs in there as %s, over verified TLS only.", o.User)
+	case o.Verified():
+		p.say("Nothing is sent there but under verified TLS.")
+	default:
+		p.say("TLS is used where that host offers it; nobody verifies who answers.")
 	}
 	return p, nil
 }

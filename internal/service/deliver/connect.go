@@ -143,7 +143,7 @@ func (s *Service) connect(ctx context.Context, lane mail.Lane, t target, p plan)
 		return nil, &hostError{enhanced: congested, err: err}
 	}
 	c, err := s.session(ctx, lane, t, p, t.addr.socket == "") // nobody listens in between on a socket of this machine
-	if e := (*hostError)(nil); errors.As(err, &e) && e.tls && p.outbound == nil && t.addr.Port() != implicitTLS && ctx.Err() == nil {
+	if e := (*hostError)(nil); errors.As(err, &e) && e.tls && !p.verify && t.addr.Port() != implicitTLS && ctx.Err() == nil {
 		// Opportunistic: a broken TLS is no worse than none (RFC 7435), over a connection of its own.
 		s.log.InfoContext(ctx, "TLS failed, sending in clear", "lane", string(lane), "host", t.host, "address", t.addr.String(), "error", err)
 		c, err = s.session(ctx, lane, t, p, false)
@@ -183,7 +183,7 @@ func (s *Service) dial(ctx context.Context, lane mail.Lane, t target, p plan, se
 	defer stop()
 	var over smtp.Conn = conn
 	if t.addr.Port() == implicitTLS {
-		if over, err = s.handshake(ctx, c, p.outbound != nil); err != nil {
+		if over, err = s.handshake(ctx, c, p.verify); err != nil {
 			return nil, err
 		}
 	}
@@ -209,15 +209,15 @@ func (s *Service) open(ctx context.Context, c *connection, p plan, secure bool) 
 		return err
 	}
 	if secure && ext.StartTLS && c.tls == "" {
-		if ext, err = s.startTLS(ctx, c, p.outbound != nil); err != nil {
+		if ext, err = s.startTLS(ctx, c, p.verify); err != nil {
 			return err
 		}
 	}
+	if p.verify && c.tls == "" {
+		return &hostError{enhanced: untrusted, err: errNoTLS}
+	}
 	if p.outbound == nil {
 		return nil
-	}
-	if c.tls == "" {
-		return &hostError{enhanced: untrusted, err: errNoTLS}
 	}
 	return login(c.client, ext, p.outbound)
 }

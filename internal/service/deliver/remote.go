@@ -27,7 +27,8 @@ type target struct {
 // plan is where a lane's mail is to be tried, in order, and under which demands.
 type plan struct {
 	targets  []target
-	outbound *directory.Outbound // login and verified TLS are demanded; nil: opportunistic TLS
+	verify   bool                // verified TLS is demanded; else it is opportunistic
+	outbound *directory.Outbound // a login is demanded; nil: none
 	lmtp     bool
 }
 
@@ -167,6 +168,7 @@ func (s *Service) byHops(ctx context.Context, lane mail.Lane) (plan, *nowhere) {
 		}
 		// The route as it is now: its password is for its host, not for the one it had when the mail was taken.
 		hops = []routing.Hop{{Host: o.Hop.Host, Port: o.Hop.Port}}
+		p.verify = o.Verified()
 		if o.User != "" {
 			p.outbound = &o
 		}

@@ -87,6 +87,36 @@ func TestASmartHostIsLoggedInToUnderVerifiedTLS(t *testing.T) {
 	}
 }
 
+func TestVerifiedTLSIsDemandedWithoutALoginToo(t *testing.T) {
+	for _, c := range []struct {
+		name                    string
+		script                  func(*sim.CA) sim.Script
+		verified, opportunistic string
+	}{
+		{"trusted", func(ca *sim.CA) sim.Script { return sim.Script{TLS: ca.TLS("smart.example.net")} }, okSmart, okSmart},
+		{"wrong name", func(ca *sim.CA) sim.Script { return sim.Script{TLS: ca.TLS("other.example.net")} }, "- | down 4.7.5 smart.example.net", okSmart},
+		{"no TLS", func(*sim.CA) sim.Script { return sim.Script{} }, "- | down 4.7.5 smart.example.net", okSmart},
+		{"broken TLS", func(ca *sim.CA) sim.Script { return sim.Script{TLS: ca.OldTLS("smart.example.net")} }, "- | down 4.7.5 smart.example.net", okSmart},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var ca *sim.CA
+			play(t, smartZone, func(cfg *deliver.Config) { ca = sim.NewCA(t); cfg.RootCAs = ca.Pool() }, func(w *world) {
+				p := w.peer("192.0.2.11:587", c.script(ca))
+				w.directory = directory.NewSnapshot(1, nil, nil, nil, []directory.Outbound{{
+					ID: "o1", Hop: directory.HostPort{Host: "smart.example.net", Port: 587}, TLS: directory.TLSVerified,
+				}})
+				w.expect(w.deliver(relay("smart.example.net:587#o1"), message("m1", "a@far.example")), c.verified)
+				if c.verified != okSmart {
+					saidNothing(w.t, p)
+				} else if m := p.Messages()[0]; m.User != "" || m.TLS == nil {
+					w.t.Errorf("user %q, TLS %v", m.User, m.TLS)
+				}
+				w.expect(w.deliver(relay("smart.example.net:587"), message("m2", "a@far.example")), c.opportunistic)
+			})
+		})
+	}
+}
+
 func TestASmartHostThatCannotBeTrustedIsNotUsed(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -140,7 +140,7 @@ func TestAnAgentWithoutOutcomesIsNotAskedWithoutEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f, agent := newFixture(t), &mute{}
-		f.start(queue.Config{Memory: 1}, agent)
+		f.start(queue.Config{InMemory: 1}, agent)
 		defer f.stop()
 		f.send("x@far.example", 0, "u@far.example")
 		time.Sleep(time.Hour)
@@ -171,7 +171,7 @@ func TestWhatWasReadWhileTheLaneWentDownIsNotKeptInMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
 		down := &mail.LaneDown{Host: "h", Reply: smtp.Reply{Code: 450}}
-		f.start(queue.Config{Memory: 4096, Retry: []time.Duration{time.Hour}}, &turns{deeds: []func([]mail.Delivery, func(int, []mail.Outcome)) error{
+		f.start(queue.Config{InMemory: 4096, Retry: []time.Duration{time.Hour}}, &turns{deeds: []func([]mail.Delivery, func(int, []mail.Outcome)) error{
 			func([]mail.Delivery, func(int, []mail.Outcome)) error { <-time.After(10 * time.Second); return down },
 			func(batch []mail.Delivery, done func(int, []mail.Outcome)) error {
 				<-time.After(time.Second)
@@ -196,7 +196,7 @@ func TestWhatWasReadWhileTheLaneWentDownIsNotKeptInMemory(t *testing.T) {
 func TestMailWithoutRoomInMemoryIsDeliveredSoon(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := start(t, queue.Config{Memory: 1})
+		f := start(t, queue.Config{InMemory: 1})
 		defer f.stop()
 		time.Sleep(15 * time.Second) // the schedule is asleep
 		f.send("x@far.example", 0, "u@far.example")
@@ -210,7 +210,7 @@ func TestMailWithoutRoomInMemoryIsDeliveredSoon(t *testing.T) {
 func TestMailThatComesWhileTheStoreIsReadIsReadNext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := start(t, queue.Config{Memory: 1})
+		f := start(t, queue.Config{InMemory: 1})
 		defer f.stop()
 		f.store.slow = 5 * time.Second // from what Due has read to its answer
 		f.send("x@far.example", 0, "u@far.example")
@@ -226,7 +226,7 @@ func TestMailThatComesWhileTheStoreIsReadIsReadNext(t *testing.T) {
 func TestRetryNowBeginsAtTheFirstRow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := start(t, queue.Config{Memory: 1, Retry: []time.Duration{5 * time.Hour}})
+		f := start(t, queue.Config{InMemory: 1, Retry: []time.Duration{5 * time.Hour}})
 		defer f.stop()
 		f.remote.down = &mail.LaneDown{Host: "h", Reply: smtp.Reply{Code: 450}}
 		for range 500 { // some pages

@@ -271,7 +271,7 @@ func TestAHoldOfOneMessageLeavesTheOthersInMemory(t *testing.T) {
 func TestWhatIsHeldWhileTheStoreIsReadIsNotAttempted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := start(t, queue.Config{Memory: 1})
+		f := start(t, queue.Config{InMemory: 1})
 		defer f.stop()
 		f.store.slow = 5 * time.Second // from what Due has read to its answer
 		f.send("x@far.example", 0, "u@far.example")

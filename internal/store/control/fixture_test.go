@@ -78,7 +78,7 @@ func newCustomer(name string) customer {
 			Targets: []string{"z@" + domain, `"a <b>"@` + domain, "ä@" + domain}, Keep: true,
 		},
 		Outbound: directory.Outbound{
-			ID: "outbound-" + name, Account: id, Domain: domain, Hop: directory.HostPort{Host: "smart." + domain, Port: 587},
+			ID: "outbound-" + name, Account: id, Domain: domain, Hop: directory.HostPort{Host: "smart." + domain, Port: 587}, TLS: directory.TLSVerified,
 			User: "user-" + name, Password: "pass word\t" + name,
 		},
 		Token: control.Token{ID: "token-" + name, Account: id, Name: "laptop of " + name, Hash: []byte("\x00\xff hash of " + name), Created: created.Add(time.Microsecond)},
