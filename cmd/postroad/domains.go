@@ -134,7 +134,11 @@ func (a *app) printDomain(d control.DomainDetail) {
 	line("arrangement", d.Arrangement)
 	line("proved", yesNo(d.Proved))
 	line("zone", d.Zone)
-	line("next hops", strings.Join(d.NextHops, ", "))
+	hops := strings.Join(d.NextHops, ", ")
+	if d.OperatorHops {
+		hops += " (named by the operator)"
+	}
+	line("next hops", hops)
 	line("recipients", d.Recipients)
 	if d.HoldSeconds > 0 {
 		line("hold", config.FormatDuration(time.Duration(d.HoldSeconds)*time.Second))

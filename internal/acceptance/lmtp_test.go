@@ -62,3 +62,27 @@ func TestMailIsHandedOnByLMTP(t *testing.T) {
 		})
 	}
 }
+
+func TestANextHopOfTheOperatorMayBePrivate(t *testing.T) {
+	t.Parallel()
+	p := sim.StartPeer(t, sim.Script{})
+	i := newInstance(t, "")
+	i.run("domain", "add", "inside.example", "--mode", "relay", "--recipients", "accept", "--proved", "--next-hop", p.Addr())
+	if d := i.run("domain", "show", "inside.example"); !strings.Contains(d, "(named by the operator)") {
+		t.Errorf("domain show does not tell who named the next hop:\n%s", d)
+	}
+	c := dialSMTP(t, i.smtp)
+	c.say("EHLO far.example", "250")
+	c.send("a@far.example", text("inside"), "u@inside.example")
+	p.Await(1)
+	eventually(t, "an empty queue", func() bool { return ask[counts](i, "queue", "count").Messages == 0 })
+	idle := sim.FreeAddress(t)
+	i.run("domain", "set", "inside.example", "--next-hop", idle, "--yes")
+	c.send("a@far.example", text("waits"), "u@inside.example")
+	for _, to := range []string{idle, "127.0.0.1", "127.0.0.9"} {
+		n := strings.Count(i.run("queue", "list", "--to", to), "a@far.example")
+		if want := map[bool]int{true: 0, false: 1}[to == "127.0.0.9"]; n != want {
+			t.Errorf("%d messages wait for %s", n, to)
+		}
+	}
+}

@@ -40,12 +40,23 @@ const (
 	RecipientsAccept RecipientPolicy = "accept" // every recipient is taken
 )
 
-// HostPort is a next hop: a host name or address literal with a TCP port, or a unix socket.
+// HostPort is a host name or address literal and a TCP port.
 type HostPort struct {
-	Host string `json:"host"`           // of a unix socket its absolute path
-	Port uint16 `json:"port"`           // 0 for a unix socket
-	LMTP bool   `json:"lmtp,omitempty"` // it speaks LMTP (RFC 2033) in place of SMTP; all hops of a list do, or none
+	Host string `json:"host"`
+	Port uint16 `json:"port"`
 }
+
+// NextHop is where a domain's mail is handed on to: a host name or address literal with a TCP port, or a unix socket.
+type NextHop struct {
+	Host     string `json:"host"`               // of a unix socket its absolute path
+	Port     uint16 `json:"port"`               // 0 for a unix socket
+	LMTP     bool   `json:"lmtp,omitempty"`     // it speaks LMTP (RFC 2033) in place of SMTP; all hops of a list do, or none
+	Operator bool   `json:"operator,omitempty"` // the operator named it, who may name what is not public; again all or none
+}
+
+// OperatorMark ends the text of next hops that the operator named, so that nobody else's mail shares a lane with
+// theirs.
+const OperatorMark = "!"
 
 // Domain is a mail domain.
 type Domain struct {
@@ -55,7 +66,7 @@ type Domain struct {
 	Proved     bool   // ownership shown; an unproved domain is inert
 	Mode       Mode
 	Zone       ZoneHosting
-	NextHops   []HostPort // mode relay: tried in this order; mode remote: instead of MX when given
+	NextHops   []NextHop // mode relay: tried in this order; mode remote: instead of MX when given
 	Recipients RecipientPolicy
 	Hold       time.Duration // how long mail for it is kept in the queue; 0 for the installation's
 	Created    time.Time
@@ -71,10 +82,13 @@ func (d *Domain) HopList() string {
 	return HopList(d.NextHops)
 }
 
-// HopList is the text of a list of next hops: "host:port,host:port", or the path of a unix socket.
-func HopList(list []HostPort) string {
+// HopList is the text of a list of next hops: "host:port,host:port", or the path of a unix socket; OperatorMark ends
+// it when the operator named all of them.
+func HopList(list []NextHop) string {
 	var b strings.Builder
+	operator := len(list) > 0
 	for i, h := range list {
+		operator = operator && h.Operator
 		if i > 0 {
 			b.WriteByte(',')
 		}
@@ -84,6 +98,9 @@ func HopList(list []HostPort) string {
 		}
 		b.WriteByte(':')
 		b.WriteString(strconv.Itoa(int(h.Port)))
+	}
+	if operator {
+		b.WriteString(OperatorMark)
 	}
 	return b.String()
 }
@@ -138,6 +155,7 @@ type Outbound struct {
 	Account  account.ID
 	Domain   string // sender's domain; empty for the whole installation
 	Hop      HostPort
+	Operator bool // the operator set it, who may name what is not public
 	TLS      TLSDemand
 	User     string // AUTH user; empty without AUTH
 	Password string // only ever sent over verified TLS

@@ -12,13 +12,15 @@ import (
 
 // world is a small installation with a domain for each mode.
 func world() routing.View {
-	hop := []directory.HostPort{{Host: "mx.acme-own.example", Port: 25}, {Host: "10.0.0.2", Port: 2525}}
+	hop := []directory.NextHop{{Host: "mx.acme-own.example", Port: 25}, {Host: "10.0.0.2", Port: 2525}}
 	domains := []directory.Domain{
 		{Name: "mx.host.example", Account: account.Operator, Proved: true, Mode: directory.ModeLocal},
 		{Name: "local.example", Account: "a", Proved: true, Mode: directory.ModeLocal},
 		{Name: "all.example", Account: "a", Proved: true, Mode: directory.ModeLocal},
 		{Name: "relay.example", Account: "a", Proved: true, Mode: directory.ModeRelay, NextHops: hop, Recipients: directory.RecipientsAccept},
-		{Name: "lmtp.example", Account: "a", Proved: true, Mode: directory.ModeRelay, NextHops: []directory.HostPort{{Host: "10.0.0.3", Port: 24, LMTP: true}, {Host: "/run/lmtp", LMTP: true}}, Recipients: directory.RecipientsAccept},
+		{Name: "lmtp.example", Account: "a", Proved: true, Mode: directory.ModeRelay, NextHops: []directory.NextHop{{Host: "10.0.0.3", Port: 24, LMTP: true}, {Host: "/run/lmtp", LMTP: true}}, Recipients: directory.RecipientsAccept},
+		{Name: "own.example", Account: "a", Proved: true, Mode: directory.ModeRelay, NextHops: []directory.NextHop{{Host: "10.0.0.4", Port: 25, Operator: true}}, Recipients: directory.RecipientsAccept},
+		{Name: "mixed.example", Account: "a", Proved: true, Mode: directory.ModeRelay, NextHops: []directory.NextHop{{Host: "10.0.0.4", Port: 25, Operator: true}, {Host: "10.0.0.5", Port: 25}}, Recipients: directory.RecipientsAccept},
 		{Name: "remote.example", Account: "b", Proved: true, Mode: directory.ModeRemote},
 		{Name: "pinned.example", Account: "b", Proved: true, Mode: directory.ModeRemote, NextHops: hop[:1]},
 		{Name: "inert.example", Account: "b", Mode: directory.ModeLocal},
@@ -100,6 +102,8 @@ func TestDecideByModeRecipientAndSender(t *testing.T) {
 		{"anything@all.example", "box-all", "box-all"},
 		{"who@relay.example", relay + "who@relay.example", relay + "who@relay.example"},
 		{"who@lmtp.example", "lmtp/10.0.0.3:24,/run/lmtp who@lmtp.example", "lmtp/10.0.0.3:24,/run/lmtp who@lmtp.example"},
+		{"who@own.example", "relay/10.0.0.4:25! who@own.example", "relay/10.0.0.4:25! who@own.example"},
+		{"who@mixed.example", "relay/10.0.0.4:25,10.0.0.5:25 who@mixed.example", "relay/10.0.0.4:25,10.0.0.5:25 who@mixed.example"},
 		{"left@remote.example", denied, "remote/remote.example left@remote.example"},
 		{"u@pinned.example", denied, "relay/mx.acme-own.example:25 u@pinned.example"},
 		{"eve@inert.example", denied, "remote/inert.example eve@inert.example"},
@@ -150,25 +154,25 @@ func TestDecideThroughASmartHost(t *testing.T) {
 	v.Directory = v.Directory.With(directory.Delta{PutOutbounds: []directory.Outbound{
 		{ID: "o1", Hop: directory.HostPort{Host: "smart.example", Port: 587}, User: "u", Password: "p"},
 		{ID: "o2", Domain: "local.example", Hop: directory.HostPort{Host: "own.example", Port: 25}},
-		{ID: "o3", Domain: "remote.example", Hop: directory.HostPort{Host: "own.example", Port: 25}, TLS: directory.TLSVerified},
+		{ID: "o3", Domain: "remote.example", Hop: directory.HostPort{Host: "own.example", Port: 25}, TLS: directory.TLSVerified, Operator: true},
 	}})
 	to, _ := smtp.ParseAddress("x@far.example", false)
 	for sender, want := range map[string]string{
 		"ann@local.example": "relay/own.example:25 x@far.example",
 		"u@all.example":     "relay/smart.example:587#o1 x@far.example",
-		"u@remote.example":  "relay/own.example:25#o3 x@far.example",
+		"u@remote.example":  "relay/own.example:25!#o3 x@far.example",
 	} {
 		from, _ := smtp.ParseAddress(sender, false)
 		if got := show(routing.Decide(v, routing.Session{Kind: routing.Login, Sender: from}, to)); got != want {
 			t.Errorf("from %s: %s, want %s", sender, got, want)
 		}
 	}
-	hops, id := routing.ParseHops("smart.example:587,[2001:db8::1]:25#o1")
-	if id != "o1" || len(hops) != 2 || hops[1] != (routing.Hop{Host: "[2001:db8::1]", Port: 25}) {
+	hops, operator, id := routing.ParseHops("smart.example:587,[2001:db8::1]:25!#o1")
+	if id != "o1" || !operator || len(hops) != 2 || hops[1] != (routing.Hop{Host: "[2001:db8::1]", Port: 25}) {
 		t.Errorf("ParseHops: %v %q", hops, id)
 	}
-	hops, _ = routing.ParseHops("/run/lmtp,10.0.0.3:24")
-	if len(hops) != 2 || !hops[0].Socket() || hops[0] != (routing.Hop{Host: "/run/lmtp"}) || hops[1].Socket() {
+	hops, operator, _ = routing.ParseHops("/run/lmtp,10.0.0.3:24")
+	if operator || len(hops) != 2 || !hops[0].Socket() || hops[0] != (routing.Hop{Host: "/run/lmtp"}) || hops[1].Socket() {
 		t.Errorf("ParseHops of a socket: %v", hops)
 	}
 }

@@ -276,7 +276,7 @@ func (d *Decision) relay(dom *directory.Domain, address string) {
 	if len(dom.NextHops) > 0 && dom.NextHops[0].LMTP {
 		transport, rule = mail.TransportLMTP, RuleNextHopLMTP
 	}
-	d.reason(rule, key)
+	d.reason(rule, strings.TrimSuffix(key, directory.OperatorMark))
 	d.Destinations = append(d.Destinations, Destination{
 		Transport: transport, Lane: mail.MakeLane(transport, key),
 		Address: address, Account: dom.Account, Hops: hops,
@@ -306,13 +306,13 @@ func decideForeign(d *Decision, v View, s *Session, rcpt smtp.Address) {
 // outward sends to a foreign domain: through the outbound route of the responsible domain, or by MX.
 func (d *Decision) outward(v View, responsible string, rcpt smtp.Address) {
 	if out, ok := v.Directory.Outbound(responsible); ok {
-		list := []directory.HostPort{out.Hop}
+		list := []directory.NextHop{{Host: out.Hop.Host, Port: out.Hop.Port, Operator: out.Operator}}
 		hops, key := explicitHops(list), directory.HopList(list)
 		rule := RuleOutbound
 		if out.Verified() {
 			rule = RuleOutboundVerified
 		}
-		d.reason(rule, key)
+		d.reason(rule, strings.TrimSuffix(key, directory.OperatorMark))
 		if out.Verified() {
 			key += OutboundMark + out.ID
 		}
@@ -329,7 +329,7 @@ func (d *Decision) outward(v View, responsible string, rcpt smtp.Address) {
 const OutboundMark = "#"
 
 // explicitHops gives hops in the order in which they are tried.
-func explicitHops(list []directory.HostPort) []Hop {
+func explicitHops(list []directory.NextHop) []Hop {
 	hops := make([]Hop, len(list))
 	for i, h := range list {
 		hops[i] = Hop{Host: h.Host, Port: h.Port}
@@ -337,10 +337,11 @@ func explicitHops(list []directory.HostPort) []Hop {
 	return hops
 }
 
-// ParseHops reads the hops back from a relay or lmtp lane's key; outbound is the id of the outbound route, if
-// any. Entries that are neither host and port nor the path of a unix socket are left out.
-func ParseHops(key string) (hops []Hop, outbound string) {
+// ParseHops reads the hops back from a relay or lmtp lane's key; operator says that the operator named them, outbound
+// is the id of the outbound route, if any. Entries that are neither host and port nor the path of a unix socket are left out.
+func ParseHops(key string) (hops []Hop, operator bool, outbound string) {
 	key, outbound, _ = strings.Cut(key, OutboundMark)
+	key, operator = strings.CutSuffix(key, directory.OperatorMark)
 	for part := range strings.SplitSeq(key, ",") {
 		if h := (Hop{Host: part}); h.Socket() {
 			hops = append(hops, h)
@@ -356,5 +357,5 @@ func ParseHops(key string) (hops []Hop, outbound string) {
 		}
 		hops = append(hops, Hop{Host: part[:i], Port: uint16(port)})
 	}
-	return hops, outbound
+	return hops, operator, outbound
 }

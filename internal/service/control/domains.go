@@ -43,6 +43,7 @@ type DomainInfo struct {
 	Arrangement   string     `json:"arrangement" doc:"FULL, EMAIL or none"`
 	Zone          string     `json:"zone" enum:"hosted,external"`
 	NextHops      []string   `json:"next_hops,omitempty" doc:"host:port, or lmtp://host:port and lmtp:///socket, in the order in which they are tried"`
+	OperatorHops  bool       `json:"operator_hops,omitempty" doc:"The operator named the next hops, which may then be private addresses"`
 	Recipients    string     `json:"recipients,omitempty" doc:"How recipients unknown here are judged in mode relay"`
 	HoldSeconds   int64      `json:"hold_seconds,omitempty" doc:"How long its mail is kept in the queue; absent for the installation's time"`
 	Created       time.Time  `json:"created"`
@@ -75,6 +76,7 @@ func domainInfo(d *directory.Domain) DomainInfo {
 		Zone: string(d.Zone), NextHops: showHops(d.NextHops), Recipients: string(d.Recipients),
 		HoldSeconds: int64(d.Hold / time.Second), Created: d.Created,
 	}
+	info.OperatorHops = len(d.NextHops) > 0 && d.NextHops[0].Operator
 	if u := idna.ToUnicode(d.Name); u != d.Name {
 		info.Unicode = u
 	}
@@ -341,7 +343,7 @@ func (s *Service) PlanDomainSet(actor Actor, name string, set DomainSettings) (P
 }
 
 func sameDomain(a, b DomainInfo) bool {
-	hops := slices.Equal(a.NextHops, b.NextHops)
+	hops := slices.Equal(a.NextHops, b.NextHops) && a.OperatorHops == b.OperatorHops
 	return hops && a.Mode == b.Mode && a.Zone == b.Zone && a.Proved == b.Proved && a.Recipients == b.Recipients && a.HoldSeconds == b.HoldSeconds
 }
 
@@ -361,7 +363,10 @@ func (p *Plan) sayRoute(st *state, old, d *directory.Domain) {
 		p.warn("Mail for %s is no longer delivered or relayed here: the domain is inert.", words.Show(d.Name))
 		return
 	}
-	if old.Mode == d.Mode && slices.Equal(old.NextHops, d.NextHops) {
+	if old.Mode == d.Mode && slices.Equal(showHops(old.NextHops), showHops(d.NextHops)) {
+		if !slices.Equal(old.NextHops, d.NextHops) {
+			p.say("The next hops of %s count as named by %s from now on.", words.Show(d.Name), p.actor)
+		}
 		return
 	}
 	if old.Proved {
@@ -427,7 +432,7 @@ func (s *Service) PlanDomainRemove(ctx context.Context, actor Actor, name string
 		if out.Domain == d.Name {
 			p.tx.Remove = append(p.tx.Remove, Removal{KindOutbound, out.ID})
 			p.delta.RemoveOutbounds = append(p.delta.RemoveOutbounds, out.ID)
-			p.say("Its outbound route %s goes with it.", showHop(out.Hop))
+			p.say("Its outbound route %s goes with it.", showHost(out.Hop))
 		}
 	}
 	return p, nil

@@ -58,6 +58,50 @@ func TestDomainSettingsMustFitTogether(t *testing.T) {
 	}
 }
 
+func TestWhoNamedANextHopIsKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.furnish()
+	hop := control.DomainSettings{Mode: new("relay"), NextHops: &[]string{"mail.corp.example:25"}, Recipients: new("accept")}
+	lane := func(address string) string {
+		t.Helper()
+		e, err := w.Explain(t.Context(), control.Operator(), control.ExplainRequest{Address: address, As: "local"})
+		if err != nil || len(e.Destinations) != 1 {
+			t.Fatalf("explain %s: %+v %v", address, e, err)
+		}
+		return e.Destinations[0].Lane
+	}
+	ann := func(p control.Plan, err error) { t.Helper(); w.by(w.ann, p, err) }
+	const plain, marked = "relay/mail.corp.example:25", "relay/mail.corp.example:25!"
+	ann(w.PlanDomainSet(w.ann, "ann.example", hop))
+	if got := lane("x@ann.example"); got != plain {
+		t.Errorf("a customer's next hop: %s", got)
+	}
+	if d, err := w.Domain(t.Context(), w.ann, "ann.example"); err != nil || d.OperatorHops {
+		t.Errorf("shown as %+v %v", d, err)
+	}
+	w.ok(w.PlanDomainSet(control.Operator(), "ann.example", hop))
+	if got := lane("x@ann.example"); got != marked {
+		t.Errorf("the same one, named by the operator: %s", got)
+	}
+	ann(w.PlanDomainSet(w.ann, "ann.example", control.DomainSettings{Hold: new(time.Hour)}))
+	if got := lane("x@ann.example"); got != marked {
+		t.Errorf("after another change by the customer: %s", got)
+	}
+	ann(w.PlanDomainSet(w.ann, "ann.example", hop))
+	if got := lane("x@ann.example"); got != plain {
+		t.Errorf("named by the customer again: %s", got)
+	}
+	ann(w.PlanOutboundSet(w.ann, control.OutboundSpec{Hop: "smart.corp.example:587", Domain: "ann.example"}))
+	w.ok(w.PlanOutboundSet(control.Operator(), control.OutboundSpec{Hop: "smart.corp.example:587"}))
+	for sender, want := range map[string]string{"": "relay/smart.corp.example:587!", "x@ann.example": "relay/smart.corp.example:587"} {
+		e, err := w.Explain(t.Context(), control.Operator(), control.ExplainRequest{Address: "x@far.example", As: "local", Sender: sender})
+		if err != nil || e.Destinations[0].Lane != want {
+			t.Errorf("smart host of %q: %+v %v", sender, e.Destinations, err)
+		}
+	}
+}
+
 func TestTheTLSOfASmartHost(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -31,11 +31,11 @@ const maxSocketPath = 100
 const maxHops = 20
 
 // nextHops reads a list of next hops, all by SMTP or all by LMTP.
-func (s *Service) nextHops(actor Actor, list []string) ([]directory.HostPort, error) {
+func (s *Service) nextHops(actor Actor, list []string) ([]directory.NextHop, error) {
 	if len(list) > maxHops {
 		return nil, words.Invalid("There are "+strconv.Itoa(len(list))+" next hops.", "at most "+strconv.Itoa(maxHops))
 	}
-	out := make([]directory.HostPort, 0, len(list))
+	out := make([]directory.NextHop, 0, len(list))
 	for _, text := range list {
 		h, err := s.nextHop(actor, text)
 		if err != nil {
@@ -54,7 +54,7 @@ func (s *Service) nextHops(actor Actor, list []string) ([]directory.HostPort, er
 
 // nextHop reads "host:port" or "host" (port 25), "lmtp://host:port" (port 24 when it names none), or the path of a
 // unix socket as "lmtp:///path". A host is a name, an IPv4 address, or an IPv6 address in brackets.
-func (s *Service) nextHop(actor Actor, text string) (directory.HostPort, error) {
+func (s *Service) nextHop(actor Actor, text string) (directory.NextHop, error) {
 	rest, lmtp := strings.CutPrefix(text, lmtpScheme)
 	if lmtp && strings.HasPrefix(rest, "/") {
 		return socketHop(actor, rest)
@@ -65,12 +65,12 @@ func (s *Service) nextHop(actor Actor, text string) (directory.HostPort, error) 
 	}
 	host, port, err := splitHop(rest, port)
 	if err != nil {
-		return directory.HostPort{}, err
+		return directory.NextHop{}, err
 	}
 	if lmtp && port == defaultHopPort {
-		return directory.HostPort{}, words.Invalid("LMTP is not spoken on port 25, which is that of SMTP (RFC 2033).", "name the port of the LMTP server, 24 as a rule")
+		return directory.NextHop{}, words.Invalid("LMTP is not spoken on port 25, which is that of SMTP (RFC 2033).", "name the port of the LMTP server, 24 as a rule")
 	}
-	h := directory.HostPort{Host: host, Port: port, LMTP: lmtp}
+	h := directory.NextHop{Host: host, Port: port, LMTP: lmtp, Operator: actor.Operator}
 	addr, err := netip.ParseAddr(host)
 	literal := err == nil
 	if literal {
@@ -78,7 +78,7 @@ func (s *Service) nextHop(actor Actor, text string) (directory.HostPort, error) 
 		h.Host = addr.String()
 	}
 	if s.isOurselves(h, addr) {
-		return directory.HostPort{}, &RefusedError{
+		return directory.NextHop{}, &RefusedError{
 			Err: ErrInvalid, Finding: finding.RouteLoopSelf, Sentence: "The next hop " + showHop(h) + " is this installation itself.", Hint: "name the domain's own server",
 		}
 	}
@@ -86,25 +86,25 @@ func (s *Service) nextHop(actor Actor, text string) (directory.HostPort, error) 
 		return h, nil
 	}
 	if (literal && !IsPublic(addr)) || host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return directory.HostPort{}, words.Denied("Only the operator may name a private or loopback next hop: " + showHop(h) + ".")
+		return directory.NextHop{}, words.Denied("Only the operator may name a private or loopback next hop: " + showHop(h) + ".")
 	}
 	if !slices.Contains([]uint16{25, 465, 587}, port) {
-		return directory.HostPort{}, words.Denied("Only the operator may name a next hop on a port other than 25, 465 and 587: " + showHop(h) + ".")
+		return directory.NextHop{}, words.Denied("Only the operator may name a next hop on a port other than 25, 465 and 587: " + showHop(h) + ".")
 	}
 	return h, nil
 }
 
 // socketHop is an LMTP server behind a unix socket of this machine. Lanes are named by their hops, so that the path
 // has none of the characters that part them there.
-func socketHop(actor Actor, socket string) (directory.HostPort, error) {
+func socketHop(actor Actor, socket string) (directory.NextHop, error) {
 	if !actor.Operator {
-		return directory.HostPort{}, words.Denied("Only the operator may name a unix socket as next hop: " + words.Quote(socket) + ".")
+		return directory.NextHop{}, words.Denied("Only the operator may name a unix socket as next hop: " + words.Quote(socket) + ".")
 	}
-	odd := func(r rune) bool { return r <= ' ' || r == ',' || r == '#' || r >= 0x7f }
+	odd := func(r rune) bool { return r <= ' ' || r == ',' || r == '#' || r == '!' || r >= 0x7f }
 	if len(socket) > maxSocketPath || strings.ContainsFunc(socket, odd) || path.Clean(socket) != socket || socket == "/" {
-		return directory.HostPort{}, words.Invalid(words.Quote(socket)+" is no path of a unix socket that is taken here.", "write lmtp:///run/dovecot/lmtp: absolute, at most 100 characters, without spaces, commas and #")
+		return directory.NextHop{}, words.Invalid(words.Quote(socket)+" is no path of a unix socket that is taken here.", "write lmtp:///run/dovecot/lmtp: absolute, at most 100 characters, without spaces, commas, # and !")
 	}
-	return directory.HostPort{Host: socket, LMTP: true}, nil
+	return directory.NextHop{Host: socket, LMTP: true, Operator: true}, nil
 }
 
 // splitHop parts host and port; port is that of a text without one.
@@ -150,7 +150,7 @@ func endsInNumber(name string) bool {
 }
 
 // isOurselves reports whether mail sent there comes back to us, as far as the configuration tells.
-func (s *Service) isOurselves(h directory.HostPort, addr netip.Addr) bool {
+func (s *Service) isOurselves(h directory.NextHop, addr netip.Addr) bool {
 	listens := func(at netip.AddrPort) bool {
 		return at.Port() == h.Port && addr.IsValid() && (at.Addr() == addr || at.Addr().IsUnspecified() && addr.IsLoopback())
 	}
@@ -186,7 +186,7 @@ var reserved = []netip.Prefix{
 }
 
 // showHop writes a next hop as people name it.
-func showHop(h directory.HostPort) string {
+func showHop(h directory.NextHop) string {
 	switch {
 	case h.Port == 0:
 		return lmtpScheme + h.Host
@@ -196,7 +196,12 @@ func showHop(h directory.HostPort) string {
 	return net.JoinHostPort(h.Host, strconv.Itoa(int(h.Port)))
 }
 
-func showHops(list []directory.HostPort) []string {
+// showHost writes a smart host as people name it.
+func showHost(h directory.HostPort) string {
+	return showHop(directory.NextHop{Host: h.Host, Port: h.Port})
+}
+
+func showHops(list []directory.NextHop) []string {
 	out := make([]string, len(list))
 	for i, h := range list {
 		out[i] = showHop(h)

@@ -28,7 +28,7 @@ type OutboundInfo struct {
 }
 
 func outboundInfo(o directory.Outbound) OutboundInfo {
-	info := OutboundInfo{Hop: showHop(o.Hop), Domain: o.Domain, TLS: string(directory.TLSOpportunistic), User: o.User, Account: o.Account}
+	info := OutboundInfo{Hop: showHost(o.Hop), Domain: o.Domain, TLS: string(directory.TLSOpportunistic), User: o.User, Account: o.Account}
 	if o.Verified() {
 		info.TLS = string(directory.TLSVerified)
 	}
@@ -112,7 +112,7 @@ func (s *Service) PlanOutboundSet(actor Actor, spec OutboundSpec) (Plan, error) 
 	if err != nil {
 		return Plan{}, err
 	}
-	o := directory.Outbound{ID: newID(), Account: owner, Domain: domain, Hop: directory.HostPort{Host: hop.Host, Port: hop.Port}, TLS: tls, User: spec.User}
+	o := directory.Outbound{ID: newID(), Account: owner, Domain: domain, Hop: directory.HostPort{Host: hop.Host, Port: hop.Port}, Operator: hop.Operator, TLS: tls, User: spec.User}
 	if spec.Password != nil {
 		o.Password = spec.Password.text
 		if err := checkMailbox(Operator(), spec.Password, 0); err != nil {
@@ -160,7 +160,7 @@ func (s *Service) PlanOutboundRemove(actor Actor, domain string) (Plan, error) {
 	}
 	p.tx.Remove = []Removal{{KindOutbound, old.ID}}
 	p.delta.RemoveOutbounds = []string{old.ID}
-	p.change(Change{Kind: KindOutbound, Verb: VerbRemove, Subject: showHop(old.Hop), Domain: domain, Account: old.Account, Before: outboundInfo(old)})
-	p.say("Mail of %s to foreign domains no longer leaves through %s.", whose(domain), showHop(old.Hop))
+	p.change(Change{Kind: KindOutbound, Verb: VerbRemove, Subject: showHost(old.Hop), Domain: domain, Account: old.Account, Before: outboundInfo(old)})
+	p.say("Mail of %s to foreign domains no longer leaves through %s.", whose(domain), showHost(old.Hop))
 	return p, nil
 }

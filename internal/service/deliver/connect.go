@@ -135,7 +135,7 @@ var errNoTLS = errors.New("the route demands verified TLS, which the host does n
 // connect opens a session with a target: greeting, EHLO, TLS where offered or demanded, login where demanded.
 // The error is a *hostError.
 func (s *Service) connect(ctx context.Context, lane mail.Lane, t target, p plan) (*connection, error) {
-	if why := s.guard.denied(t.addr); why != "" {
+	if why := s.guard.denied(t); why != "" {
 		s.m.DeliverDials.WithLabelValues(string(lane.Transport()), "forbidden").Inc()
 		return nil, &hostError{enhanced: forbidden, err: fmt.Errorf("%s is not dialled: %s (the operator can allow it with [deliver] allow)", t.addr, why)} //nolint:err113 // told to people, nobody tests for it
 	}

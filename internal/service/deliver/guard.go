@@ -3,11 +3,13 @@ package deliver
 import (
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // guard says which addresses may be dialled: none outside the public Internet, unless the operator allows its
-// network; and only ports on which mail is taken. It judges the address that is dialled, after resolution, so
-// that no name can lead it elsewhere.
+// network or names the host; and only ports on which mail is taken. It judges the address that is dialled, after
+// resolution, so that no name can lead it elsewhere: also one that the operator named leads into private networks
+// only, not to this machine or to its neighbours' services.
 type guard struct {
 	allow []netip.Prefix
 	port  uint16 // of exchangers, allowed besides the standard ones
@@ -45,15 +47,31 @@ var special = []netip.Prefix{
 	netip.MustParsePrefix("3fff::/20"),       // documentation (RFC 9637)
 }
 
-// denied says why an address may not be dialled; "" when it may.
-func (g *guard) denied(ap place) string {
-	if ap.socket != "" {
+// shared is carrier-grade NAT (RFC 6598), which companies use as a private network too.
+var shared = netip.MustParsePrefix("100.64.0.0/10")
+
+// denied says why a target may not be dialled; "" when it may.
+func (g *guard) denied(t target) string {
+	if t.addr.socket != "" {
 		return "" // only the operator names one
 	}
-	a := ap.Addr().Unmap().WithZone("")
+	a := t.addr.Addr().Unmap().WithZone("")
 	if slices.ContainsFunc(g.allow, func(p netip.Prefix) bool { return p.Contains(a) }) {
 		return ""
 	}
+	if t.operator && a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() {
+		_, address := literal(t.host)
+		local := t.host == "localhost" || strings.HasSuffix(t.host, ".localhost") // no DNS answers for these (RFC 6761)
+		if address || local && a.IsLoopback() || a.IsPrivate() || shared.Contains(a) {
+			return ""
+		}
+		return g.unusual(a, smtpPort) // on any port
+	}
+	return g.unusual(a, t.addr.Port())
+}
+
+// unusual says what is wrong with an address and port for mail; "" when nothing is.
+func (g *guard) unusual(a netip.Addr, port uint16) string {
 	switch {
 	case !a.IsValid() || a.IsUnspecified():
 		return "no address"
@@ -67,7 +85,7 @@ func (g *guard) denied(ap place) string {
 		return "a multicast address"
 	case a.Is6() && !global.Contains(a), slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(a) }):
 		return "not an address of the public Internet"
-	case ap.Port() != smtpPort && ap.Port() != implicitTLS && ap.Port() != submission && ap.Port() != g.port:
+	case port != smtpPort && port != implicitTLS && port != submission && port != g.port:
 		return "not a port for mail"
 	}
 	return ""

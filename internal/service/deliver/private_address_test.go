@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"postroad/internal/core/directory"
 	"postroad/internal/service/deliver"
 	"postroad/internal/sim"
 )
@@ -142,6 +143,53 @@ func TestAllowLiftsTheGuardForItsNetworksOnly(t *testing.T) {
 			w.deliver(relay(c.address), message("m1", "a@customer.example"))
 			if got := w.dials(0); (len(got) == 1) != c.dialled {
 				t.Errorf("with %s allowed %s: dialled %v", c.allow, c.address, got)
+			}
+		})
+	}
+}
+
+func TestANextHopOfTheOperatorMayBePrivate(t *testing.T) {
+	zones := sim.Zones{"example.net": `
+		ten   A 10.0.0.5
+		six   AAAA fd00::5
+		nat   A 100.64.1.1
+		loop  A 127.0.0.1
+		meta  A 169.254.169.254
+		doc   A 192.0.2.5
+		wrap  AAAA 64:ff9b::a9fe:a9fe
+		open  A 8.8.8.8
+		zero  A 0.0.0.0
+	`}
+	for _, c := range []struct{ hop, dialled string }{
+		{"10.0.0.5:2525", "10.0.0.5:2525"},
+		{"127.0.0.1:10025", "127.0.0.1:10025"},
+		{"[::1]:24", "[::1]:24"},
+		{"169.254.1.1:25", "169.254.1.1:25"},
+		{"8.8.8.8:2526", "8.8.8.8:2526"},
+		{"0.0.0.0:25", ""},
+		{"[::]:25", ""},
+		{"224.0.0.1:25", ""},
+		{"ten.example.net:2525", "10.0.0.5:2525"},
+		{"six.example.net:25", "[fd00::5]:25"},
+		{"nat.example.net:25", "100.64.1.1:25"},
+		{"open.example.net:2526", "8.8.8.8:2526"},
+		{"localhost:24", "[::1]:24"},
+		{"loop.example.net:25", ""}, // whoever has the zone leads it nowhere but into private networks
+		{"meta.example.net:80", ""},
+		{"doc.example.net:25", ""},
+		{"wrap.example.net:25", ""},
+		{"zero.example.net:25", ""},
+	} {
+		play(t, zones, noneAllowed, func(w *world) {
+			t := w.t
+			w.deliver(relay(c.hop+directory.OperatorMark), message("m1", "a@customer.example"))
+			if got := strings.Join(w.dials(0), " "); !strings.HasPrefix(got, c.dialled) || (got == "") != (c.dialled == "") {
+				t.Errorf("%s of the operator: dialled %q", c.hop, got)
+			}
+			before := len(w.net.Dials())
+			w.deliver(relay(c.hop), message("m2", "a@customer.example"))
+			if got := w.dials(before); len(got) > 0 {
+				t.Errorf("%s of somebody else: dialled %v", c.hop, got)
 			}
 		})
 	}

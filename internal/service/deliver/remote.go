@@ -22,6 +22,8 @@ type target struct {
 	host string // name for replies, reports and certificates
 	addr place
 	twin bool // the host has equals, among which chance decides
+
+	operator bool // the operator named the host: it may lie where nobody else may send
 }
 
 // plan is where a lane's mail is to be tried, in order, and under which demands.
@@ -159,7 +161,7 @@ const smtpPort = 25
 
 // byHops resolves the explicit hosts of a lane, in their order.
 func (s *Service) byHops(ctx context.Context, lane mail.Lane) (plan, *nowhere) {
-	hops, id := routing.ParseHops(lane.Key())
+	hops, operator, id := routing.ParseHops(lane.Key())
 	p := plan{lmtp: lane.Transport() == mail.TransportLMTP}
 	if id != "" {
 		o, ok := outboundOf(s.dir.View().Directory, id)
@@ -168,7 +170,7 @@ func (s *Service) byHops(ctx context.Context, lane mail.Lane) (plan, *nowhere) {
 		}
 		// The route as it is now: its password is for its host, not for the one it had when the mail was taken.
 		hops = []routing.Hop{{Host: o.Hop.Host, Port: o.Hop.Port}}
-		p.verify = o.Verified()
+		p.verify, operator = o.Verified(), o.Operator
 		if o.User != "" {
 			p.outbound = &o
 		}
@@ -186,7 +188,7 @@ func (s *Service) byHops(ctx context.Context, lane mail.Lane) (plan, *nowhere) {
 				continue
 			}
 			if len(p.targets) < routing.MaxAddresses {
-				p.targets = append(p.targets, target{host: h.Host, addr: at(to)})
+				p.targets = append(p.targets, target{host: h.Host, addr: at(to), operator: operator})
 			}
 		}
 	}

@@ -39,7 +39,7 @@ func newWorld(t *testing.T, change func(*receive.Config)) *world {
 		Directory: directory.NewSnapshot(1,
 			[]directory.Domain{
 				{Name: "local.example", Account: "a", Proved: true, Mode: directory.ModeLocal},
-				{Name: "relay.example", Account: "a", Proved: true, Mode: directory.ModeRelay, NextHops: []directory.HostPort{{Host: "h.example", Port: 25}}},
+				{Name: "relay.example", Account: "a", Proved: true, Mode: directory.ModeRelay, NextHops: []directory.NextHop{{Host: "h.example", Port: 25}}},
 			},
 			[]directory.Mailbox{{ID: "box", Account: "a", Domain: "local.example", Local: "ann"}, {ID: "box2", Account: "a", Domain: "local.example", Local: "bob"}}, nil, nil),
 		Self: routing.Self{Hostname: "mx.test.example"},

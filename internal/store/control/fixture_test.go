@@ -68,7 +68,7 @@ func newCustomer(name string) customer {
 		Account: account.Account{ID: id, Name: "Customer " + name},
 		Domain: directory.Domain{
 			ID: "domain-" + name, Account: id, Name: domain, Proved: true, Mode: directory.ModeRelay, Zone: directory.ZoneHosted,
-			NextHops:   []directory.HostPort{{Host: "mx1." + domain, Port: 25}, {Host: "[192.0.2.1]", Port: 65535}},
+			NextHops:   []directory.NextHop{{Host: "mx1." + domain, Port: 25, LMTP: true, Operator: true}, {Host: "[192.0.2.1]", Port: 65535}},
 			Recipients: directory.RecipientsAccept, Hold: 30*24*time.Hour + time.Microsecond, Created: created,
 		},
 		Mailbox:  directory.Mailbox{ID: "mailbox-" + name, Account: id, Domain: domain, Local: "bøb+" + name, Quota: 1 << 40},
@@ -78,7 +78,7 @@ func newCustomer(name string) customer {
 			Targets: []string{"z@" + domain, `"a <b>"@` + domain, "ä@" + domain}, Keep: true,
 		},
 		Outbound: directory.Outbound{
-			ID: "outbound-" + name, Account: id, Domain: domain, Hop: directory.HostPort{Host: "smart." + domain, Port: 587}, TLS: directory.TLSVerified,
+			ID: "outbound-" + name, Account: id, Domain: domain, Hop: directory.HostPort{Host: "smart." + domain, Port: 587}, Operator: true, TLS: directory.TLSVerified,
 			User: "user-" + name, Password: "pass word\t" + name,
 		},
 		Token: control.Token{ID: "token-" + name, Account: id, Name: "laptop of " + name, Hash: []byte("\x00\xff hash of " + name), Created: created.Add(time.Microsecond)},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
 	"postroad/internal/core/mail"
 	"postroad/internal/store/sqldb"
 )
@@ -82,7 +83,7 @@ func (s *selection) host(host string) {
 	var ports []string
 	for _, t := range []mail.Transport{mail.TransportLocal, mail.TransportRemote, mail.TransportRelay, mail.TransportLMTP} {
 		lane := string(mail.MakeLane(t, host))
-		keys = append(keys, lane)
+		keys = append(keys, lane, lane+directory.OperatorMark)
 		ports = append(ports, "(lane > "+s.param(lane+":")+" AND lane < "+s.param(lane+";")+")")
 	}
 	s.add("(@in(lane, " + s.param(keys) + ") OR " + strings.Join(ports, " OR ") + ")")
