@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -8,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	diff "github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 )
 
@@ -33,7 +34,7 @@ func reference(root *cobra.Command) string {
 					level = "###"
 				}
 				use := strings.TrimSuffix(c.UseLine(), " [flags]")
-				fmt.Fprintf(&b, "\n%s `%s`\n\n%s.\n", level, strings.TrimPrefix(use, "postroad "), c.Short)
+				fmt.Fprintf(&b, "\n%s `%s`\n\n%s\n", level, strings.TrimPrefix(use, "postroad "), cmp.Or(c.Long, c.Short+"."))
 				if c.HasAvailableLocalFlags() {
 					fmt.Fprintf(&b, "\n```\n%s```\n", c.LocalNonPersistentFlags().FlagUsages())
 				}
@@ -62,7 +63,7 @@ func TestReferencePageIsTheCommandTree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(string(want), got); d != "" {
+	if d := diff.Diff(string(want), got); d != "" {
 		t.Error("docs/reference/commands.md differs from the command tree; run go test ./cmd/postroad -update:", d)
 	}
 }

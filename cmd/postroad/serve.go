@@ -17,13 +17,24 @@ func version() string { return server.Version() }
 
 func (a *app) serveCommand() *cobra.Command {
 	var file, level string
+	var names []string
 	var demo bool
 	c := &cobra.Command{
 		Use: "serve", Short: "Run the server until SIGTERM", Args: cobra.NoArgs,
+		Long: `Run the server until SIGTERM.
+
+--roles says which parts of the program this node runs: receive takes mail by SMTP, deliver carries queued mail to its
+destinations, panel is the API on the http listeners, dns and imap are accepted and not built yet. receive needs deliver
+beside it, because what a node has received lies in its own data folder. Without deliver queued mail waits; without
+panel the http listeners answer for health and metrics alone. The socket in the data folder is always there.`,
 		RunE: work(func(cmd *cobra.Command, _ []string) error {
 			l, err := obs.ParseLevel(level)
 			if err != nil {
 				return usagef("--log-level: %s", err)
+			}
+			roles, err := server.ParseRoles(names)
+			if err != nil {
+				return usagef("--roles: %s", err)
 			}
 			cfg, err := a.loadConfig(file)
 			if err != nil {
@@ -32,13 +43,23 @@ func (a *app) serveCommand() *cobra.Command {
 			tuneRuntime()
 			log := obs.NewBuffered(a.err)
 			defer log.Close() //nolint:errcheck // it has none
-			return server.Run(cmd.Context(), cfg, server.Options{Demo: demo, Out: a.out}, obs.NewLogger(log, l))
+			return server.Run(cmd.Context(), cfg, server.Options{Roles: roles, Demo: demo, Out: a.out}, obs.NewLogger(log, l))
 		}),
 	}
 	c.Flags().StringVar(&file, "config", "", "configuration file (default none: environment and defaults)")
+	c.Flags().StringSliceVar(&names, "roles", roleNames(), "what this node runs")
 	c.Flags().BoolVar(&demo, "demo", false, "add a demo account with a proved domain and mailboxes, and send a message through")
 	c.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return c
+}
+
+// roleNames are the names of all roles.
+func roleNames() []string {
+	var names []string
+	for _, role := range server.AllRoles() {
+		names = append(names, string(role))
+	}
+	return names
 }
 
 // tuneRuntime adapts the Go runtime to what the server does, unless the operator has said otherwise in the

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -45,6 +46,7 @@ type instance struct {
 	http   string
 	cmd    *exec.Cmd
 	env    []string // beside the test's own
+	args   []string // of serve, beside --config
 	log    output
 	ended  chan error
 }
@@ -124,7 +126,7 @@ func (i *instance) launch(under ...string) {
 	if err != nil {
 		i.t.Fatal(err)
 	}
-	words := append(under, path, "serve", "--config", filepath.Join(i.dir, "postroad.toml"))
+	words := slices.Concat(under, []string{path, "serve", "--config", filepath.Join(i.dir, "postroad.toml")}, i.args)
 	i.cmd = exec.Command(words[0], words[1:]...)
 	i.cmd.Env = append(os.Environ(), i.env...)
 	i.cmd.Stdout, i.cmd.Stderr = &i.log, &i.log

@@ -24,29 +24,36 @@ const (
 	maxHeader     = 64 << 10
 )
 
-// openAPI serves the API on the socket and, for those with a token, on the http listeners, there with metrics and
-// health.
+// openAPI serves the API on the socket and, for those with a token, on the http listeners of a node with a panel, with
+// metrics and health. On other nodes the http listeners have these two alone.
 func (s *Server) openAPI(ctx context.Context) error {
 	handler, err := api.Handler(api.Options{Control: s.control, Access: s.access, Metrics: s.metrics, Log: s.log, Version: Version()})
 	if err != nil {
 		return fmt.Errorf("API: %w", err)
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/", handler)
-	mux.HandleFunc("GET /healthz", s.health.Healthz)
-	mux.HandleFunc("GET /readyz", s.health.Readyz)
-	mux.Handle("GET /metrics", s.metrics.Handler())
+	watched := func() *http.ServeMux {
+		mux := http.NewServeMux()
+		mux.HandleFunc("GET /healthz", s.health.Healthz)
+		mux.HandleFunc("GET /readyz", s.health.Readyz)
+		mux.Handle("GET /metrics", s.metrics.Handler())
+		return mux
+	}
+	all, outside := watched(), watched()
+	all.Handle("/", handler)
+	if s.runs(RolePanel) {
+		outside = all
+	}
 	socket, err := s.openSocket(ctx)
 	if err != nil {
 		return err
 	}
-	s.serveHTTP(socket, &http.Server{Handler: mux, ConnContext: api.ConnContext})
+	s.serveHTTP(socket, &http.Server{Handler: all, ConnContext: api.ConnContext})
 	for _, address := range s.cfg.Listen.HTTP {
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 		if err != nil {
 			return fmt.Errorf("listener http: %w", err)
 		}
-		s.serveHTTP(l, &http.Server{Handler: mux})
+		s.serveHTTP(l, &http.Server{Handler: outside})
 	}
 	return nil
 }

@@ -16,7 +16,8 @@ type listening struct {
 }
 
 // openListeners binds the SMTP ports, before anything is stored, so that a port in use leaves no half start behind,
-// and learns from them which addresses are ours.
+// and learns from them which addresses are ours. A node that does not receive learns them from the configuration:
+// mail must not go round between nodes.
 func (s *Server) openListeners(ctx context.Context) error {
 	s.self = &self{machine: machineAddresses()}
 	for _, a := range s.cfg.Addresses {
@@ -31,25 +32,29 @@ func (s *Server) openListeners(ctx context.Context) error {
 		{receive.Submissions, s.cfg.Listen.Submissions},
 	} {
 		for _, address := range list.addresses {
+			if !s.runs(RoleReceive) {
+				s.self.learn(address)
+				continue
+			}
 			l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 			if err != nil {
 				return fmt.Errorf("listener %s: %w", list.kind, err)
 			}
 			s.atEnd(func(context.Context) { _ = l.Close() })
 			s.listeners = append(s.listeners, listening{kind: list.kind, listener: l})
-			s.self.learn(l.Addr())
+			s.self.learn(l.Addr().String())
 		}
 	}
-	if len(s.listeners) == 0 {
+	if len(s.listeners) == 0 && s.runs(RoleReceive) {
 		return errNoListener
 	}
 	return nil
 }
 
-// learn takes a listener's address for ours. A loopback address is everybody's own: what DNS says of it is for the
+// learn takes a listener's address for ours; one that begins with a name says nothing before it is open. A loopback address is everybody's own: what DNS says of it is for the
 // dialler's guard, not for the loop check.
-func (s *self) learn(a net.Addr) {
-	ap, err := netip.ParseAddrPort(a.String())
+func (s *self) learn(address string) {
+	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return
 	}

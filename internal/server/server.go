@@ -36,8 +36,9 @@ import (
 
 // Options are what is not configuration.
 type Options struct {
-	Demo bool      // add a demo domain and send a message through it
-	Out  io.Writer // where people read: addresses, the first token, the demo; nil: nowhere
+	Roles []Role    // what this node runs; nil: all of them
+	Demo  bool      // add a demo domain and send a message through it
+	Out   io.Writer // where people read: addresses, the first token, the demo; nil: nowhere
 	// Dialer opens outgoing connections; nil: the network's.
 	Dialer deliver.Dialer
 }
@@ -92,6 +93,9 @@ func Start(ctx context.Context, cfg config.Config, opts Options, log *slog.Logge
 	if opts.Dialer == nil {
 		opts.Dialer = &net.Dialer{}
 	}
+	if opts.Roles == nil {
+		opts.Roles = AllRoles()
+	}
 	s := &Server{cfg: cfg, log: log, opts: opts, metrics: obs.NewMetrics(), health: &obs.Health{}, failed: make(chan error, 8)}
 	if err := s.start(ctx); err != nil {
 		s.Stop()
@@ -102,6 +106,12 @@ func Start(ctx context.Context, cfg config.Config, opts Options, log *slog.Logge
 
 // start opens the parts in the order in which they need each other.
 func (s *Server) start(ctx context.Context) error {
+	if err := checkRoles(s.opts.Roles); err != nil {
+		return err
+	}
+	if s.opts.Demo && !s.runs(RoleReceive) {
+		return errDemoRoles
+	}
 	s.health.NotReady("starting")
 	s.metrics.BuildInfo.WithLabelValues(Version()).Set(1)
 	for _, step := range []func(context.Context) error{
@@ -188,13 +198,15 @@ func (s *Server) join(ctx context.Context) error {
 	if err := s.control.Start(ctx); err != nil {
 		return err
 	}
-	if err := s.queue.Start(ctx, true); err != nil {
-		return err
+	if s.runs(RoleDeliver) {
+		if err := s.queue.Start(ctx, true); err != nil {
+			return err
+		}
+		s.atEnd(func(ctx context.Context) {
+			s.queue.Stop(ctx)
+			s.deliver.Close()
+		})
 	}
-	s.atEnd(func(ctx context.Context) {
-		s.queue.Stop(ctx)
-		s.deliver.Close()
-	})
 	s.health.Check("queue", func(ctx context.Context) error {
 		_, err := s.stores.queue.Age(ctx, 0)
 		return err
@@ -262,11 +274,19 @@ func (s *Server) greet(ctx context.Context) error {
 	for _, l := range s.listeners {
 		s.log.InfoContext(ctx, "listening", "listener", l.kind.String(), "address", l.listener.Addr().String())
 	}
-	for name, list := range map[string][]string{
-		"imap": s.cfg.Listen.IMAP, "imaps": s.cfg.Listen.IMAPS, "dns": s.cfg.Listen.DNS, "lmtp": s.cfg.Listen.LMTP, "https": s.cfg.Listen.HTTPS,
+	for _, missing := range []struct {
+		name      string
+		role      Role
+		addresses []string
+	}{
+		{"imap", RoleIMAP, s.cfg.Listen.IMAP},
+		{"imaps", RoleIMAP, s.cfg.Listen.IMAPS},
+		{"dns", RoleDNS, s.cfg.Listen.DNS},
+		{"lmtp", RoleReceive, s.cfg.Listen.LMTP},
+		{"https", RolePanel, s.cfg.Listen.HTTPS},
 	} {
-		if len(list) > 0 {
-			s.log.InfoContext(ctx, "listener is not built yet and not served", "listener", name)
+		if len(missing.addresses) > 0 && s.runs(missing.role) {
+			s.log.InfoContext(ctx, "listener is not built yet and not served", "listener", missing.name)
 		}
 	}
 	secret, err := s.control.FirstToken(ctx)
@@ -278,7 +298,11 @@ func (s *Server) greet(ctx context.Context) error {
 		s.say("  %-12s %s\n", l.kind, l.listener.Addr())
 	}
 	for _, a := range s.cfg.Listen.HTTP {
-		s.say("  %-12s http://%s/api/openapi.json\n", "API", a)
+		if s.runs(RolePanel) {
+			s.say("  %-12s http://%s/api/openapi.json\n", "API", a)
+		} else {
+			s.say("  %-12s http://%s/metrics\n", "metrics", a)
+		}
 	}
 	s.say("  %-12s %s\n", "data", s.cfg.DataDir)
 	if secret != "" {
@@ -292,5 +316,8 @@ func (s *Server) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(s.opts.Out, format, args...)
 }
 
-// errNoListener says that nothing would be served.
-var errNoListener = errors.New("no listener is configured: set [listen] smtp")
+// Reasons why a start is refused.
+var (
+	errNoListener = errors.New("no listener is configured: set [listen] smtp")
+	errDemoRoles  = errors.New("the demo needs the roles receive and deliver")
+)
