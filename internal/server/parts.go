@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -88,13 +89,14 @@ func (s *Server) watch(db *sqldb.DB) {
 // view is the directory as routing wants it.
 type view struct {
 	directory func() *directory.Snapshot
-	hostname  string
+	self      routing.Self
 	hops      routing.Hops
+	facts     routing.Facts
 }
 
 // View is the state of this moment. On an only node the directory is always confirmed.
 func (v *view) View() routing.View {
-	return routing.View{Directory: v.directory(), Self: routing.Self{Hostname: v.hostname}, Hops: v.hops}
+	return routing.View{Directory: v.directory(), Self: v.self, Now: time.Now(), Hops: v.hops, Facts: v.facts}
 }
 
 // self knows which addresses are this installation.

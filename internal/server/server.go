@@ -31,6 +31,7 @@ import (
 	"postroad/internal/service/queue"
 	"postroad/internal/service/receive"
 	"postroad/internal/service/resolver"
+	"postroad/internal/service/verify"
 	"postroad/internal/store/sqldb"
 )
 
@@ -53,6 +54,7 @@ type Server struct {
 	health    *obs.Health
 	stores    *stores
 	resolver  *resolver.Service
+	verify    *verify.Service
 	mailstore *mailstore.Service
 	queue     *queue.Service
 	deliver   *deliver.Service
@@ -169,7 +171,11 @@ func (s *Server) join(ctx context.Context) error {
 	trace := routing.NewTracer(traceSecret)
 	s.resolver = resolver.New(resolver.Config{Servers: s.cfg.Resolver.Servers}, s.log)
 	s.mailstore = mailstore.New(s.stores.mail)
-	view := &view{hostname: s.cfg.Hostname}
+	s.verify = verify.New(s.resolver)
+	view := &view{
+		self:  routing.Self{Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Answers: s.self.Answers},
+		facts: s.verify,
+	}
 	memory := budget.New(s.cfg.Limits.Memory)
 	s.deliver = deliver.New(deliver.Config{
 		Hostname: s.cfg.Hostname, Port: uint16(s.cfg.Deliver.Port), Allow: s.cfg.Deliver.Allow, Trace: trace, Findings: findings{s.stores.control}, //nolint:gosec // config checks the range
@@ -178,7 +184,7 @@ func (s *Server) join(ctx context.Context) error {
 	s.queue = queue.New(s.queueConfig(memory), s.stores.queue, s.stores.queue, s.stores.queue,
 		agents(s.deliver, deliver.NewLocal(s.mailstore, deliver.WithMetrics(s.metrics), deliver.WithLog(s.log))), view, s.metrics, s.log)
 	s.control = control.New(control.Options{
-		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Resolver: s.resolver, Hops: view.hops, Verifier: verifier,
+		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Resolver: s.resolver, Hops: view.hops, Facts: s.verify, Answers: s.self.Answers, Verifier: verifier,
 		Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Addresses: s.cfg.Addresses, Listeners: s.self.listeners,
 		DeliverPort: uint16(s.cfg.Deliver.Port), TrustedNetworks: s.cfg.Receive.TrustedNetworks, //nolint:gosec // config checks the range
 		Metrics: s.metrics, Log: s.log,
@@ -193,7 +199,7 @@ func (s *Server) join(ctx context.Context) error {
 		Hostname: s.cfg.Hostname, TLS: certificate, TrustedNetworks: s.cfg.Receive.TrustedNetworks,
 		MessageSize: s.cfg.Limits.MessageSize, Recipients: s.cfg.Limits.Recipients,
 		Sessions: s.cfg.Limits.Sessions, SessionsPerAddress: s.cfg.Limits.SessionsPerAddress, Memory: memory, Boxes: s.mailstore,
-		Trace: trace,
+		Trace: trace, Facts: s.verify,
 	}, queueing{s.queue}, view, blobs{s.stores.blobs}, logins, s.metrics, s.log)
 	if err := s.control.Start(ctx); err != nil {
 		return err

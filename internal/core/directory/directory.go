@@ -6,38 +6,12 @@
 package directory
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
 	"strconv"
 	"strings"
-	"time"
 
 	"postroad/internal/core/account"
-)
-
-// Mode is a domain's routing mode.
-type Mode string
-
-// The routing modes.
-const (
-	ModeLocal  Mode = "local"  // mail is delivered here
-	ModeRelay  Mode = "relay"  // mail is handed to an explicit list of hosts
-	ModeRemote Mode = "remote" // the domain's mail is none of ours; our own users' mail to it leaves
-)
-
-// ZoneHosting says who answers for the domain's zone.
-type ZoneHosting string
-
-// The kinds of zone hosting.
-const (
-	ZoneHosted   ZoneHosting = "hosted"
-	ZoneExternal ZoneHosting = "external"
-)
-
-// RecipientPolicy says how recipients that are not known here are judged in mode relay.
-type RecipientPolicy string
-
-// The recipient policies.
-const (
-	RecipientsAccept RecipientPolicy = "accept" // every recipient is taken
 )
 
 // HostPort is a host name or address literal and a TCP port.
@@ -57,22 +31,6 @@ type NextHop struct {
 // OperatorMark ends the text of next hops that the operator named, so that nobody else's mail shares a lane with
 // theirs.
 const OperatorMark = "!"
-
-// Domain is a mail domain.
-type Domain struct {
-	ID         string // random, never reused
-	Account    account.ID
-	Name       string // A-label, lower case
-	Proved     bool   // ownership shown; an unproved domain is inert
-	Mode       Mode
-	Zone       ZoneHosting
-	NextHops   []NextHop // mode relay: tried in this order; mode remote: instead of MX when given
-	Recipients RecipientPolicy
-	Hold       time.Duration // how long mail for it is kept in the queue; 0 for the installation's
-	Created    time.Time
-
-	hops string // text of NextHops, made once by a Snapshot
-}
 
 // HopList is the text of the next hops, as HopList makes it.
 func (d *Domain) HopList() string {
@@ -123,6 +81,15 @@ func (m *Mailbox) Address() string {
 	}
 	return m.Local + "@" + m.Domain
 }
+
+// Token is the local part of the mailbox's routing address where its plain form would be too long for one.
+func (m *Mailbox) Token() string {
+	sum := sha256.Sum256([]byte("routing address of " + m.ID))
+	return "r-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:10]))
+}
+
+// long reports whether the mailbox's plain routing address has no room in a local part (RFC 5321 §4.5.3.1.1).
+func (m *Mailbox) long() bool { return len(m.Local)+1+len(m.Domain) > 64 }
 
 // RuleKind tells what an address that is no mailbox stands for.
 type RuleKind string

@@ -10,7 +10,8 @@ import (
 type Snapshot struct {
 	version   int64
 	domains   *table[*entry]
-	outbounds []Outbound // the installation's (empty domain) and those of senders' domains
+	tokens    *table[string] // address of the mailbox that a token stands or stood for
+	outbounds []Outbound     // the installation's (empty domain) and those of senders' domains
 }
 
 // entry is a domain with everything in it.
@@ -35,7 +36,7 @@ type Delta struct {
 
 // NewSnapshot makes a snapshot of everything. Mailboxes and rules of domains that are not listed are left out.
 func NewSnapshot(version int64, domains []Domain, mailboxes []Mailbox, rules []Rule, outbounds []Outbound) *Snapshot {
-	s := &Snapshot{version: version, domains: newTable[*entry](len(domains)), outbounds: slices.Clone(outbounds)}
+	s := &Snapshot{version: version, domains: newTable[*entry](len(domains)), tokens: newTable[string](0), outbounds: slices.Clone(outbounds)}
 	boxes, ruled := map[string]int{}, map[string]int{}
 	for i := range mailboxes {
 		boxes[mailboxes[i].Domain]++
@@ -53,6 +54,9 @@ func NewSnapshot(version int64, domains []Domain, mailboxes []Mailbox, rules []R
 		if e, ok := s.domains.get(m.Domain); ok {
 			m.address = m.Local + "@" + m.Domain
 			e.mailboxes.fill(m.Local, &m)
+			if m.long() {
+				s.tokens.fill(m.Token(), m.address)
+			}
 		}
 	}
 	for i := range rules {
@@ -83,6 +87,20 @@ func (s *Snapshot) Mailbox(domain, local string) (*Mailbox, bool) {
 		return nil, false
 	}
 	return e.mailboxes.get(local)
+}
+
+// MailboxByToken finds the mailbox whose routing address is the token.
+func (s *Snapshot) MailboxByToken(token string) (*Mailbox, bool) {
+	address, ok := s.tokens.get(token)
+	if !ok {
+		return nil, false
+	}
+	local, domain := splitAddress(address)
+	m, ok := s.Mailbox(domain, local)
+	if !ok || m.Token() != token { // it is gone, or another one has its address now
+		return nil, false
+	}
+	return m, true
 }
 
 // Rule finds an alias, forward or group by domain name and folded local part; an empty local part finds the catch-all.
@@ -173,10 +191,17 @@ func (s *Snapshot) With(d Delta) *Snapshot {
 	for i := range d.PutDomains {
 		at(d.PutDomains[i].Name).domain = &d.PutDomains[i]
 	}
+	var tokens map[string]string
 	for i := range d.PutMailboxes {
 		m := d.PutMailboxes[i]
 		m.address = m.Local + "@" + m.Domain
 		at(m.Domain).mailboxes[m.Local] = &m
+		if m.long() {
+			if tokens == nil {
+				tokens = map[string]string{}
+			}
+			tokens[m.Token()] = m.address
+		}
 	}
 	for i := range d.PutRules {
 		r := d.PutRules[i]
@@ -191,7 +216,10 @@ func (s *Snapshot) With(d Delta) *Snapshot {
 		}
 		put[name] = e.apply(old)
 	}
-	next := &Snapshot{version: d.Version, domains: removed.domains.with(put, nil), outbounds: slices.Clone(s.outbounds)}
+	next := &Snapshot{version: d.Version, domains: removed.domains.with(put, nil), tokens: s.tokens, outbounds: slices.Clone(s.outbounds)}
+	if tokens != nil {
+		next.tokens = s.tokens.with(tokens, nil)
+	}
 	for _, id := range d.RemoveOutbounds {
 		next.outbounds = slices.DeleteFunc(next.outbounds, func(o Outbound) bool { return o.ID == id })
 	}

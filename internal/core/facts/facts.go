@@ -121,3 +121,48 @@ type TXTAnswer struct {
 	Records []string
 	Origin
 }
+
+// ExchangersAnswer is what DNS says about a domain's exchangers and their addresses.
+type ExchangersAnswer struct {
+	MX MXAnswer
+	// Addrs has the answer for each exchanger, by host; for a domain without MX records that of the domain itself.
+	Addrs map[string]AddrAnswer
+}
+
+// Presence is what is known of a recipient at its domain's real server.
+type Presence uint8
+
+// What may be known of a recipient.
+const (
+	// Present: the server takes mail for it, or the list has it.
+	Present Presence = iota + 1
+	// Absent: the server has said that it does not exist, or a list that is up to date does not have it.
+	Absent
+	// Unreachable: the server cannot be asked just now, and nothing is remembered.
+	Unreachable
+	// Outdated: only a list that is too old to be believed could tell, and it does not have it.
+	Outdated
+)
+
+// String gives the presence in the words of explanations.
+func (p Presence) String() string {
+	switch p {
+	case Present:
+		return "present"
+	case Absent:
+		return "absent"
+	case Unreachable:
+		return "unreachable"
+	case Outdated:
+		return "outdated"
+	}
+	return fmt.Sprintf("presence %d", uint8(p))
+}
+
+// RecipientAnswer is what is known of a recipient of a domain whose mailboxes are elsewhere.
+type RecipientAnswer struct {
+	Address  string // local part as given, domain as an A-label
+	Presence Presence
+	// Origin tells who said so and when: "mx.acme.example", "list".
+	Origin
+}

@@ -6,6 +6,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/facts"
 	"postroad/internal/core/routing"
 	"postroad/internal/proto/smtp"
 )
@@ -50,6 +51,7 @@ func world() routing.View {
 	return routing.View{
 		Directory: directory.NewSnapshot(1, domains, boxes, rules, nil),
 		Self:      routing.Self{Hostname: "mx.host.example"},
+		Facts:     known{exchangers: map[string]facts.ExchangersAnswer{"remote.example": mx("10 real")}},
 	}
 }
 
@@ -179,7 +181,7 @@ func TestDecideThroughASmartHost(t *testing.T) {
 
 func TestEveryReasonHasASentence(t *testing.T) {
 	t.Parallel()
-	for r := routing.RuleAddressForm; r <= routing.RuleOutboundVerified; r++ {
+	for r := routing.RuleAddressForm; r <= routing.RuleNeeded; r++ {
 		s := (routing.Reason{Rule: r, Fact: "FACT"}).Sentence()
 		if r.String() == "none" || s == "FACT" || strings.Contains(s, "%!") {
 			t.Errorf("rule %d: %q %q", r, r, s)

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
 	"postroad/internal/proto/smtp"
 )
@@ -48,24 +49,42 @@ func Candidates(mx facts.MXAnswer) ([]facts.MX, smtp.Reply) {
 	return nil, replyDNSTemporary
 }
 
+// Keep says which exchangers remain where we are one of them ourselves.
+type Keep uint8
+
+// What remains.
+const (
+	Better Keep = iota // those better than we are, so that no loop can arise (RFC 5321 §5.1)
+	Others             // all but ourselves: the real server of a split domain may stand behind us
+)
+
+// KeepFor is what remains for a domain's mail: the real server of a split domain, or of one with explicit routes, may
+// stand behind us in DNS; for all others what is not better than we are would come back.
+func KeepFor(d *directory.Domain) Keep {
+	switch d.Effective() {
+	case directory.ModeSplit, directory.ModeRelay:
+		return Others
+	case directory.ModeLocal, directory.ModeBackup, directory.ModeRemote, directory.ModeAuto:
+	}
+	return Better
+}
+
 // Exchangers orders a domain's exchangers for an attempt: by preference, equal ones in the order that shuffle
-// makes (RFC 5321 §5.1), without ourselves and without those that are not better than we are. Whether an
-// exchanger is ourselves is judged by its addresses. A reply with a code says that there is nowhere to go.
-func Exchangers(list []facts.MX, addrs map[string]facts.AddrAnswer, ours func(netip.Addr) bool, shuffle func(n int, swap func(i, j int))) ([]Exchanger, smtp.Reply) {
+// makes (RFC 5321 §5.1), without ourselves and, by keep, without those that are not better than we are. Whether
+// an exchanger is ourselves is judged by its addresses. A reply with a code says that there is nowhere to go.
+func Exchangers(list []facts.MX, addrs map[string]facts.AddrAnswer, ours func(netip.Addr) bool, keep Keep, shuffle func(n int, swap func(i, j int))) ([]Exchanger, smtp.Reply) {
 	list = slices.Clone(list)
 	shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	slices.SortStableFunc(list, func(a, b facts.MX) int { return cmp.Compare(a.Preference, b.Preference) })
 	own := -1 // preference of the best exchanger that is ourselves
-	for _, mx := range list {
-		if slices.ContainsFunc(addrs[mx.Host].Addrs, ours) {
-			own = int(mx.Preference)
-			break
-		}
+	self := func(mx facts.MX) bool { return slices.ContainsFunc(addrs[mx.Host].Addrs, ours) }
+	if i := slices.IndexFunc(list, self); i >= 0 {
+		own = int(list[i].Preference)
 	}
 	temporary, room := false, MaxAddresses
 	out := make([]Exchanger, 0, len(list))
 	for _, mx := range list {
-		if own >= 0 && int(mx.Preference) >= own {
+		if own >= 0 && (keep == Better && int(mx.Preference) >= own || self(mx)) {
 			continue
 		}
 		a := addrs[mx.Host]

@@ -50,7 +50,7 @@ func TestExchangersInOrderWithoutOurselves(t *testing.T) {
 				list = append(list, mx)
 			}
 		}
-		got, reply := routing.Exchangers(list, known, func(a netip.Addr) bool { return a.String() == us }, func(int, func(int, int)) {})
+		got, reply := routing.Exchangers(list, known, func(a netip.Addr) bool { return a.String() == us }, routing.Better, func(int, func(int, int)) {})
 		text, addrs := reply.Enhanced.String(), 0
 		if reply.Code == 0 {
 			var hosts []string

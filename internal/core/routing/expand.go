@@ -24,14 +24,8 @@ const maxDepth = 10
 // local resolves a local part in a domain of mode local.
 func (x *expansion) local(dom *directory.Domain, local string, depth int) {
 	folded := directory.FoldLocal(local)
-	if x.known(dom, folded, depth) {
+	if x.named(dom, folded, depth) {
 		return
-	}
-	if base := directory.Base(folded); base != folded {
-		x.decision.reason(RulePlusAddress, base+"@"+dom.Name)
-		if x.known(dom, base, depth) {
-			return
-		}
 	}
 	if rule, ok := x.view.Directory.Rule(dom.Name, ""); ok && folded != "postmaster" {
 		x.decision.reason(RuleCatchAll, rule.Address())
@@ -41,6 +35,25 @@ func (x *expansion) local(dom *directory.Domain, local string, depth int) {
 	if folded == "postmaster" {
 		x.postmaster(depth)
 	}
+}
+
+// exact resolves a local part that somebody here was named for; false when nobody was. A catch-all does not count:
+// in a split domain it would leave nothing to the real server.
+func (x *expansion) exact(dom *directory.Domain, local string) bool {
+	return x.named(dom, directory.FoldLocal(local), 0)
+}
+
+// named follows the address itself, or without its plus-suffix.
+func (x *expansion) named(dom *directory.Domain, folded string, depth int) bool {
+	if x.known(dom, folded, depth) {
+		return true
+	}
+	base := directory.Base(folded)
+	if base == folded {
+		return false
+	}
+	x.decision.reason(RulePlusAddress, base+"@"+dom.Name)
+	return x.known(dom, base, depth)
 }
 
 // known delivers to the mailbox or follows the rule of exactly this local part.
@@ -92,7 +105,7 @@ var LocalLane = mail.MakeLane(mail.TransportLocal, "mailboxes")
 // postmaster takes what nobody was named for: every domain must have one (RFC 5321 §4.5.1).
 func (x *expansion) postmaster(depth int) {
 	x.decision.reason(RulePostmaster, "postmaster@"+x.view.Self.Hostname)
-	if own, ok := x.view.Directory.Domain(x.view.Self.Hostname); ok && own.Mode == directory.ModeLocal && depth < maxDepth {
+	if own, ok := x.view.Directory.Domain(x.view.Self.Hostname); ok && own.Effective() == directory.ModeLocal && depth < maxDepth {
 		x.known(own, "postmaster", depth+1)
 	}
 }
@@ -118,18 +131,21 @@ func (x *expansion) target(rule *directory.Rule, to smtp.Address, depth int) {
 		x.decision.outward(x.view, rule.Domain, to)
 		return
 	}
-	switch dom.Mode {
+	switch dom.Effective() {
 	case directory.ModeLocal:
 		x.local(dom, to.Local, depth+1)
-	case directory.ModeRelay:
-		x.decision.relay(dom, to.String())
-	case directory.ModeRemote:
-		if len(dom.NextHops) > 0 {
-			x.decision.relay(dom, to.String())
+		return
+	case directory.ModeSplit:
+		if x.named(dom, directory.FoldLocal(to.Local), depth+1) {
 			return
 		}
-		x.decision.byMX(to, dom.Account)
+	case directory.ModeBackup, directory.ModeRelay, directory.ModeRemote, directory.ModeAuto:
 	}
+	if len(dom.NextHops) > 0 {
+		x.decision.relay(dom, to.String())
+		return
+	}
+	x.decision.byMX(to, dom.Account)
 }
 
 // once reports whether this is the first time that something is met.

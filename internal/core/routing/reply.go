@@ -16,6 +16,12 @@ var (
 	replyTooManyTargets = smtp.Reply{Code: 550, Enhanced: smtp.Enhanced{5, 4, 6}, Text: "this address leads to too many others"}
 	replyHopUTF8        = smtp.Reply{Code: 550, Enhanced: smtp.Enhanced{5, 6, 7}, Text: "the recipient's server does not take internationalized mail"}
 	replyHopSize        = smtp.Reply{Code: 552, Enhanced: smtp.Enhanced{5, 3, 4}, Text: "the recipient's server does not take messages of this size"}
+	replyOnboarding     = smtp.Reply{Code: 450, Enhanced: smtp.Enhanced{4, 2, 1}, Text: "no such mailbox here yet, try again later"}
+	replyGateway        = smtp.Reply{Code: 450, Enhanced: smtp.Enhanced{4, 7, 1}, Text: "mail for this domain is taken from its filter only, send it to the exchangers named in DNS"}
+	replyUnverified     = smtp.Reply{Code: 450, Enhanced: smtp.Enhanced{4, 4, 1}, Text: "the recipient cannot be verified right now, try again later"}
+	replyNeeds          = smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 4, 3}, Text: "cannot tell right now, try again later"}
+	replyOwnLoop        = smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 4, 6}, Text: "the domain's exchangers lead back to this server"}
+	replyOwnNowhere     = smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 4, 3}, Text: "no exchanger of the domain can be found"}
 	replyStale          = smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 3, 0}, Text: "cannot tell right now, try again later"}
 )
 
@@ -35,35 +41,59 @@ var ruleNames = [...]string{
 	RuleExpansionLimit: "expansion-limit", RuleNextHop: "next-hop", RuleByMX: "by-mx", RuleOutbound: "outbound",
 	RuleOwnUser: "own-user", RuleRelayDenied: "relay-denied", RuleStaleView: "stale-view",
 	RuleNextHopLMTP: "next-hop-lmtp", RuleHopUTF8: "hop-utf8", RuleHopSize: "hop-size", RuleOutboundVerified: "outbound-verified",
+	RuleAutoMode: "auto-mode", RuleModeSplit: "mode-split", RuleModeBackup: "mode-backup", RuleGateway: "gateway",
+	RuleGatewayBypassed: "gateway-bypassed", RuleOnboarding: "onboarding", RuleLeaving: "leaving", RuleDualDelivery: "dual-delivery",
+	RuleRoutingAddress: "routing-address", RuleRecipientsAccept: "recipients-accept", RuleRecipientPresent: "recipient-present",
+	RuleRecipientAbsent: "recipient-absent", RuleRecipientUnreachable: "recipient-unreachable", RuleListOutdated: "list-outdated",
+	RuleKnownHere: "known-here", RuleExchanger: "exchanger", RuleNoExchanger: "no-exchanger", RuleExchangersUnknown: "exchangers-unknown", RuleNeeded: "needed",
 }
 
 var ruleSentences = [...]string{
-	RuleAddressForm:      "The address %s is not one that we take from this client.",
-	RuleDomainOurs:       "The domain %s is hosted here and its ownership is shown.",
-	RuleDomainForeign:    "The domain %s is not hosted here.",
-	RuleDomainInert:      "The domain %s is entered here but its ownership is not shown, so it is treated as foreign.",
-	RuleModeLocal:        "Mail for %s is delivered here.",
-	RuleModeRelay:        "Mail for %s is handed on to its own server.",
-	RuleModeRemote:       "Mail for %s is received elsewhere.",
-	RuleMailbox:          "The mailbox %s exists.",
-	RulePlusAddress:      "What follows the plus sign is left out: %s.",
-	RuleAlias:            "%s is an alias.",
-	RuleForward:          "%s is forwarded.",
-	RuleGroup:            "%s is a group.",
-	RuleCatchAll:         "The domain has a catch-all: %s.",
-	RulePostmaster:       "Every domain has a postmaster; nobody is named here, so it is %s.",
-	RuleUnknownRecipient: "There is no mailbox, alias, forward or group %s.",
-	RuleExpansionLimit:   "%s leads to more addresses than one message may go to.",
-	RuleNextHop:          "The next hop is given: %s.",
-	RuleByMX:             "The next hop is found by the MX records of %s.",
-	RuleOutbound:         "Mail to foreign domains leaves through %s, under TLS where that is offered.",
-	RuleOutboundVerified: "Mail to foreign domains leaves through %s, under verified TLS only.",
-	RuleOwnUser:          "The sender is one of our own: %s.",
-	RuleRelayDenied:      "Strangers may not send through us to %s.",
-	RuleStaleView:        "The directory could not be confirmed lately, so no final refusal is given%s.",
-	RuleNextHopLMTP:      "The next hop is given, and takes mail by LMTP: %s.",
-	RuleHopUTF8:          "The next hop %s did not offer SMTPUTF8 when it was last asked.",
-	RuleHopSize:          "The next hop %s said when it was last asked that it takes no message of this size.",
+	RuleAddressForm:          "The address %s is not one that we take from this client.",
+	RuleDomainOurs:           "The domain %s is hosted here and its ownership is shown.",
+	RuleDomainForeign:        "The domain %s is not hosted here.",
+	RuleDomainInert:          "The domain %s is entered here but its ownership is not shown, so it is treated as foreign.",
+	RuleModeLocal:            "Mail for %s is delivered here.",
+	RuleModeRelay:            "Mail for %s is handed on to its own server.",
+	RuleModeRemote:           "Mail for %s is received elsewhere.",
+	RuleMailbox:              "The mailbox %s exists.",
+	RulePlusAddress:          "What follows the plus sign is left out: %s.",
+	RuleAlias:                "%s is an alias.",
+	RuleForward:              "%s is forwarded.",
+	RuleGroup:                "%s is a group.",
+	RuleCatchAll:             "The domain has a catch-all: %s.",
+	RulePostmaster:           "Every domain has a postmaster; nobody is named here, so it is %s.",
+	RuleUnknownRecipient:     "There is no mailbox, alias, forward or group %s.",
+	RuleExpansionLimit:       "%s leads to more addresses than one message may go to.",
+	RuleNextHop:              "The next hop is given: %s.",
+	RuleByMX:                 "The next hop is found by the MX records of %s.",
+	RuleOutbound:             "Mail to foreign domains leaves through %s, under TLS where that is offered.",
+	RuleOutboundVerified:     "Mail to foreign domains leaves through %s, under verified TLS only.",
+	RuleOwnUser:              "The sender is one of our own: %s.",
+	RuleRelayDenied:          "Strangers may not send through us to %s.",
+	RuleStaleView:            "The directory could not be confirmed lately, so no final refusal is given%s.",
+	RuleNextHopLMTP:          "The next hop is given, and takes mail by LMTP: %s.",
+	RuleHopUTF8:              "The next hop %s did not offer SMTPUTF8 when it was last asked.",
+	RuleHopSize:              "The next hop %s said when it was last asked that it takes no message of this size.",
+	RuleAutoMode:             "The mode follows public DNS, which asks for %s.",
+	RuleModeSplit:            "Some mailboxes of %s are here; everybody else's mail goes to the domain's real server.",
+	RuleModeBackup:           "This server is a backup for %s: it holds mail for the domain's real server.",
+	RuleGateway:              "The client %s is one of the domain's gateways.",
+	RuleGatewayBypassed:      "Mail for %s is taken from its gateways only, and the client is none of them.",
+	RuleOnboarding:           "The domain is being moved here, so unknown recipients are refused for now only, until %s.",
+	RuleLeaving:              "The domain has left; senders who remember the old DNS records are served until %s.",
+	RuleDualDelivery:         "A copy goes to the better exchangers of %s too.",
+	RuleRoutingAddress:       "The routing address stands for the mailbox %s.",
+	RuleRecipientsAccept:     "Every recipient of %s is taken; its real server judges.",
+	RuleRecipientPresent:     "The recipient exists at the domain's real server: %s.",
+	RuleRecipientAbsent:      "The recipient does not exist at the domain's real server: %s.",
+	RuleRecipientUnreachable: "The domain's real server cannot be asked about the recipient now: %s.",
+	RuleListOutdated:         "The list of recipients is too old to say that somebody does not exist: %s.",
+	RuleKnownHere:            "%s is known here and needs no verification.",
+	RuleExchanger:            "The best exchanger that is not this server is %s.",
+	RuleNoExchanger:          "Public DNS names no exchanger of %s to which its mail could go.",
+	RuleExchangersUnknown:    "The exchangers of %s cannot be learned just now; the queue looks again.",
+	RuleNeeded:               "A fact is needed first: %s.",
 }
 
 // Sentence is the reason in plain words.

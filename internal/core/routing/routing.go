@@ -4,9 +4,9 @@
 // nothing up, and what it says of a recipient depends on its arguments alone. What may be looked up afterwards
 // (the exchangers of a foreign domain) is ordered by Exchangers, a second pure function.
 //
-// # Known limits
-//
-// The modes split, backup and auto, windows and verification are not decided here yet.
+// What a decision needs to know of the world, the view answers from what it remembers. What it does not remember
+// Decide names in Need, together with a temporary reply: the caller fetches the fact and asks again, or gives the
+// reply.
 package routing
 
 import (
@@ -70,6 +70,9 @@ func (s *Session) own() bool { return s.Kind != Stranger }
 type View struct {
 	Directory *directory.Snapshot
 	Self      Self
+	Now       time.Time // windows are judged by it
+	// Facts is what is remembered of the world; nil: nothing, so that each fact is in need.
+	Facts Facts
 	// Hops is what explicit next hops offer; nil: nothing is known of any.
 	Hops Hops
 	// Stale says that the directory was not confirmed by the store for 30 s: a negative answer may then be
@@ -77,10 +80,15 @@ type View struct {
 	Stale bool
 }
 
-// Self is every name this installation answers for.
+// Self is every name and address this installation answers for.
 type Self struct {
-	Hostname string // A-label, lower case; postmaster@Hostname takes what nobody else does
+	Hostname      string // A-label, lower case; postmaster@Hostname takes what nobody else does
+	RoutingDomain string // A-label, lower case; the domain of routing addresses, empty without
+	// Answers reports whether mail for an address comes back to us; nil: no address does.
+	Answers func(netip.Addr) bool
 }
+
+func (s *Self) answers(a netip.Addr) bool { return s.Answers != nil && s.Answers(a) }
 
 // Class is the outcome in one word.
 type Class string
@@ -88,6 +96,8 @@ type Class string
 // The classes.
 const (
 	ClassLocal   Class = "local"   // delivered into mailboxes here, or expanded
+	ClassSplit   Class = "split"   // delivered here where it is known, else handed to the domain's real server
+	ClassBackup  Class = "backup"  // held for the domain's real server
 	ClassRelay   Class = "relay"   // handed to the domain's own server
 	ClassRemote  Class = "remote"  // our domain, whose mail is elsewhere
 	ClassForeign Class = "foreign" // not our domain
@@ -124,6 +134,25 @@ const (
 	RuleHopUTF8
 	RuleHopSize
 	RuleOutboundVerified
+	RuleAutoMode
+	RuleModeSplit
+	RuleModeBackup
+	RuleGateway
+	RuleGatewayBypassed
+	RuleOnboarding
+	RuleLeaving
+	RuleDualDelivery
+	RuleRoutingAddress
+	RuleRecipientsAccept
+	RuleRecipientPresent
+	RuleRecipientAbsent
+	RuleRecipientUnreachable
+	RuleListOutdated
+	RuleKnownHere
+	RuleExchanger
+	RuleNoExchanger
+	RuleExchangersUnknown
+	RuleNeeded
 )
 
 // Reason is one step of a decision: the rule that spoke and the fact it spoke of.
@@ -153,6 +182,7 @@ type Destination struct {
 	Quota     int64      // of that mailbox in octets; 0 without limit
 	Account   account.ID // owner of the destination's domain; empty for foreign ones
 	Hops      []Hop      // explicit hops; empty for local and for routes by MX
+	Copy      bool       // of dual delivery: nobody is told when it cannot be delivered
 }
 
 // Decision is the outcome for one recipient.
@@ -164,6 +194,7 @@ type Decision struct {
 	Reply         smtp.Reply // what RCPT answers: 250, or why not
 	Destinations  []Destination
 	Reasons       []Reason
+	Need          *Need // a fact without which nothing can be decided; nil in all other cases
 }
 
 // Accepted reports whether the recipient is taken.
@@ -189,6 +220,8 @@ func Decide(v View, s Session, rcpt smtp.Address) Decision {
 	}
 	dom, ours := v.Directory.Domain(rcpt.Domain)
 	switch {
+	case rcpt.Domain == v.Self.RoutingDomain && rcpt.Domain != "":
+		decideRoutingAddress(&d, v, rcpt)
 	case !ours:
 		d.reason(RuleDomainForeign, rcpt.Domain)
 		decideForeign(&d, v, &s, rcpt)
@@ -196,7 +229,7 @@ func Decide(v View, s Session, rcpt smtp.Address) Decision {
 		d.reason(RuleDomainInert, rcpt.Domain)
 		decideForeign(&d, v, &s, rcpt)
 	default:
-		d.Account, d.EffectiveMode = dom.Account, dom.Mode
+		d.Account, d.EffectiveMode = dom.Account, dom.Effective()
 		d.reason(RuleDomainOurs, dom.Name)
 		decideOurs(&d, v, &s, rcpt, dom)
 	}
@@ -232,41 +265,6 @@ func refusedForm(a smtp.Address, own bool) (smtp.Reply, bool) {
 		return replyRoute, true
 	}
 	return smtp.Reply{}, false
-}
-
-func decideOurs(d *Decision, v View, s *Session, rcpt smtp.Address, dom *directory.Domain) {
-	switch dom.Mode {
-	case directory.ModeLocal:
-		d.Class = ClassLocal
-		d.reason(RuleModeLocal, dom.Name)
-		x := expansion{view: v, session: s, decision: d}
-		x.local(dom, rcpt.Local, 0)
-		switch {
-		case x.overflow:
-			d.refuse(replyTooManyTargets, RuleExpansionLimit, rcpt.String())
-		case len(d.Destinations) > 0:
-			d.Reply = replyAccepted
-		case d.Reply.Code == 0:
-			d.refuse(replyUnknown, RuleUnknownRecipient, rcpt.String())
-		}
-	case directory.ModeRelay:
-		d.Class = ClassRelay
-		d.reason(RuleModeRelay, dom.Name)
-		d.relay(dom, rcpt.String())
-	case directory.ModeRemote:
-		d.Class = ClassRemote
-		d.reason(RuleModeRemote, dom.Name)
-		if !s.own() {
-			d.refuse(replyRelay, RuleRelayDenied, dom.Name)
-			return
-		}
-		d.reason(RuleOwnUser, s.Login)
-		if len(dom.NextHops) > 0 {
-			d.relay(dom, rcpt.String())
-			return
-		}
-		d.byMX(rcpt, dom.Account)
-	}
 }
 
 // relay sends to the domain's explicit hosts, all of which speak SMTP or all LMTP.

@@ -18,6 +18,9 @@ func (d *Decision) Rows(original string, notify smtp.Notify, orcpt string) []mai
 			Account: account, Original: original, Destination: to.Address, Mailbox: to.Mailbox,
 			Notify: notify, ORcpt: orcpt, Lane: to.Lane,
 		}
+		if to.Copy {
+			rows[i].Notify, rows[i].ORcpt = smtp.NotifyNever, ""
+		}
 	}
 	return rows
 }

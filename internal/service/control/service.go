@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,13 +29,16 @@ type Options struct {
 	Boxes    Boxes
 	Queue    Queue
 	Resolver Resolver
-	Hops     routing.Hops // what next hops offer, for explanations; nil: nothing is known
+	Hops     routing.Hops  // what next hops offer, for explanations; nil: nothing is known
+	Facts    inspect.Facts // what is known of other servers, for explanations; nil: nothing is
 	// Verifier makes the SCRAM verifier of a password (RFC 5802 §3). It is slow on purpose and called from several
 	// goroutines at a time. Its error is shown to whoever gave the password.
 	Verifier func(password string) (string, error)
 	// Hostname and RoutingDomain are the installation's own names: nobody but the operator adds them as domains.
 	Hostname      string
 	RoutingDomain string
+	// Answers reports whether mail for an address comes back to us; nil: for Addresses alone it does.
+	Answers func(netip.Addr) bool
 	// Addresses are what counts as ours; Listeners are the SMTP listeners. A next hop there would be a loop.
 	Addresses []netip.Addr
 	Listeners []netip.AddrPort
@@ -44,6 +48,18 @@ type Options struct {
 	TrustedNetworks []netip.Prefix
 	Metrics         *obs.Metrics
 	Log             *slog.Logger
+}
+
+// world is the view of a directory.
+func (o *Options) world(snap *directory.Snapshot) routing.View {
+	v := routing.View{
+		Directory: snap, Now: now(), Hops: o.Hops,
+		Self: routing.Self{Hostname: o.Hostname, RoutingDomain: o.RoutingDomain, Answers: o.Answers},
+	}
+	if o.Facts != nil {
+		v.Facts = o.Facts
+	}
+	return v
 }
 
 // Service plans and applies changes and holds the directory by which the program decides.
@@ -67,13 +83,16 @@ func New(o Options) *Service {
 	if o.Metrics == nil {
 		o.Metrics = obs.NewMetrics()
 	}
+	if o.Answers == nil {
+		o.Answers = func(a netip.Addr) bool { return slices.Contains(o.Addresses, a.Unmap()) }
+	}
 	if o.DeliverPort == 0 {
 		o.DeliverPort = defaultHopPort
 	}
 	s := &Service{
 		o: o,
 		explainer: inspect.Explainer{
-			Resolver: o.Resolver, Hops: o.Hops, Hostname: o.Hostname, Addresses: o.Addresses, DeliverPort: o.DeliverPort, TrustedNetworks: o.TrustedNetworks,
+			Resolver: o.Resolver, World: o.world, Facts: o.Facts, DeliverPort: o.DeliverPort, TrustedNetworks: o.TrustedNetworks,
 		},
 		queue: mailqueue.Access{Queue: o.Queue},
 	}

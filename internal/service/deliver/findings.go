@@ -51,7 +51,7 @@ func (w *ways) found(domain string) {
 // elsewhere finds a domain of this installation whose mail is handed on.
 func (s *Service) elsewhere(name string) (*directory.Domain, bool) {
 	d, ours := s.dir.View().Directory.Domain(name)
-	return d, ours && d.Proved && d.Mode != directory.ModeLocal
+	return d, ours && d.Proved && d.Effective() != directory.ModeLocal
 }
 
 // find records what is wrong with the way to the domains of a batch.
@@ -128,10 +128,14 @@ const maxShown = 5
 
 // byDNS is why a domain's exchangers are of no use. For a domain of this installation that is a finding, unless it may
 // pass by itself.
-func byDNS(reply smtp.Reply, own bool, a facts.MXAnswer) *nowhere {
-	n := &nowhere{reply: reply, own: own}
+func byDNS(reply smtp.Reply, own *directory.Domain, a facts.MXAnswer) *nowhere {
+	n := &nowhere{reply: reply, own: own != nil}
 	switch {
-	case !own || reply.Temporary():
+	case own == nil || reply.Temporary():
+		return n
+	case own.Effective() == directory.ModeLocal && own.Dual:
+		n.spare = true
+		n.reply = smtp.Reply{Code: 250, Enhanced: smtp.Enhanced{2, 1, 5}, Text: "there is no better exchanger that a copy could go to"}
 		return n
 	case reply.Enhanced == replyLoop.Enhanced:
 		n.finding = finding.RouteLoopSelf

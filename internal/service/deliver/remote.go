@@ -38,6 +38,7 @@ type plan struct {
 type nowhere struct {
 	reply smtp.Reply
 	own   bool // a domain of this installation: nothing that DNS says is permanent (docs/routing.md)
+	spare bool // of a domain whose mail is delivered here: only the copies of dual delivery have nowhere to go
 
 	finding  finding.Name // the diagnosis for domains of this installation; empty for none
 	evidence string
@@ -48,6 +49,8 @@ func (n *nowhere) result() mail.Result {
 	switch {
 	case n.reply.Temporary():
 		return mail.Deferred
+	case n.spare:
+		return mail.Delivered
 	case n.own:
 		return mail.Held
 	}
@@ -86,7 +89,11 @@ func (s *Service) byMX(ctx context.Context, domain, avoid string) (plan, *nowher
 		}
 	}
 	d, known := s.dir.View().Directory.Domain(domain)
-	own := known && d.Proved
+	var own *directory.Domain
+	keep := routing.Better
+	if known && d.Proved {
+		own, keep = d, routing.KeepFor(d)
+	}
 	said := s.resolver.MX(ctx, domain)
 	list, reply := routing.Candidates(said)
 	if reply.Code != 0 {
@@ -96,7 +103,7 @@ func (s *Service) byMX(ctx context.Context, domain, avoid string) (plan, *nowher
 		slices.SortStableFunc(list, func(a, b facts.MX) int { return cmp.Compare(a.Preference, b.Preference) })
 		list = list[:maxExchangers]
 	}
-	exchangers, reply := routing.Exchangers(list, s.addrs(ctx, list), s.self.Answers, rand.Shuffle)
+	exchangers, reply := routing.Exchangers(list, s.addrs(ctx, list), s.self.Answers, keep, rand.Shuffle)
 	if reply.Code != 0 {
 		return plan{}, byDNS(reply, own, said)
 	}

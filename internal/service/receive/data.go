@@ -85,7 +85,14 @@ func (s *session) finish(id mail.ID, c *content, err error) error {
 // accept judges a complete message and hands it to the queue.
 func (s *session) accept(id mail.ID, c *content) error {
 	ended := time.Now()
-	if r, ok := s.judge(c.header()); !ok {
+	header, whole := c.header()
+	if s.swallow(header) {
+		c.abort()
+		s.service.log.Info("copy came back", "queue_id", string(id), "client", s.addr.String(), "sender", s.tx.sender.String())
+		s.say(250, smtp.Enhanced{2, 0, 0}, "the message is here already")
+		return nil
+	}
+	if r, ok := s.judge(header, whole); !ok {
 		c.abort()
 		s.service.m.MessagesRefused.WithLabelValues("content").Inc()
 		s.reply(r)

@@ -31,6 +31,12 @@ type Directory interface {
 	View() routing.View
 }
 
+// Facts learns what a decision lacks.
+type Facts interface {
+	// Fetch returns when the view knows the fact, or it cannot be had now.
+	Fetch(ctx context.Context, need routing.Need)
+}
+
 // Boxes tells how full mailboxes are.
 type Boxes interface {
 	// Usage gives counts and octets of mailboxes by id; those that are not there are left out.

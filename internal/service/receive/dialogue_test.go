@@ -39,9 +39,10 @@ func newWorld(t *testing.T, change func(*receive.Config)) *world {
 		Directory: directory.NewSnapshot(1,
 			[]directory.Domain{
 				{Name: "local.example", Account: "a", Proved: true, Mode: directory.ModeLocal},
-				{Name: "relay.example", Account: "a", Proved: true, Mode: directory.ModeRelay, NextHops: []directory.NextHop{{Host: "h.example", Port: 25}}},
+				{Name: "dual.example", Account: "a", Proved: true, Mode: directory.ModeLocal, Dual: true, NextHops: []directory.NextHop{{Host: "h.example", Port: 25}}},
+				{Name: "relay.example", Account: "a", Proved: true, Mode: directory.ModeRelay, Recipients: directory.RecipientsAccept, NextHops: []directory.NextHop{{Host: "h.example", Port: 25}}},
 			},
-			[]directory.Mailbox{{ID: "box", Account: "a", Domain: "local.example", Local: "ann"}, {ID: "box2", Account: "a", Domain: "local.example", Local: "bob"}}, nil, nil),
+			[]directory.Mailbox{{ID: "box", Account: "a", Domain: "local.example", Local: "ann"}, {ID: "box2", Account: "a", Domain: "local.example", Local: "bob"}, {ID: "box3", Account: "a", Domain: "dual.example", Local: "ann"}}, nil, nil),
 		Self: routing.Self{Hostname: "mx.test.example"},
 	}}
 	cfg := receive.Config{Hostname: "mx.test.example"}

@@ -1,8 +1,11 @@
 package receive
 
 import (
+	"slices"
 	"strings"
 
+	"postroad/internal/core/directory"
+	"postroad/internal/core/mail"
 	"postroad/internal/proto/message"
 	"postroad/internal/proto/smtp"
 )
@@ -25,6 +28,21 @@ func (s *session) circles(header []byte) bool {
 		}
 	}
 	return true
+}
+
+// swallow leaves out of the transaction what comes back as the copy of dual delivery: the message lies in the mailbox
+// already. It reports whether nothing is left.
+func (s *session) swallow(header []byte) bool {
+	passed := s.service.cfg.Trace.Read(header)
+	if passed.Empty() {
+		return false
+	}
+	view := s.service.dir.View()
+	s.tx.rows = slices.DeleteFunc(s.tx.rows, func(r mail.Recipient) bool {
+		d, ours := view.Directory.Domain(r.Original[strings.LastIndexByte(r.Original, '@')+1:])
+		return ours && d.Dual && d.Effective() == directory.ModeLocal && passed.Of(r.Original)
+	})
+	return len(s.tx.rows) == 0
 }
 
 // deliveredTo gives the mailboxes into which a message says it was delivered; nil for none.

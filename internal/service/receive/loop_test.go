@@ -11,13 +11,15 @@ import (
 	"postroad/internal/service/receive"
 )
 
+// left is the trace field of a message that left for a recipient.
+func left(tracer *routing.Tracer, to string) string {
+	root := mail.NewID(time.Unix(1, 0), 0, 1, 1)
+	return string(tracer.AppendTo(nil, root, []mail.Recipient{{Destination: to}}))
+}
+
 func TestAMessageThatComesBackForTheSameRecipientIsALoop(t *testing.T) {
 	t.Parallel()
 	ours, others := routing.NewTracer("secret"), routing.NewTracer("other")
-	root := mail.NewID(time.Unix(1, 0), 0, 1, 1)
-	left := func(tracer *routing.Tracer, to string) string {
-		return string(tracer.AppendTo(nil, root, []mail.Recipient{{Destination: to}}))
-	}
 	delivered := func(to string) string { return "Delivered-To: " + to + "\r\n" }
 	relayed := left(ours, "u@relay.example")
 	for _, c := range []struct {
@@ -53,6 +55,38 @@ func TestAMessageThatComesBackForTheSameRecipientIsALoop(t *testing.T) {
 		}
 		if taken := len(w.accepted); (taken == 1) != (c.reply == "250") {
 			t.Errorf("%s: %d messages", c.name, taken)
+		}
+	}
+}
+
+// TestTheCopyOfDualDeliveryIsSwallowedWhenItComesBack: the mailbox has the message, so it is neither stored again nor
+// refused, which the next hop would tell the sender.
+func TestTheCopyOfDualDeliveryIsSwallowedWhenItComesBack(t *testing.T) {
+	t.Parallel()
+	ours := routing.NewTracer("secret")
+	for header, want := range map[string]string{
+		"":                             "here, copy",
+		left(ours, "ann@dual.example"): "",
+		left(ours, "x@dual.example"):   "here, copy",
+		left(ours, "x@dual.example") + "A: b\r\n": "here, copy",
+	} {
+		w := newWorld(t, func(cfg *receive.Config) { cfg.Trace = ours })
+		client := w.dial(t)
+		client.play("S: 220\nC: EHLO c\nS: 250\nC: MAIL FROM:<x@far.example>\nS: 250\nC: RCPT TO:<ann@dual.example>\nS: 250\nC: DATA\nS: 354")
+		_, _ = io.WriteString(client, header+"Subject: x\r\n\r\nx\r\n.\r\n")
+		client.play("S: 250 2.0.0")
+		var got []string
+		for _, st := range w.accepted {
+			for _, r := range st.Rows {
+				if r.Mailbox != "" {
+					got = append(got, "here")
+				} else {
+					got = append(got, "copy")
+				}
+			}
+		}
+		if text := strings.Join(got, ", "); text != want {
+			t.Errorf("with %q: %s, want %s", header, text, want)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func (s *session) rcpt(arg []byte) error {
 	}
 	asker := s.asker()
 	asker.UTF8, asker.Size = s.tx.params.UTF8, s.tx.params.Size
-	d := routing.Decide(s.service.dir.View(), asker, cmd.To.Address)
+	d := s.decide(asker, cmd.To.Address)
 	s.service.m.DecisionsByClass.WithLabelValues(string(d.Class)).Inc()
 	if !d.Accepted() {
 		s.service.log.Info("recipient refused", "client", s.addr.String(), "helo", s.helo, "sender", s.tx.sender.String(),
@@ -47,6 +47,19 @@ func (s *session) rcpt(arg []byte) error {
 	}
 	s.reply(d.Reply)
 	return nil
+}
+
+// decide asks for the route of a recipient, and learns what is lacking for it.
+func (s *session) decide(asker routing.Session, to smtp.Address) routing.Decision {
+	d := routing.Decide(s.service.dir.View(), asker, to)
+	for range routing.MaxNeeds {
+		if d.Need == nil || s.service.cfg.Facts == nil {
+			break
+		}
+		s.service.cfg.Facts.Fetch(s.service.live(), *d.Need)
+		d = routing.Decide(s.service.dir.View(), asker, to)
+	}
+	return d
 }
 
 // noRoom reports whether a recipient leads to mailboxes only, none of which has room for another message, or for one

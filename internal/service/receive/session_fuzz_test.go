@@ -126,7 +126,7 @@ func newPost() *post {
 		Directory: directory.NewSnapshot(1,
 			[]directory.Domain{
 				{Name: "local.example", Account: "a", Proved: true, Mode: directory.ModeLocal},
-				{Name: "relay.example", Account: "a", Proved: true, Mode: directory.ModeRelay, NextHops: []directory.NextHop{{Host: "h.example", Port: 25}}},
+				{Name: "relay.example", Account: "a", Proved: true, Mode: directory.ModeRelay, Recipients: directory.RecipientsAccept, NextHops: []directory.NextHop{{Host: "h.example", Port: 25}}},
 				{Name: "tenant.example", Account: "b", Proved: true, Mode: directory.ModeLocal},
 				{Name: "inert.example", Account: "b", Mode: directory.ModeLocal},
 			},

@@ -4,7 +4,15 @@ import (
 	"context"
 
 	"postroad/internal/core/facts"
+	"postroad/internal/core/routing"
 )
+
+// Facts is what is known of the world, and how to learn more.
+type Facts interface {
+	routing.Facts
+	// Fetch returns when the fact is known, or cannot be had now.
+	Fetch(ctx context.Context, need routing.Need)
+}
 
 // Resolver looks up foreign DNS, for explanations.
 type Resolver interface {

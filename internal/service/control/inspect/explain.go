@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/routing"
@@ -28,11 +29,10 @@ type ExplainRequest struct {
 
 // Explainer answers by the configuration, and by DNS where a domain is not ours.
 type Explainer struct {
-	Resolver Resolver     // nil: nothing is said of exchangers
-	Hops     routing.Hops // what next hops offer; nil: nothing is known
-	Hostname string
-	// Addresses are what counts as ours: an exchanger there and all behind it are left out.
-	Addresses []netip.Addr
+	Resolver Resolver // nil: nothing is said of exchangers
+	// World makes the view of a directory: what this installation is, and what it knows of the world.
+	World func(*directory.Snapshot) routing.View
+	Facts Facts // learns what a decision lacks; nil: it is explained as it stands
 	// DeliverPort is the port of exchangers found by MX records.
 	DeliverPort uint16
 	// TrustedNetworks are those of the configuration: a client in them is explained as trusted.
@@ -98,7 +98,7 @@ func (e *Explainer) Explain(ctx context.Context, actor rights.Actor, st *rights.
 		return Explanation{}, err
 	}
 	session.UTF8 = rcpt.NeedsUTF8() || session.Sender.NeedsUTF8()
-	d := routing.Decide(routing.View{Directory: st.Directory, Self: routing.Self{Hostname: e.Hostname}, Hops: e.Hops}, session, rcpt)
+	d := e.decide(ctx, st, session, rcpt)
 	out := Explanation{
 		Address: rcpt.String(), EffectiveMode: string(d.EffectiveMode), Class: string(d.Class),
 		Reply:     ExplainReply{Code: d.Reply.Code, Enhanced: d.Reply.Enhanced.String(), Text: d.Reply.Text},
@@ -111,9 +111,22 @@ func (e *Explainer) Explain(ctx context.Context, actor rights.Actor, st *rights.
 		out.Reasons = append(out.Reasons, ExplainReason{Rule: r.Rule.String(), Fact: r.Fact, Age: int64(r.Age.Seconds()), Sentence: r.Sentence()})
 	}
 	for _, to := range d.Destinations {
-		e.destination(ctx, &out, to)
+		e.destination(ctx, st, &out, to)
 	}
 	return out, nil
+}
+
+// decide asks for the route as receive does, and learns what is lacking for it.
+func (e *Explainer) decide(ctx context.Context, st *rights.State, session routing.Session, rcpt smtp.Address) routing.Decision {
+	d := routing.Decide(e.World(st.Directory), session, rcpt)
+	for range routing.MaxNeeds {
+		if d.Need == nil || e.Facts == nil {
+			break
+		}
+		e.Facts.Fetch(ctx, *d.Need)
+		d = routing.Decide(e.World(st.Directory), session, rcpt)
+	}
+	return d
 }
 
 // hideOthers cuts a decision where it goes on through addresses of an account that is out of scope: whoever leads
@@ -170,7 +183,7 @@ func (e *Explainer) session(actor rights.Actor, st *rights.State, q ExplainReque
 	return out, nil
 }
 
-func (e *Explainer) destination(ctx context.Context, out *Explanation, to routing.Destination) {
+func (e *Explainer) destination(ctx context.Context, st *rights.State, out *Explanation, to routing.Destination) {
 	out.Destinations = append(out.Destinations, ExplainDestination{Address: to.Address, Transport: string(to.Transport), Lane: string(to.Lane)})
 	switch to.Transport {
 	case mail.TransportLocal:
@@ -181,7 +194,7 @@ func (e *Explainer) destination(ctx context.Context, out *Explanation, to routin
 			out.hop(ExplainHop{Host: h.Host, Port: h.Port, Transport: string(to.Transport)})
 		}
 	case mail.TransportRemote:
-		e.exchangers(ctx, out, to.Lane.Key())
+		e.exchangers(ctx, st, out, to.Lane.Key())
 	}
 }
 
@@ -195,7 +208,7 @@ func (e *Explanation) hop(h ExplainHop) {
 const maxLookUps = 20
 
 // exchangers adds the exchangers of a domain and what DNS said (RFC 5321 §5.1).
-func (e *Explainer) exchangers(ctx context.Context, out *Explanation, domain string) {
+func (e *Explainer) exchangers(ctx context.Context, st *rights.State, out *Explanation, domain string) {
 	if e.Resolver == nil {
 		return
 	}
@@ -214,8 +227,11 @@ func (e *Explainer) exchangers(ctx context.Context, out *Explanation, domain str
 				addrs[mx.Host] = e.Resolver.Addrs(ctx, mx.Host)
 			}
 		}
-		ours := func(addr netip.Addr) bool { return slices.Contains(e.Addresses, addr.Unmap()) }
-		best, reply = routing.Exchangers(list, addrs, ours, func(int, func(i, j int)) {})
+		view, keep := e.World(st.Directory), routing.Better
+		if d, ours := st.Directory.Domain(domain); ours && d.Proved {
+			keep = routing.KeepFor(d)
+		}
+		best, reply = routing.Exchangers(list, addrs, view.Self.Answers, keep, func(int, func(i, j int)) {})
 	}
 	for _, x := range best {
 		out.hop(ExplainHop{Host: x.Host, Port: e.DeliverPort, Preference: x.Preference, Transport: string(mail.TransportRemote)})

@@ -1,0 +1,114 @@
+package directory
+
+import (
+	"net/netip"
+	"time"
+
+	"postroad/internal/core/account"
+)
+
+// Mode is a domain's routing mode.
+type Mode string
+
+// The routing modes.
+const (
+	ModeAuto   Mode = "auto"   // one of local, backup and remote, as public DNS says
+	ModeLocal  Mode = "local"  // mail is delivered here
+	ModeSplit  Mode = "split"  // some mailboxes are here; mail for other recipients goes to the domain's real server
+	ModeBackup Mode = "backup" // mail is held here for the domain's real server
+	ModeRelay  Mode = "relay"  // mail is handed to an explicit list of hosts
+	ModeRemote Mode = "remote" // the domain's mail is none of ours; our own users' mail to it leaves
+)
+
+// ZoneHosting says who answers for the domain's zone.
+type ZoneHosting string
+
+// The kinds of zone hosting.
+const (
+	ZoneHosted   ZoneHosting = "hosted"
+	ZoneExternal ZoneHosting = "external"
+)
+
+// RecipientPolicy says how recipients that are not known here are judged in the modes split, backup and relay.
+type RecipientPolicy string
+
+// The recipient policies.
+const (
+	RecipientsProbe  RecipientPolicy = "probe"  // the real server is asked; the default
+	RecipientsList   RecipientPolicy = "list"   // a list that was uploaded or synchronised tells
+	RecipientsAccept RecipientPolicy = "accept" // every recipient is taken
+)
+
+// UnreachablePolicy says what becomes of a recipient about whom the real server cannot be asked and nothing is known.
+type UnreachablePolicy string
+
+// The policies. The zero value is queue for mode backup, else defer.
+const (
+	UnreachableQueue UnreachablePolicy = "queue" // taken and queued
+	UnreachableDefer UnreachablePolicy = "450"   // refused for now, so that the sender keeps it
+)
+
+// Leaving is the window in which mail for a domain is still taken and handed on after it has left, so that senders who
+// remember old DNS records lose nothing. The zero value is none.
+type Leaving struct {
+	Until time.Time
+	From  Mode // the effective mode before
+}
+
+// Domain is a mail domain.
+type Domain struct {
+	ID          string // random, never reused
+	Account     account.ID
+	Name        string // A-label, lower case
+	Proved      bool   // ownership shown; an unproved domain is inert
+	Mode        Mode   // as chosen
+	Auto        Mode   // mode auto: what public DNS said last; empty until it has said anything
+	AutoSince   time.Time
+	Zone        ZoneHosting
+	NextHops    []NextHop // mode relay, and where given split, backup and remote: tried in this order instead of MX
+	Recipients  RecipientPolicy
+	Unreachable UnreachablePolicy
+	Dual        bool           // mode local: a copy of each message goes to exchangers better than ours too
+	Gateways    []netip.Prefix // the only ones who may deliver from outside; empty: anybody
+	Onboarding  time.Time      // until then an unknown recipient is refused for now only
+	Leaving     Leaving
+	Hold        time.Duration // how long mail for it is kept in the queue; 0 for the installation's
+	Created     time.Time
+
+	hops string // text of NextHops, made once by a Snapshot
+}
+
+// Effective is the mode by which the domain's mail is routed: the chosen one, and for auto the one that public DNS
+// last said, local until it has said anything.
+func (d *Domain) Effective() Mode {
+	switch {
+	case d.Mode != ModeAuto:
+		return d.Mode
+	case d.Auto == "":
+		return ModeLocal
+	}
+	return d.Auto
+}
+
+// Queues reports whether recipients of whom nothing can be learned are taken and queued.
+func (d *Domain) Queues() bool {
+	return d.Unreachable == UnreachableQueue || d.Unreachable == "" && d.Effective() == ModeBackup
+}
+
+// Verification is how recipients that are not known here are judged.
+func (d *Domain) Verification() RecipientPolicy {
+	if d.Recipients == "" {
+		return RecipientsProbe
+	}
+	return d.Recipients
+}
+
+// Admits reports whether a client may deliver mail for the domain from outside.
+func (d *Domain) Admits(client netip.Addr) bool {
+	for _, p := range d.Gateways {
+		if p.Contains(client.Unmap()) {
+			return true
+		}
+	}
+	return len(d.Gateways) == 0
+}
