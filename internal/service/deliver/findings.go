@@ -106,21 +106,22 @@ func domainsOf(list []*work) []string {
 
 // evidenceOf tells what DNS said of a domain's exchangers, and who said it.
 func evidenceOf(a facts.MXAnswer) string {
-	what := "MX records of " + a.Name + ": "
+	var what strings.Builder
+	what.WriteString("MX records of " + a.Name + ": ")
 	switch {
 	case a.Status != facts.Found:
-		what += a.Status.String()
+		what.WriteString(a.Status.String())
 	case a.Null:
-		what += "null MX"
+		what.WriteString("null MX")
 	default:
 		for i, mx := range a.Records[:min(len(a.Records), maxShown)] {
 			if i > 0 {
-				what += ", "
+				what.WriteString(", ")
 			}
-			what += strconv.Itoa(int(mx.Preference)) + " " + mx.Host
+			what.WriteString(strconv.Itoa(int(mx.Preference)) + " " + mx.Host)
 		}
 	}
-	return what + " (" + a.Source + ")"
+	return what.String() + " (" + a.Source + ")"
 }
 
 // maxShown is how many exchangers an evidence names.
