@@ -9,8 +9,9 @@ TOOLS    := .bin
 FUZZTIME ?= 30s
 BENCH    ?= .
 COUNT    ?= 6
+MINUTES  ?= 20
 
-.PHONY: all build vet short check format modernized static dead architecture lint run test tests race fuzz bench vuln clean
+.PHONY: all build vet short check format modernized static dead architecture lint run test tests race soak upgrade-test fuzz bench vuln clean
 
 all: build vet short
 
@@ -71,6 +72,15 @@ tests: $(TOOLS)/.tools
 
 race:
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 30m ./...
+
+# Kills the server at points chosen by chance until the time is over; SEED repeats a choice.
+soak:
+	POSTROAD_KILL_SEED=$(SEED) POSTROAD_KILL_MINUTES=$(MINUTES) $(GO) test -count=1 -v -timeout $$(($(MINUTES) + 10))m \
+		-run '^TestKill9AtChosenSystemCalls$$' ./internal/acceptance
+
+# Opens the data of earlier programs: of all release tags, or of REV.
+upgrade-test:
+	scripts/upgrade-test $(REV)
 
 fuzz:
 	scripts/fuzz $(FUZZTIME)

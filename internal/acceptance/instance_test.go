@@ -38,6 +38,7 @@ var program = sync.OnceValues(func() (string, error) {
 // instance is one running Postroad with a data folder of its own.
 type instance struct {
 	t      *testing.T
+	binary string // "" for the program under test
 	dir    string
 	data   string
 	smtp   string
@@ -78,6 +79,14 @@ func newInstance(t *testing.T, config string) *instance {
 // newInstanceIn does so with everything in the given folder.
 func newInstanceIn(t *testing.T, dir, config string) *instance {
 	t.Helper()
+	i := prepareInstance(t, dir, config)
+	i.start()
+	return i
+}
+
+// prepareInstance writes a configuration and starts nothing yet.
+func prepareInstance(t *testing.T, dir, config string) *instance {
+	t.Helper()
 	i := &instance{
 		t: t, dir: dir,
 		smtp: sim.FreeAddress(t), submit: sim.FreeAddress(t), secure: sim.FreeAddress(t), http: sim.FreeAddress(t),
@@ -98,7 +107,6 @@ func newInstanceIn(t *testing.T, dir, config string) *instance {
 	if err := os.WriteFile(filepath.Join(i.dir, "postroad.toml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	i.start()
 	t.Cleanup(func() {
 		_ = i.kill(syscall.SIGKILL) // it ends by a signal
 		if t.Failed() {
@@ -119,14 +127,23 @@ func (i *instance) start() {
 	}
 }
 
-// launch runs the program, under another one if words for that are given, and waits for nothing.
-func (i *instance) launch(under ...string) {
+// path is the program that this instance runs.
+func (i *instance) path() string {
 	i.t.Helper()
+	if i.binary != "" {
+		return i.binary
+	}
 	path, err := program()
 	if err != nil {
 		i.t.Fatal(err)
 	}
-	words := slices.Concat(under, []string{path, "serve", "--config", filepath.Join(i.dir, "postroad.toml")}, i.args)
+	return path
+}
+
+// launch runs the program, under another one if words for that are given, and waits for nothing.
+func (i *instance) launch(under ...string) {
+	i.t.Helper()
+	words := slices.Concat(under, []string{i.path(), "serve", "--config", filepath.Join(i.dir, "postroad.toml")}, i.args)
 	i.cmd = exec.Command(words[0], words[1:]...)
 	i.cmd.Env = append(os.Environ(), i.env...)
 	i.cmd.Stdout, i.cmd.Stderr = &i.log, &i.log
@@ -195,14 +212,10 @@ func (i *instance) kill(sig os.Signal) error {
 // try runs a command and gives its output and exit code.
 func (i *instance) try(args ...string) (out, errs string, code int) {
 	i.t.Helper()
-	path, err := program()
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	cmd := exec.Command(path, append([]string{"--data", i.data}, args...)...)
+	cmd := exec.Command(i.path(), append([]string{"--data", i.data}, args...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err = cmd.Run()
+	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		i.t.Fatal(err)

@@ -26,11 +26,7 @@ func swaks(t *testing.T, args ...string) (string, int) {
 // addMailbox adds a mailbox with a password.
 func (i *instance) addMailbox(address, password string) {
 	i.t.Helper()
-	path, err := program()
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	cmd := exec.Command(path, "--data", i.data, "mailbox", "add", address, "--password-stdin")
+	cmd := exec.Command(i.path(), "--data", i.data, "mailbox", "add", address, "--password-stdin")
 	cmd.Stdin = strings.NewReader(password + "\n")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		i.t.Fatalf("mailbox add %s: %v\n%s", address, err, out)
