@@ -11,7 +11,7 @@ BENCH    ?= .
 COUNT    ?= 6
 MINUTES  ?= 20
 
-.PHONY: all build vet short check format modernized static dead architecture lint run test tests race soak upgrade-test fuzz bench vuln clean
+.PHONY: all build vet short check format modernized static dead architecture lint run test tests race soak upgrade-test fuzz bench man vuln clean
 
 all: build vet short
 
@@ -52,6 +52,9 @@ lint: $(TOOLS)/golangci-lint
 	$(TOOLS)/golangci-lint run ./...
 
 # --- running it ---
+
+man: build
+	$(BIN) man bin/man/man1
 
 run:
 	@[ -x $(BIN) ] || echo "The first build takes one to three minutes; later ones take seconds."

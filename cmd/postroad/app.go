@@ -49,7 +49,7 @@ func (a *app) root() *cobra.Command {
 		a.ruleCommand(aliasWords), a.ruleCommand(forwardWords), a.ruleCommand(groupWords), a.catchAllCommand(),
 		a.outboundCommand(), a.explainCommand(), a.queueCommand(),
 		a.accountCommand(), a.tokenCommand(), a.auditCommand(),
-		a.configCommand(), a.versionCommand(),
+		a.configCommand(), a.manCommand(), a.versionCommand(),
 	)
 	return root
 }
@@ -58,19 +58,34 @@ func (a *app) root() *cobra.Command {
 func group(use, short string, below ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			names := make([]string, 0, len(below))
-			for _, b := range below {
-				names = append(names, b.Name())
-			}
-			if len(args) > 0 {
-				return fmt.Errorf("unknown command %q for %q (%s)", args[0], cmd.CommandPath(), strings.Join(names, ", "))
-			}
-			return fmt.Errorf("%q needs one of %s", cmd.CommandPath(), strings.Join(names, ", "))
-		},
+		RunE: needsOneOf(below),
 	}
 	c.AddCommand(below...)
 	return c
+}
+
+// needsOneOf refuses a command that only has others below it.
+func needsOneOf(below []*cobra.Command) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		names := make([]string, 0, len(below))
+		for _, b := range below {
+			names = append(names, b.Name())
+		}
+		if len(args) > 0 {
+			return fmt.Errorf("unknown command %q for %q (%s)", args[0], cmd.CommandPath(), strings.Join(names, ", "))
+		}
+		return fmt.Errorf("%q needs one of %s", cmd.CommandPath(), strings.Join(names, ", "))
+	}
+}
+
+// addCompletion adds the commands that print completions; they write to where the root writes at this moment.
+func addCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Args, c.RunE = cobra.ArbitraryArgs, needsOneOf(c.Commands())
+		}
+	}
 }
 
 // work makes a command's function: what it returns is not wrong usage unless it says so.
