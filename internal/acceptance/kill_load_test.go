@@ -337,7 +337,7 @@ func (i *instance) trail(boxes []string, hop *sim.Peer) trail {
 	defer socket.CloseIdleConnections()
 	for _, box := range boxes {
 		for _, m := range ask[[]message](i, "mailbox", "messages", box) {
-			answer, err := socket.Get(fmt.Sprintf("http://postroad/api/v1/mailboxes/%s/messages/%d", box, m.UID)) //nolint:noctx // it ends with the server
+			answer, err := socket.Get(fmt.Sprintf("http://postroad/api/v1/mailboxes/%s/messages/%d", box, m.UID))
 			if err != nil {
 				i.t.Fatal(err)
 			}

@@ -252,6 +252,7 @@ func TestKill9AtChosenSystemCalls(t *testing.T) {
 // series kills one server several times, lets it run once undisturbed, and checks. It tells whether anything was
 // left to do.
 func (k *killing) series(t *testing.T) bool {
+	t.Helper()
 	number := k.number.Add(1)
 	random := rand.New(rand.NewPCG(k.seed, uint64(number))) //nolint:gosec // a test's chance
 	kills := k.more(5 + random.IntN(11))

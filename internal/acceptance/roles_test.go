@@ -28,7 +28,7 @@ func (i *instance) again(roles string) {
 // status is what the http listener answers for a path.
 func (i *instance) status(path string) int {
 	i.t.Helper()
-	answer, err := http.Get("http://" + i.http + path) //nolint:noctx // it ends with the server
+	answer, err := http.Get("http://" + i.http + path)
 	if err != nil {
 		i.t.Fatal(err)
 	}
