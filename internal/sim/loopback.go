@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"testing"
@@ -9,17 +10,31 @@ import (
 
 const portTries = 20
 
-// FreeAddress gives an address on 127.0.0.1 whose port was free a moment ago, by TCP and by UDP.
+// Ports for FreeAddress lie below those that Linux gives to outgoing connections (32768 and up): one of these may take
+// a port of the upper range between the look and its use, or while a server that had it is being restarted.
+const (
+	firstPort = 10_000
+	lastPort  = 32_000
+)
+
+// FreeAddress gives an address on 127.0.0.1 whose port was free a moment ago, by TCP and by UDP. No outgoing connection
+// takes it by chance.
 func FreeAddress(tb testing.TB) string {
 	tb.Helper()
-	stream, packets, err := listenBoth("127.0.0.1:0")
-	if err != nil {
-		tb.Fatalf("no free port: %v", err)
+	var last error
+	for range portTries {
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(firstPort+rand.IntN(lastPort-firstPort)))
+		stream, packets, err := listenBoth(address)
+		if err != nil {
+			last = err
+			continue
+		}
+		_ = stream.Close()  // only the number was wanted
+		_ = packets.Close() // only the number was wanted
+		return address
 	}
-	address := stream.Addr().String()
-	_ = stream.Close()  // only the number was wanted
-	_ = packets.Close() // only the number was wanted
-	return address
+	tb.Fatalf("no free port: %v", last)
+	return ""
 }
 
 // listenBoth listens by TCP and UDP on one port; port 0 takes a free one.
