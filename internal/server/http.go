@@ -48,11 +48,7 @@ func (s *Server) openAPI(ctx context.Context) error {
 		return err
 	}
 	s.serveHTTP(socket, &http.Server{Handler: all, ConnContext: api.ConnContext})
-	for _, address := range s.cfg.Listen.HTTP {
-		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-		if err != nil {
-			return fmt.Errorf("listener http: %w", err)
-		}
+	for _, l := range s.web {
 		s.serveHTTP(l, &http.Server{Handler: outside})
 	}
 	return nil

@@ -15,8 +15,8 @@ type listening struct {
 	listener net.Listener
 }
 
-// openListeners binds the SMTP ports, before anything is stored, so that a port in use leaves no half start behind,
-// and learns from them which addresses are ours. A node that does not receive learns them from the configuration:
+// openListeners binds all ports, before anything is stored, so that a port in use leaves no half start behind, and
+// learns from those for SMTP which addresses are ours. A node that does not receive learns them from the configuration:
 // mail must not go round between nodes.
 func (s *Server) openListeners(ctx context.Context) error {
 	s.self = &self{machine: machineAddresses()}
@@ -44,6 +44,14 @@ func (s *Server) openListeners(ctx context.Context) error {
 			s.listeners = append(s.listeners, listening{kind: list.kind, listener: l})
 			s.self.learn(l.Addr().String())
 		}
+	}
+	for _, address := range s.cfg.Listen.HTTP {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+		if err != nil {
+			return fmt.Errorf("listener http: %w", err)
+		}
+		s.atEnd(func(context.Context) { _ = l.Close() })
+		s.web = append(s.web, l)
 	}
 	if len(s.listeners) == 0 && s.runs(RoleReceive) {
 		return errNoListener

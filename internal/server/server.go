@@ -63,6 +63,7 @@ type Server struct {
 	receive   *receive.Service
 	self      *self
 	listeners []listening
+	web       []net.Listener          // for http
 	ending    []func(context.Context) // in reverse order of start
 	serving   sync.WaitGroup
 	failed    chan error
