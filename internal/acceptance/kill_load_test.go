@@ -319,8 +319,9 @@ func (tr *trail) judge(t *testing.T, m *sent, rcpt string, hop bool) bool {
 
 // onlyTrace tells whether a text is nothing but the fields that a server puts on top.
 func onlyTrace(text string) bool {
+	ours := []string{"Return-Path: ", "Delivered-To: ", "Postroad-Trace: ", "Received: ", "\t", " "}
 	for line := range strings.Lines(text) {
-		if !strings.HasPrefix(line, "Return-Path: ") && !strings.HasPrefix(line, "Received: ") && !strings.HasPrefix(line, "\t") && !strings.HasPrefix(line, " ") {
+		if !slices.ContainsFunc(ours, func(begin string) bool { return strings.HasPrefix(line, begin) }) {
 			return false
 		}
 	}

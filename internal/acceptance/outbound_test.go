@@ -230,13 +230,23 @@ func TestWhatTheNextHopLacksIsRefusedAtRCPT(t *testing.T) {
 func TestS1_18AWayBackToOurselvesIsFoundAndMailIsHeld(t *testing.T) {
 	t.Parallel()
 	o := newOutside(t)
-	o.zone("away.example", "@ MX 10 us\nus A 127.0.0.12\n")
-	o.zone("none.example", "@ MX 0 .\n")
 	i := o.instance("", `addresses = ["127.0.0.12"]`)
 	for _, domain := range []string{"away.example", "none.example"} {
+		o.zone(domain, "$TTL 1\n@ MX 10 a\na A 127.0.0.11\n") // nobody answers there
 		i.run("domain", "add", domain, "--mode", "remote", "--proved")
 		i.sender().send("ann@here.example", text(domain), "x@"+domain)
 	}
+	o.zone("away.example", "$TTL 1\n@ MX 10 us\nus A 127.0.0.12\n")
+	o.zone("none.example", "$TTL 1\n@ MX 0 .\n")
+	for domain, reply := range map[string]string{"away.example": "451 4.4.6", "none.example": "451 4.4.3"} {
+		eventually(t, "the refusal of "+domain, func() bool {
+			return strings.Contains(i.run("explain", "x@"+domain, "--as", "ann@here.example"), reply)
+		})
+		c := i.sender()
+		c.say("MAIL FROM:<ann@here.example>", "250")
+		c.say("RCPT TO:<x@"+domain+">", reply)
+	}
+	i.run("queue", "retry", "--yes")
 	for domain, name := range map[string]string{"away.example": "ROUTE_LOOP_SELF since", "none.example": "PRIMARY_MX_MISSING since"} {
 		eventually(t, "a finding of "+domain, func() bool { return strings.Contains(i.run("domain", "show", domain), name) })
 	}
