@@ -18,12 +18,19 @@ const (
 )
 
 // FreeAddress gives an address on 127.0.0.1 whose port was free a moment ago, by TCP and by UDP. No outgoing connection
-// takes it by chance.
+// takes it by chance, and nobody else is given it until the test ends.
 func FreeAddress(tb testing.TB) string {
 	tb.Helper()
 	var last error
 	for range portTries {
 		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(firstPort+rand.IntN(lastPort-firstPort)))
+		// An abstract socket is the mark that a port is given away: one for all processes, and gone with its own.
+		mark, err := (&net.ListenConfig{}).Listen(context.Background(), "unix", "@postroad-test-"+address)
+		if err != nil {
+			last = err
+			continue
+		}
+		tb.Cleanup(func() { _ = mark.Close() })
 		stream, packets, err := listenBoth(address)
 		if err != nil {
 			last = err
