@@ -14,17 +14,21 @@ import (
 
 // domainFlags are the settings of a domain as flags. Only flags that are given are sent.
 type domainFlags struct {
-	account, mode, zone, recipients string
-	nextHops                        []string
-	hold                            durationFlag
-	proved                          bool
+	account, mode, zone, recipients, unreachable string
+	nextHops, gateways                           []string
+	hold, onboarding                             durationFlag
+	dual, proved                                 bool
 }
 
 func (f *domainFlags) on(c *cobra.Command) {
-	c.Flags().StringVar(&f.mode, "mode", "", "local delivers here (default), relay hands on to a next hop, remote leaves mail to others")
+	c.Flags().StringVar(&f.mode, "mode", "", "local delivers here (default), split delivers here what is known here, backup holds mail for better exchangers, relay hands on to a next hop, remote leaves mail to others, auto is what public DNS says")
 	c.Flags().StringVar(&f.zone, "zone", "", "who answers for the DNS zone: hosted or external (default external)")
 	c.Flags().StringArrayVar(&f.nextHops, "next-hop", nil, "HOST:PORT to hand mail on to, lmtp://HOST:PORT or lmtp:///SOCKET by LMTP; may be repeated, tried in this order")
-	c.Flags().StringVar(&f.recipients, "recipients", "", "mode relay: how recipients are judged; accept takes every one")
+	c.Flags().StringVar(&f.recipients, "recipients", "", "how recipients unknown here are judged in the modes split, backup and relay: probe asks the domain's own server (default), list believes a list, accept takes every one")
+	c.Flags().StringVar(&f.unreachable, "unreachable", "", "what becomes of them while that server cannot be asked: queue takes them (default of backup), 450 refuses them for now (default else)")
+	c.Flags().BoolVar(&f.dual, "dual", false, "mode local: a copy of each message goes to exchangers better than ours, or to the next hops")
+	c.Flags().StringArrayVar(&f.gateways, "gateway", nil, "network that may deliver from outside, others are refused for now; may be repeated, none alone lets everybody deliver")
+	c.Flags().Var(&f.onboarding, "onboarding", "how long from now on unknown recipients are refused for now only, at most 30d; 0s ends it")
 	c.Flags().Var(&f.hold, "hold", "how long its mail is kept in the queue, at most 30d; 0s for the installation's time")
 	c.Flags().BoolVar(&f.proved, "proved", false, "the operator's word that ownership is shown; without proof a domain is inert")
 }
@@ -38,6 +42,8 @@ func (f *domainFlags) body(c *cobra.Command) map[string]any {
 	}{
 		"account": {"account", f.account}, "mode": {"mode", f.mode}, "zone": {"zone", f.zone}, "next-hop": {"next_hops", f.nextHops},
 		"recipients": {"recipients", f.recipients}, "hold": {"hold_seconds", f.hold.seconds}, "proved": {"proved", f.proved},
+		"unreachable": {"unreachable", f.unreachable}, "dual": {"dual", f.dual}, "gateway": {"gateways", f.gateways},
+		"onboarding": {"onboarding_seconds", f.onboarding.seconds},
 	} {
 		if c.Flags().Changed(flag) {
 			out[field.key] = field.value
@@ -130,6 +136,9 @@ func (a *app) printDomain(d control.DomainDetail) {
 	line("account", string(d.Account))
 	line("mode", d.Mode)
 	line("effective mode", d.EffectiveMode)
+	if d.Since != nil {
+		line("since", when(*d.Since))
+	}
 	line("why", d.Why)
 	line("arrangement", d.Arrangement)
 	line("proved", yesNo(d.Proved))
@@ -140,6 +149,17 @@ func (a *app) printDomain(d control.DomainDetail) {
 	}
 	line("next hops", hops)
 	line("recipients", d.Recipients)
+	line("unreachable", d.Unreachable)
+	if d.Dual {
+		line("dual delivery", "yes")
+	}
+	line("gateways", strings.Join(d.Gateways, ", "))
+	if d.Onboarding != nil {
+		line("onboarding", "until "+when(*d.Onboarding))
+	}
+	if d.LeavingUntil != nil {
+		line("leaving", "until "+when(*d.LeavingUntil)+", before "+d.LeavingFrom)
+	}
 	if d.HoldSeconds > 0 {
 		line("hold", config.FormatDuration(time.Duration(d.HoldSeconds)*time.Second))
 	}

@@ -62,7 +62,8 @@ type Domain struct {
 	Name        string // A-label, lower case
 	Proved      bool   // ownership shown; an unproved domain is inert
 	Mode        Mode   // as chosen
-	Auto        Mode   // mode auto: what public DNS said last; empty until it has said anything
+	ModeSince   time.Time
+	Auto        Mode // mode auto: what public DNS said last; empty until it has said anything
 	AutoSince   time.Time
 	Zone        ZoneHosting
 	NextHops    []NextHop // mode relay, and where given split, backup and remote: tried in this order instead of MX

@@ -191,7 +191,7 @@ func TestProblems(t *testing.T) {
 		{"taken", "", "POST", "/domains", `{"name":"ann.example"}`, 409, api.TypeExists},
 		{"in use", "", "DELETE", "/accounts/ann?confirm=true", "", 409, api.TypeInUse},
 		{"no name", "", "POST", "/domains", `{"name":"a b"}`, 422, api.TypeInvalid},
-		{"mode of another release", "", "POST", "/domains", `{"name":"n.example","mode":"split"}`, 422, api.TypeInvalid},
+		{"mode of another release", "", "POST", "/domains", `{"name":"n.example","mode":"both"}`, 422, api.TypeInvalid},
 		{"loop", "", "POST", "/forwards", `{"address":"b@ann.example","targets":["a@ann.example"]}`, 422, api.TypeInvalid},
 		{"not the operator", h.ann, "POST", "/accounts", `{"name":"x"}`, 403, ""},
 		{"proved by oneself", h.ann, "POST", "/domains", `{"name":"n.example","proved":true}`, 403, ""},

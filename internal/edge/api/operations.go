@@ -74,21 +74,30 @@ func (a *api) registerAccounts() {
 
 // DomainSettings are what can be chosen for a domain; absent fields are left as they are.
 type DomainSettings struct {
-	Mode        *string   `json:"mode,omitempty" doc:"local, relay or remote"`
-	Zone        *string   `json:"zone,omitempty" doc:"hosted or external"`
-	NextHops    *[]string `json:"next_hops,omitempty" doc:"host:port, or lmtp://host:port and lmtp:///socket, in the order in which they are tried"`
-	Recipients  *string   `json:"recipients,omitempty" doc:"accept; mode relay only"`
-	HoldSeconds *int64    `json:"hold_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long its mail is kept in the queue; 0 for the installation's time"`
-	Proved      *bool     `json:"proved,omitempty" doc:"The operator's word that its ownership is shown"`
+	Mode              *string   `json:"mode,omitempty" doc:"auto, local, split, backup, relay or remote"`
+	Zone              *string   `json:"zone,omitempty" doc:"hosted or external"`
+	NextHops          *[]string `json:"next_hops,omitempty" doc:"host:port, or lmtp://host:port and lmtp:///socket, in the order in which they are tried"`
+	Recipients        *string   `json:"recipients,omitempty" doc:"How recipients unknown here are judged in the modes split, backup and relay: probe, list or accept"`
+	Unreachable       *string   `json:"unreachable,omitempty" doc:"What becomes of them while the domain's own server cannot be asked: queue or 450; empty for the mode's default"`
+	Dual              *bool     `json:"dual,omitempty" doc:"Mode local: a copy of each message goes to better exchangers or to the next hops"`
+	Gateways          *[]string `json:"gateways,omitempty" doc:"Networks that alone may deliver from outside; none of them: anybody"`
+	OnboardingSeconds *int64    `json:"onboarding_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long from now on unknown recipients are refused for now only; 0 ends it"`
+	HoldSeconds       *int64    `json:"hold_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long its mail is kept in the queue; 0 for the installation's time"`
+	Proved            *bool     `json:"proved,omitempty" doc:"The operator's word that its ownership is shown"`
 }
 
 func (s *DomainSettings) settings() control.DomainSettings {
-	out := control.DomainSettings{Mode: s.Mode, Zone: s.Zone, NextHops: s.NextHops, Recipients: s.Recipients, Proved: s.Proved}
-	if s.HoldSeconds != nil {
-		hold := time.Duration(*s.HoldSeconds) * time.Second
-		out.Hold = &hold
+	return control.DomainSettings{
+		Mode: s.Mode, Zone: s.Zone, NextHops: s.NextHops, Recipients: s.Recipients, Unreachable: s.Unreachable, Dual: s.Dual, Gateways: s.Gateways,
+		Onboarding: seconds(s.OnboardingSeconds), Hold: seconds(s.HoldSeconds), Proved: s.Proved,
 	}
-	return out
+}
+
+func seconds(n *int64) *time.Duration {
+	if n == nil {
+		return nil
+	}
+	return new(time.Duration(*n) * time.Second)
 }
 
 type domainAddBody struct {

@@ -10,43 +10,24 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
-	"postroad/internal/proto/idna"
 	"postroad/internal/proto/smtp"
+	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/words"
 )
 
-// DomainSettings are what can be chosen for a domain. A nil field is left as it is, or at its default for a new one.
-type DomainSettings struct {
-	Mode       *string        // local (default), relay, remote
-	Zone       *string        // external (default), hosted
-	NextHops   *[]string      // host:port, or lmtp://host:port and lmtp:///socket, in the order in which they are tried
-	Recipients *string        // accept; mode relay only
-	Hold       *time.Duration // how long mail for it is kept in the queue; 0 for the installation's
-	Proved     *bool          // the operator's word that its ownership is shown
-}
+// Settings of a domain in the words of package settings.
+type (
+	// DomainSettings are what can be chosen for a domain.
+	DomainSettings = settings.Domain
+	// DomainInfo is a domain as listings show it.
+	DomainInfo = settings.Info
+)
 
 // DomainSpec is a wanted domain.
 type DomainSpec struct {
 	Name    string // as people write it
 	Account string // id or name; empty: the operator's for the operator, else the actor's own
 	DomainSettings
-}
-
-// DomainInfo is a domain as listings show it.
-type DomainInfo struct {
-	Name          string     `json:"name" doc:"A-label, lower case"`
-	Unicode       string     `json:"unicode,omitempty" doc:"As people read it, when that differs"`
-	Account       account.ID `json:"account"`
-	Proved        bool       `json:"proved" doc:"Ownership is shown; a domain that is not proved delivers nothing here"`
-	Mode          string     `json:"mode" doc:"Routing mode as chosen"`
-	EffectiveMode string     `json:"effective_mode" doc:"Routing mode by which mail is routed; inert without proof"`
-	Arrangement   string     `json:"arrangement" doc:"FULL, EMAIL or none"`
-	Zone          string     `json:"zone" enum:"hosted,external"`
-	NextHops      []string   `json:"next_hops,omitempty" doc:"host:port, or lmtp://host:port and lmtp:///socket, in the order in which they are tried"`
-	OperatorHops  bool       `json:"operator_hops,omitempty" doc:"The operator named the next hops, which may then be private addresses"`
-	Recipients    string     `json:"recipients,omitempty" doc:"How recipients unknown here are judged in mode relay"`
-	HoldSeconds   int64      `json:"hold_seconds,omitempty" doc:"How long its mail is kept in the queue; absent for the installation's time"`
-	Created       time.Time  `json:"created"`
 }
 
 // DomainDetail is everything about one domain.
@@ -67,29 +48,7 @@ type FindingInfo struct {
 	Since    time.Time    `json:"since"`
 }
 
-// effectiveInert is shown as the effective mode of a domain that is not proved.
-const effectiveInert = "inert"
-
-func domainInfo(d *directory.Domain) DomainInfo {
-	info := DomainInfo{
-		Name: d.Name, Account: d.Account, Proved: d.Proved, Mode: string(d.Mode), EffectiveMode: string(d.Mode), Arrangement: "none",
-		Zone: string(d.Zone), NextHops: showHops(d.NextHops), Recipients: string(d.Recipients),
-		HoldSeconds: int64(d.Hold / time.Second), Created: d.Created,
-	}
-	info.OperatorHops = len(d.NextHops) > 0 && d.NextHops[0].Operator
-	if u := idna.ToUnicode(d.Name); u != d.Name {
-		info.Unicode = u
-	}
-	switch {
-	case !d.Proved:
-		info.EffectiveMode = effectiveInert
-	case d.Mode == directory.ModeLocal && d.Zone == directory.ZoneHosted:
-		info.Arrangement = "FULL"
-	case d.Mode == directory.ModeLocal:
-		info.Arrangement = "EMAIL"
-	}
-	return info
-}
+func domainInfo(d *directory.Domain) DomainInfo { return settings.Show(d, now()) }
 
 // Domains lists the domains in scope by name.
 func (s *Service) Domains(actor Actor) []DomainInfo {
@@ -158,16 +117,19 @@ func (s *Service) PlanDomainAdd(actor Actor, spec DomainSpec) (Plan, error) {
 	if err := s.freeDomain(actor, st, name, owner); err != nil {
 		return Plan{}, err
 	}
+	at := now().Truncate(time.Second)
 	d := directory.Domain{
-		ID: newID(), Account: owner, Name: name, Mode: directory.ModeLocal, Zone: directory.ZoneExternal, Created: now().Truncate(time.Second),
+		ID: newID(), Account: owner, Name: name, Mode: directory.ModeLocal, ModeSince: at, Zone: directory.ZoneExternal, Created: at,
 	}
-	if err := s.settle(actor, &d, spec.DomainSettings); err != nil {
+	bare := d
+	if err := s.ours.Settle(actor, &d, spec.DomainSettings, now()); err != nil {
 		return Plan{}, err
 	}
 	p.tx.PutDomains = []directory.Domain{d}
 	p.delta.PutDomains = p.tx.PutDomains
 	p.change(Change{Kind: KindDomain, Verb: VerbAdd, Subject: name, Domain: name, Account: owner, After: domainInfo(&d)})
-	p.say("Adds the domain %s: %s.", words.Show(name), describeMode(&d))
+	p.say("Adds the domain %s: %s.", words.Show(name), settings.Describe(&d))
+	p.Sentences = append(p.Sentences, settings.Changed(&bare, &d)...)
 	if !d.Proved {
 		p.say("Nothing is delivered or relayed for it until its ownership is shown.")
 	}
@@ -209,101 +171,6 @@ func related(a, b string) bool {
 	return strings.HasSuffix(a, "."+b) || strings.HasSuffix(b, "."+a)
 }
 
-// settle writes settings into a domain and checks that they fit together.
-func (s *Service) settle(actor Actor, d *directory.Domain, set DomainSettings) error {
-	if set.Proved != nil && *set.Proved != d.Proved {
-		if err := actor.MustOperate("say that ownership of a domain is shown"); err != nil {
-			return err
-		}
-		d.Proved = *set.Proved
-	}
-	if set.Mode != nil {
-		mode, err := parseMode(*set.Mode)
-		if err != nil {
-			return err
-		}
-		d.Mode = mode
-	}
-	if set.Zone != nil {
-		switch z := directory.ZoneHosting(*set.Zone); z {
-		case directory.ZoneHosted, directory.ZoneExternal:
-			d.Zone = z
-		default:
-			return words.Invalid("Zone hosting is "+words.Quote(*set.Zone)+".", "hosted or external")
-		}
-	}
-	if set.Hold != nil {
-		if *set.Hold < 0 || *set.Hold > 30*24*time.Hour {
-			return words.Invalid("Mail of a domain is held for at most 30 days.", "")
-		}
-		d.Hold = *set.Hold
-	}
-	return s.settleRoute(actor, d, set)
-}
-
-// settleRoute writes next hops and recipient policy and holds them against the mode.
-func (s *Service) settleRoute(actor Actor, d *directory.Domain, set DomainSettings) error {
-	if set.NextHops != nil {
-		hops, err := s.nextHops(actor, *set.NextHops)
-		if err != nil {
-			return err
-		}
-		d.NextHops = hops
-	}
-	if set.Recipients != nil {
-		if directory.RecipientPolicy(*set.Recipients) != directory.RecipientsAccept {
-			return words.Invalid("The recipient policy is "+words.Quote(*set.Recipients)+".", "accept, which takes every recipient, is the only one")
-		}
-		d.Recipients = directory.RecipientsAccept
-	}
-	switch d.Mode {
-	case directory.ModeRelay:
-		if len(d.NextHops) == 0 {
-			return words.Invalid("Mode relay needs a next hop.", "name the domain's own server with --next-hop HOST:PORT, or --next-hop lmtp://HOST:PORT")
-		}
-		if d.Recipients == "" {
-			return words.Invalid("Mode relay needs a recipient policy.", "say --recipients accept: every recipient is taken and the domain's own server judges")
-		}
-	case directory.ModeLocal:
-		if set.NextHops != nil && len(d.NextHops) > 0 {
-			return words.Invalid("Mode local delivers here and has no next hop.", "say --mode relay to hand mail on")
-		}
-		if set.Recipients != nil {
-			return words.Invalid("Mode local knows its recipients.", "--recipients is for mode relay")
-		}
-		d.NextHops, d.Recipients = nil, ""
-	case directory.ModeRemote:
-		if set.Recipients != nil {
-			return words.Invalid("Mode remote takes no mail from strangers.", "--recipients is for mode relay")
-		}
-		d.Recipients = ""
-	}
-	return nil
-}
-
-func parseMode(s string) (directory.Mode, error) {
-	switch m := directory.Mode(s); m {
-	case directory.ModeLocal, directory.ModeRelay, directory.ModeRemote:
-		return m, nil
-	}
-	return "", words.Invalid("The mode is "+words.Quote(s)+".", "local delivers here, relay hands on to a next hop, remote leaves mail to others; these three can be chosen")
-}
-
-func describeMode(d *directory.Domain) string {
-	switch d.Mode {
-	case directory.ModeLocal:
-		return "its mail is delivered here"
-	case directory.ModeRelay:
-		return "its mail is handed on to " + strings.Join(showHops(d.NextHops), ", then ")
-	case directory.ModeRemote:
-		if len(d.NextHops) > 0 {
-			return "its mail is received elsewhere; our own users' goes to " + strings.Join(showHops(d.NextHops), ", then ")
-		}
-		return "its mail is received elsewhere; our own users' goes by its MX records"
-	}
-	return ""
-}
-
 // PlanDomainSet plans other settings for a domain.
 func (s *Service) PlanDomainSet(actor Actor, name string, set DomainSettings) (Plan, error) {
 	st, p := s.plan(actor)
@@ -313,13 +180,13 @@ func (s *Service) PlanDomainSet(actor Actor, name string, set DomainSettings) (P
 	}
 	d := *old
 	d.NextHops = slices.Clone(old.NextHops)
-	if err := s.settle(actor, &d, set); err != nil {
+	if err := s.ours.Settle(actor, &d, set, now()); err != nil {
 		return Plan{}, err
 	}
-	before, after := domainInfo(old), domainInfo(&d)
-	if sameDomain(before, after) {
+	if settings.Same(old, &d) {
 		return p, nil
 	}
+	before, after := domainInfo(old), domainInfo(&d)
 	p.tx.PutDomains = []directory.Domain{d}
 	p.delta.PutDomains = p.tx.PutDomains
 	p.change(Change{Kind: KindDomain, Verb: VerbSet, Subject: d.Name, Domain: d.Name, Account: d.Account, Before: before, After: after})
@@ -333,37 +200,20 @@ func (s *Service) PlanDomainSet(actor Actor, name string, set DomainSettings) (P
 			return Plan{}, err
 		}
 	}
-	if before.HoldSeconds != after.HoldSeconds {
-		p.say("Mail for %s is kept in the queue for %s.", words.Show(d.Name), holdWords(d.Hold))
-	}
-	if before.Zone != after.Zone {
-		p.say("Its zone is %s.", after.Zone)
-	}
+	p.Sentences = append(p.Sentences, settings.Changed(old, &d)...)
 	return p, nil
-}
-
-func sameDomain(a, b DomainInfo) bool {
-	hops := slices.Equal(a.NextHops, b.NextHops) && a.OperatorHops == b.OperatorHops
-	return hops && a.Mode == b.Mode && a.Zone == b.Zone && a.Proved == b.Proved && a.Recipients == b.Recipients && a.HoldSeconds == b.HoldSeconds
-}
-
-func holdWords(d time.Duration) string {
-	if d == 0 {
-		return "the installation's time"
-	}
-	return d.String()
 }
 
 // sayRoute tells what becomes of a domain's mail when its settings change, and asks when its route is altered.
 func (p *Plan) sayRoute(st *state, old, d *directory.Domain) {
 	if !old.Proved && d.Proved {
-		p.say("The domain %s counts as proved from now on: %s.", words.Show(d.Name), describeMode(d))
+		p.say("The domain %s counts as proved from now on: %s.", words.Show(d.Name), settings.Describe(d))
 	}
 	if old.Proved && !d.Proved {
 		p.warn("Mail for %s is no longer delivered or relayed here: the domain is inert.", words.Show(d.Name))
 		return
 	}
-	if old.Mode == d.Mode && slices.Equal(showHops(old.NextHops), showHops(d.NextHops)) {
+	if settings.Describe(old) == settings.Describe(d) {
 		if !slices.Equal(old.NextHops, d.NextHops) {
 			p.say("The next hops of %s count as named by %s from now on.", words.Show(d.Name), p.actor)
 		}
@@ -372,7 +222,7 @@ func (p *Plan) sayRoute(st *state, old, d *directory.Domain) {
 	if old.Proved {
 		p.Asks = true
 	}
-	p.say("Mail for %s: %s. Before: %s.", words.Show(d.Name), describeMode(d), describeMode(old))
+	p.say("Mail for %s: %s. Before: %s.", words.Show(d.Name), settings.Describe(d), settings.Describe(old))
 	if old.Mode == directory.ModeLocal && d.Mode != directory.ModeLocal {
 		n := int64(0)
 		for range st.Directory.Mailboxes(d.Name) {
@@ -432,7 +282,7 @@ func (s *Service) PlanDomainRemove(ctx context.Context, actor Actor, name string
 		if out.Domain == d.Name {
 			p.tx.Remove = append(p.tx.Remove, Removal{KindOutbound, out.ID})
 			p.delta.RemoveOutbounds = append(p.delta.RemoveOutbounds, out.ID)
-			p.say("Its outbound route %s goes with it.", showHost(out.Hop))
+			p.say("Its outbound route %s goes with it.", settings.ShowHost(out.Hop))
 		}
 	}
 	return p, nil

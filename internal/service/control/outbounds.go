@@ -6,6 +6,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/words"
 )
 
@@ -28,7 +29,7 @@ type OutboundInfo struct {
 }
 
 func outboundInfo(o directory.Outbound) OutboundInfo {
-	info := OutboundInfo{Hop: showHost(o.Hop), Domain: o.Domain, TLS: string(directory.TLSOpportunistic), User: o.User, Account: o.Account}
+	info := OutboundInfo{Hop: settings.ShowHost(o.Hop), Domain: o.Domain, TLS: string(directory.TLSOpportunistic), User: o.User, Account: o.Account}
 	if o.Verified() {
 		info.TLS = string(directory.TLSVerified)
 	}
@@ -98,7 +99,7 @@ func (s *Service) PlanOutboundSet(actor Actor, spec OutboundSpec) (Plan, error) 
 	if err != nil {
 		return Plan{}, err
 	}
-	hop, err := s.nextHop(actor, spec.Hop)
+	hop, err := s.ours.NextHop(actor, spec.Hop)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -122,7 +123,7 @@ func (s *Service) PlanOutboundSet(actor Actor, spec OutboundSpec) (Plan, error) 
 			return Plan{}, err
 		}
 	}
-	c := Change{Kind: KindOutbound, Verb: VerbSet, Subject: showHop(hop), Domain: domain, Account: owner}
+	c := Change{Kind: KindOutbound, Verb: VerbSet, Subject: settings.ShowHop(hop), Domain: domain, Account: owner}
 	if old, ok := findOutbound(st, domain); ok {
 		o.ID = old.ID
 		if o == old {
@@ -135,7 +136,7 @@ func (s *Service) PlanOutboundSet(actor Actor, spec OutboundSpec) (Plan, error) 
 	p.delta.PutOutbounds = p.tx.PutOutbounds
 	p.Asks = true
 	p.change(c)
-	p.say("Mail of %s to foreign domains leaves through %s.", whose(domain), showHop(hop))
+	p.say("Mail of %s to foreign domains leaves through %s.", whose(domain), settings.ShowHop(hop))
 	switch {
 	case o.User != "":
 		p.say("It logs in there as %s, over verified TLS only.", o.User)
@@ -160,7 +161,7 @@ func (s *Service) PlanOutboundRemove(actor Actor, domain string) (Plan, error) {
 	}
 	p.tx.Remove = []Removal{{KindOutbound, old.ID}}
 	p.delta.RemoveOutbounds = []string{old.ID}
-	p.change(Change{Kind: KindOutbound, Verb: VerbRemove, Subject: showHost(old.Hop), Domain: domain, Account: old.Account, Before: outboundInfo(old)})
-	p.say("Mail of %s to foreign domains no longer leaves through %s.", whose(domain), showHost(old.Hop))
+	p.change(Change{Kind: KindOutbound, Verb: VerbRemove, Subject: settings.ShowHost(old.Hop), Domain: domain, Account: old.Account, Before: outboundInfo(old)})
+	p.say("Mail of %s to foreign domains no longer leaves through %s.", whose(domain), settings.ShowHost(old.Hop))
 	return p, nil
 }

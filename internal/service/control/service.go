@@ -20,6 +20,7 @@ import (
 	"postroad/internal/service/control/inspect"
 	"postroad/internal/service/control/mailqueue"
 	"postroad/internal/service/control/rights"
+	"postroad/internal/service/control/settings"
 )
 
 // Options are what the service is made of. Store and Verifier are required; without Boxes, Queue or Resolver what
@@ -67,6 +68,7 @@ type Service struct {
 	o         Options
 	explainer inspect.Explainer
 	queue     mailqueue.Access
+	ours      settings.Installation
 	mu        sync.Mutex // held while a change is applied
 	current   atomic.Pointer[state]
 	unmade    atomic.Bool // a mailbox could not be made; tried again before the next change
@@ -87,7 +89,7 @@ func New(o Options) *Service {
 		o.Answers = func(a netip.Addr) bool { return slices.Contains(o.Addresses, a.Unmap()) }
 	}
 	if o.DeliverPort == 0 {
-		o.DeliverPort = defaultHopPort
+		o.DeliverPort = settings.HopPort
 	}
 	s := &Service{
 		o: o,
@@ -95,6 +97,7 @@ func New(o Options) *Service {
 			Resolver: o.Resolver, World: o.world, Facts: o.Facts, DeliverPort: o.DeliverPort, TrustedNetworks: o.TrustedNetworks,
 		},
 		queue: mailqueue.Access{Queue: o.Queue},
+		ours:  settings.Installation{Hostname: o.Hostname, Addresses: o.Addresses, Listeners: o.Listeners},
 	}
 	s.current.Store(&state{Directory: directory.NewSnapshot(0, nil, nil, nil, nil), Accounts: map[account.ID]account.Account{}})
 	return s

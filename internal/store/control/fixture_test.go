@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/netip"
 	"reflect"
 	"slices"
 	"testing"
@@ -30,7 +31,7 @@ func must(t *testing.T, err error) {
 
 func same(t *testing.T, what string, want, got any) {
 	t.Helper()
-	if diff := gocmp.Diff(want, got, cmpopts.IgnoreUnexported(directory.Domain{}, directory.Mailbox{})); diff != "" {
+	if diff := gocmp.Diff(want, got, cmpopts.IgnoreUnexported(directory.Domain{}, directory.Mailbox{}), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }
@@ -68,8 +69,11 @@ func newCustomer(name string) customer {
 		Account: account.Account{ID: id, Name: "Customer " + name},
 		Domain: directory.Domain{
 			ID: "domain-" + name, Account: id, Name: domain, Proved: true, Mode: directory.ModeRelay, Zone: directory.ZoneHosted,
-			NextHops:   []directory.NextHop{{Host: "mx1." + domain, Port: 25, LMTP: true, Operator: true}, {Host: "[192.0.2.1]", Port: 65535}},
-			Recipients: directory.RecipientsAccept, Hold: 30*24*time.Hour + time.Microsecond, Created: created,
+			NextHops:  []directory.NextHop{{Host: "mx1." + domain, Port: 25, LMTP: true, Operator: true}, {Host: "[192.0.2.1]", Port: 65535}},
+			ModeSince: created.Add(time.Second), Auto: directory.ModeBackup, AutoSince: created.Add(2 * time.Second),
+			Recipients: directory.RecipientsAccept, Unreachable: directory.UnreachableDefer, Dual: true,
+			Gateways:   []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::1/128")},
+			Onboarding: created.Add(3 * time.Hour), Leaving: directory.Leaving{Until: created.Add(48 * time.Hour), From: directory.ModeLocal}, Hold: 30*24*time.Hour + time.Microsecond, Created: created,
 		},
 		Mailbox:  directory.Mailbox{ID: "mailbox-" + name, Account: id, Domain: domain, Local: "bøb+" + name, Quota: 1 << 40},
 		Verifier: "verifier of " + name,
@@ -174,7 +178,7 @@ func filled(t *testing.T, path string, v reflect.Value) {
 	if v.IsZero() {
 		t.Errorf("%s is not filled: its round trip is not tested", path)
 	}
-	if v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[time.Time]() {
+	if v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[time.Time]() && v.Type() != reflect.TypeFor[netip.Prefix]() {
 		for i := range v.NumField() {
 			if f := v.Type().Field(i); f.IsExported() {
 				filled(t, path+"."+f.Name, v.Field(i))

@@ -3,6 +3,7 @@ package words
 import (
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -84,3 +85,6 @@ func Plural(n int64, one, many string) string {
 	}
 	return strconv.FormatInt(n, 10) + " " + many
 }
+
+// When writes a moment to the minute, in UTC.
+func When(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }

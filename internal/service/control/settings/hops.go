@@ -1,4 +1,4 @@
-package control
+package settings
 
 import (
 	"net"
@@ -11,14 +11,15 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
 	"postroad/internal/proto/idna"
+	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/words"
 )
 
-// defaultHopPort is the port of a next hop that names none (RFC 5321 §4.5.4.2); of one by LMTP, which never uses
-// that of SMTP (RFC 2033 §5), it is lmtpPort.
+// HopPort is the port of a next hop that names none (RFC 5321 §4.5.4.2); of one by LMTP, which never uses that of SMTP
+// (RFC 2033 §5), it is lmtpPort.
 const (
-	defaultHopPort = 25
-	lmtpPort       = 24
+	HopPort  = 25
+	lmtpPort = 24
 )
 
 // lmtpScheme begins a next hop that takes mail by LMTP.
@@ -31,18 +32,18 @@ const maxSocketPath = 100
 const maxHops = 20
 
 // nextHops reads a list of next hops, all by SMTP or all by LMTP.
-func (s *Service) nextHops(actor Actor, list []string) ([]directory.NextHop, error) {
+func (in *Installation) nextHops(actor rights.Actor, list []string) ([]directory.NextHop, error) {
 	if len(list) > maxHops {
 		return nil, words.Invalid("There are "+strconv.Itoa(len(list))+" next hops.", "at most "+strconv.Itoa(maxHops))
 	}
 	out := make([]directory.NextHop, 0, len(list))
 	for _, text := range list {
-		h, err := s.nextHop(actor, text)
+		h, err := in.NextHop(actor, text)
 		if err != nil {
 			return nil, err
 		}
 		if slices.Contains(out, h) {
-			return nil, words.Invalid("The next hop "+showHop(h)+" is named twice.", "")
+			return nil, words.Invalid("The next hop "+ShowHop(h)+" is named twice.", "")
 		}
 		if len(out) > 0 && out[0].LMTP != h.LMTP {
 			return nil, words.Invalid("Some of the next hops take mail by SMTP, some by LMTP.", "write lmtp:// before all of them or before none")
@@ -52,14 +53,14 @@ func (s *Service) nextHops(actor Actor, list []string) ([]directory.NextHop, err
 	return out, nil
 }
 
-// nextHop reads "host:port" or "host" (port 25), "lmtp://host:port" (port 24 when it names none), or the path of a
+// NextHop reads "host:port" or "host" (port 25), "lmtp://host:port" (port 24 when it names none), or the path of a
 // unix socket as "lmtp:///path". A host is a name, an IPv4 address, or an IPv6 address in brackets.
-func (s *Service) nextHop(actor Actor, text string) (directory.NextHop, error) {
+func (in *Installation) NextHop(actor rights.Actor, text string) (directory.NextHop, error) {
 	rest, lmtp := strings.CutPrefix(text, lmtpScheme)
 	if lmtp && strings.HasPrefix(rest, "/") {
 		return socketHop(actor, rest)
 	}
-	port := uint16(defaultHopPort)
+	port := uint16(HopPort)
 	if lmtp {
 		port = lmtpPort
 	}
@@ -67,7 +68,7 @@ func (s *Service) nextHop(actor Actor, text string) (directory.NextHop, error) {
 	if err != nil {
 		return directory.NextHop{}, err
 	}
-	if lmtp && port == defaultHopPort {
+	if lmtp && port == HopPort {
 		return directory.NextHop{}, words.Invalid("LMTP is not spoken on port 25, which is that of SMTP (RFC 2033).", "name the port of the LMTP server, 24 as a rule")
 	}
 	h := directory.NextHop{Host: host, Port: port, LMTP: lmtp, Operator: actor.Operator}
@@ -77,26 +78,26 @@ func (s *Service) nextHop(actor Actor, text string) (directory.NextHop, error) {
 		addr = addr.Unmap()
 		h.Host = addr.String()
 	}
-	if s.isOurselves(h, addr) {
-		return directory.NextHop{}, &RefusedError{
-			Err: ErrInvalid, Finding: finding.RouteLoopSelf, Sentence: "The next hop " + showHop(h) + " is this installation itself.", Hint: "name the domain's own server",
+	if in.isOurselves(h, addr) {
+		return directory.NextHop{}, &words.RefusedError{
+			Err: words.ErrInvalid, Finding: finding.RouteLoopSelf, Sentence: "The next hop " + ShowHop(h) + " is this installation itself.", Hint: "name the domain's own server",
 		}
 	}
 	if actor.Operator {
 		return h, nil
 	}
-	if (literal && !IsPublic(addr)) || host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return directory.NextHop{}, words.Denied("Only the operator may name a private or loopback next hop: " + showHop(h) + ".")
+	if (literal && !public(addr)) || host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return directory.NextHop{}, words.Denied("Only the operator may name a private or loopback next hop: " + ShowHop(h) + ".")
 	}
 	if !slices.Contains([]uint16{25, 465, 587}, port) {
-		return directory.NextHop{}, words.Denied("Only the operator may name a next hop on a port other than 25, 465 and 587: " + showHop(h) + ".")
+		return directory.NextHop{}, words.Denied("Only the operator may name a next hop on a port other than 25, 465 and 587: " + ShowHop(h) + ".")
 	}
 	return h, nil
 }
 
 // socketHop is an LMTP server behind a unix socket of this machine. Lanes are named by their hops, so that the path
 // has none of the characters that part them there.
-func socketHop(actor Actor, socket string) (directory.NextHop, error) {
+func socketHop(actor rights.Actor, socket string) (directory.NextHop, error) {
 	if !actor.Operator {
 		return directory.NextHop{}, words.Denied("Only the operator may name a unix socket as next hop: " + words.Quote(socket) + ".")
 	}
@@ -150,22 +151,22 @@ func endsInNumber(name string) bool {
 }
 
 // isOurselves reports whether mail sent there comes back to us, as far as the configuration tells.
-func (s *Service) isOurselves(h directory.NextHop, addr netip.Addr) bool {
+func (in *Installation) isOurselves(h directory.NextHop, addr netip.Addr) bool {
 	listens := func(at netip.AddrPort) bool {
 		return at.Port() == h.Port && addr.IsValid() && (at.Addr() == addr || at.Addr().IsUnspecified() && addr.IsLoopback())
 	}
-	if slices.ContainsFunc(s.o.Listeners, listens) {
+	if slices.ContainsFunc(in.Listeners, listens) {
 		return true
 	}
-	if h.Port != defaultHopPort {
+	if h.Port != HopPort {
 		return false
 	}
-	return h.Host == s.o.Hostname && h.Host != "localhost" || addr.IsValid() && slices.Contains(s.o.Addresses, addr)
+	return h.Host == in.Hostname && h.Host != "localhost" || addr.IsValid() && slices.Contains(in.Addresses, addr)
 }
 
-// IsPublic reports whether an address is one of the public Internet: not private, loopback, link-local, shared
+// public reports whether an address is one of the public Internet: not private, loopback, link-local, shared
 // (RFC 6598), multicast, unspecified, documentation or reserved (RFC 6890), whatever it is wrapped in.
-func IsPublic(a netip.Addr) bool {
+func public(a netip.Addr) bool {
 	a = a.Unmap()
 	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLinkLocalUnicast() {
 		return false
@@ -185,8 +186,8 @@ var reserved = []netip.Prefix{
 	netip.MustParsePrefix("2001::/32"), netip.MustParsePrefix("::/96"), netip.MustParsePrefix("fec0::/10"),
 }
 
-// showHop writes a next hop as people name it.
-func showHop(h directory.NextHop) string {
+// ShowHop writes a next hop as people name it.
+func ShowHop(h directory.NextHop) string {
 	switch {
 	case h.Port == 0:
 		return lmtpScheme + h.Host
@@ -196,15 +197,16 @@ func showHop(h directory.NextHop) string {
 	return net.JoinHostPort(h.Host, strconv.Itoa(int(h.Port)))
 }
 
-// showHost writes a smart host as people name it.
-func showHost(h directory.HostPort) string {
-	return showHop(directory.NextHop{Host: h.Host, Port: h.Port})
+// ShowHost writes a smart host as people name it.
+func ShowHost(h directory.HostPort) string {
+	return ShowHop(directory.NextHop{Host: h.Host, Port: h.Port})
 }
 
-func showHops(list []directory.NextHop) []string {
+// ShowHops writes a list of next hops as people name them.
+func ShowHops(list []directory.NextHop) []string {
 	out := make([]string, len(list))
 	for i, h := range list {
-		out[i] = showHop(h)
+		out[i] = ShowHop(h)
 	}
 	return out
 }
