@@ -49,6 +49,7 @@ const (
 	deadFor        = 30 * 24 * time.Hour
 	maxLanesInHand = 1024
 	maxGates       = 100_000
+	laneShare      = 4 // the part of the bodies in memory that one lane may take
 )
 
 func (c Config) withDefaults() Config {

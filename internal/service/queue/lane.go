@@ -26,6 +26,7 @@ type lane struct {
 	probing  bool      // after a failure one attempt goes ahead of the others
 	until    time.Time // gate: no attempt before
 	pending  []mail.Delivery
+	held     int64           // octets of memory that pending takes
 	inflight map[mail.ID]int // deliveries in memory or not yet settled: not fetched again
 	backlog  bool            // the store has rows whose time has come
 	again    bool            // more was asked for while it is fetching
@@ -51,7 +52,7 @@ func (s *Service) open(name mail.Lane, now time.Time) bool {
 		return false
 	}
 	if l := s.active[name]; l != nil {
-		return !now.Before(l.until)
+		return !now.Before(l.until) && l.held < s.cfg.InMemory/laneShare
 	}
 	g, ok := s.gates[name]
 	return !ok || !now.Before(g.until)
@@ -88,7 +89,7 @@ func (s *Service) push(name mail.Lane, d mail.Delivery, waiting bool) {
 		s.letGo(d) // the row is in the store and becomes due by itself
 		return
 	}
-	l.pending = append(l.pending, d)
+	l.join(d)
 	l.inflight[d.Message.ID]++
 	if waiting {
 		l.more()
@@ -216,8 +217,17 @@ func (s *Service) shut(l *lane, until time.Time) {
 		s.letGo(d)
 		l.leave(d.Message.ID)
 	}
-	l.pending, l.backlog, l.again, l.cursor = nil, false, false, Cursor{}
+	l.pending, l.held, l.backlog, l.again, l.cursor = nil, 0, false, false, Cursor{}
 }
+
+// join puts a delivery behind those that wait in memory; s.mu is held.
+func (l *lane) join(d mail.Delivery) {
+	l.pending = append(l.pending, d)
+	l.held += weight(d)
+}
+
+// weight is what a delivery takes in memory, in octets.
+func weight(d mail.Delivery) int64 { return int64(len(d.Recipients)) * inMemory(d.Content) }
 
 // underWay reports whether a message that the store shows is in hand, or was when the store was read; s.mu is held.
 func (l *lane) underWay(id mail.ID) bool {
@@ -255,6 +265,9 @@ func (s *Service) take(l *lane) []mail.Delivery {
 		if n := len(l.pending); n > 0 {
 			n = min(n, batchMax)
 			batch := slices.Clone(l.pending[:n])
+			for i := range batch {
+				l.held -= weight(batch[i])
+			}
 			clear(l.pending[:n])
 			if l.pending = l.pending[n:]; len(l.pending) == 0 {
 				l.pending = nil
@@ -306,7 +319,7 @@ func (s *Service) fetch(l *lane) bool {
 			s.load(d.Content)
 		}
 		l.inflight[d.Message.ID]++
-		l.pending = append(l.pending, d)
+		l.join(d)
 	}
 	l.cursor = cursor
 	if rows < fetchRows {

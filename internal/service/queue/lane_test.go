@@ -374,3 +374,35 @@ func TestTheEndLeavesTimeForALastWord(t *testing.T) {
 		})
 	}
 }
+
+// TestASlowLaneDoesNotTakeAllOfTheMemory: what comes for it beyond its share is stored for later, and other lanes
+// still deliver at once.
+func TestASlowLaneDoesNotTakeAllOfTheMemory(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.start(queue.Config{InMemory: 256 << 10}, &slow{f.remote, time.Minute})
+		defer f.stop()
+		for range 300 {
+			f.send("x@far.example", 0, "u@far.example")
+		}
+		f.send("x@far.example", 0, "u@other.example")
+		leased := map[mail.Lane]int{}
+		f.store.mu.Lock()
+		for _, e := range f.store.messages {
+			for _, r := range e.rows {
+				if r.State == mail.StateLeased {
+					leased[r.Lane]++
+				}
+			}
+		}
+		f.store.mu.Unlock()
+		if n := leased["remote/far.example"]; n < 50 || n > 250 || leased["remote/other.example"] != 1 {
+			t.Errorf("delivered from memory: %v", leased)
+		}
+		time.Sleep(10 * time.Hour)
+		if n := len(f.remote.copies()); n != 301 {
+			t.Errorf("%d of 301 delivered", n)
+		}
+	})
+}

@@ -57,6 +57,7 @@ func (s *Service) recall(scope account.Scope, f Filter, lanes []mail.Lane) {
 				return false
 			}
 			s.letGo(d)
+			l.held -= weight(d)
 			l.leave(d.Message.ID)
 			return true
 		})
