@@ -19,6 +19,7 @@ type entry struct {
 	domain    *Domain
 	mailboxes *table[*Mailbox]
 	rules     *table[*Rule]
+	leads     leads
 }
 
 // Delta is the difference between two snapshots. Removals come first.
@@ -63,6 +64,10 @@ func NewSnapshot(version int64, domains []Domain, mailboxes []Mailbox, rules []R
 		r := rules[i]
 		if e, ok := s.domains.get(r.Domain); ok {
 			e.rules.fill(r.Local, &r)
+			if e.leads == nil {
+				e.leads = leads{}
+			}
+			e.leads.add(&r, 1)
 		}
 	}
 	return s
@@ -243,7 +248,7 @@ func (e *edit) apply(old *entry) *entry {
 	if old == nil {
 		old = &entry{}
 	}
-	next := &entry{domain: old.domain, mailboxes: old.mailboxes, rules: old.rules}
+	next := &entry{domain: old.domain, mailboxes: old.mailboxes, rules: old.rules, leads: old.leads}
 	if e.domain != nil {
 		d := *e.domain
 		d.hops = HopList(d.NextHops)
@@ -254,6 +259,7 @@ func (e *edit) apply(old *entry) *entry {
 	}
 	if len(e.rules) > 0 || len(e.dropRules) > 0 {
 		next.rules = old.rules.with(e.rules, e.dropRules)
+		next.leads = old.leads.with(old.rules, e.rules, e.dropRules)
 	}
 	return next
 }
