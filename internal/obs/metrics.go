@@ -64,6 +64,8 @@ type Metrics struct {
 	DeliverDials       *prometheus.CounterVec
 	DeliverSeconds     *prometheus.HistogramVec
 
+	VerifyProbes *prometheus.CounterVec
+
 	MailboxDeliveries *prometheus.CounterVec
 	MailboxBytes      prometheus.Counter
 
@@ -116,6 +118,8 @@ func Definitions() []Definition {
 		{Name: "postroad_deliver_dials_total", Kind: Counter, Labels: []string{"transport", "result"}, Help: "Connections tried: ok, failed or forbidden (a private or loopback target)."},
 		{Name: "postroad_deliver_seconds", Kind: Histogram, Labels: []string{"transport"}, buckets: slow(), Help: "Seconds of one delivery, connection included when it was opened for it."},
 
+		{Name: "postroad_verify_probes_total", Kind: Counter, Labels: []string{"result"}, Help: "Questions about recipients to domains' real servers: present, absent, deferred, objected (the server does not want to be asked), unreachable, or limited (not asked, as there was too much to ask)."},
+
 		{Name: "postroad_mailbox_deliveries_total", Kind: Counter, Labels: []string{"result"}, Help: "Messages for mailboxes here: stored, repeated, full or failed."},
 		{Name: "postroad_mailbox_bytes_total", Kind: Counter, Help: "Octets stored in mailboxes."},
 
@@ -162,6 +166,8 @@ func NewMetrics() *Metrics {
 		DeliverConnections: b.gauges("postroad_deliver_connections"),
 		DeliverDials:       b.counters("postroad_deliver_dials_total"),
 		DeliverSeconds:     b.histograms("postroad_deliver_seconds"),
+
+		VerifyProbes: b.counters("postroad_verify_probes_total"),
 
 		MailboxDeliveries: b.counters("postroad_mailbox_deliveries_total"),
 		MailboxBytes:      b.counters("postroad_mailbox_bytes_total").WithLabelValues(),

@@ -24,6 +24,7 @@ import (
 	"postroad/internal/service/deliver"
 	"postroad/internal/service/queue"
 	"postroad/internal/service/receive"
+	"postroad/internal/service/verify"
 	controlstore "postroad/internal/store/control"
 	mailstore "postroad/internal/store/mail"
 	queuestore "postroad/internal/store/queue"
@@ -125,6 +126,31 @@ func agents(smtp *deliver.Service, local *deliver.Local) map[mail.Transport]queu
 	return map[mail.Transport]queue.Agent{
 		mail.TransportLocal: local, mail.TransportRemote: smtp, mail.TransportRelay: smtp, mail.TransportLMTP: smtp,
 	}
+}
+
+// askable shows the agent's hosts as verify wants them.
+type askable struct{ agent *deliver.Service }
+
+// Hosts implements verify.Hosts.
+func (a askable) Hosts(ctx context.Context, lane mail.Lane) ([]verify.Host, error) {
+	list, err := a.agent.Hosts(ctx, lane)
+	hosts := make([]verify.Host, len(list))
+	for i := range list {
+		hosts[i] = askableHost{list[i]}
+	}
+	return hosts, err
+}
+
+// askableHost is one of them.
+type askableHost struct{ deliver.Host }
+
+// Open implements verify.Host.
+func (h askableHost) Open(ctx context.Context) (verify.Session, error) {
+	s, err := h.Host.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // queueing shows the queue as receive wants it.

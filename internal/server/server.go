@@ -172,16 +172,15 @@ func (s *Server) join(ctx context.Context) error {
 	trace := routing.NewTracer(traceSecret)
 	s.resolver = resolver.New(resolver.Config{Servers: s.cfg.Resolver.Servers}, s.log)
 	s.mailstore = mailstore.New(s.stores.mail)
-	s.verify = verify.New(s.resolver)
-	view := &view{
-		self:  routing.Self{Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Answers: s.self.Answers},
-		facts: s.verify,
-	}
+	view := &view{self: routing.Self{Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Answers: s.self.Answers}}
 	memory := budget.New(s.cfg.Limits.Memory)
 	s.deliver = deliver.New(deliver.Config{
 		Hostname: s.cfg.Hostname, Port: uint16(s.cfg.Deliver.Port), Allow: s.cfg.Deliver.Allow, Trace: trace, Findings: findings{s.stores.control}, //nolint:gosec // config checks the range
 	}, view, s.resolver, s.opts.Dialer, s.self, s.metrics, s.log)
-	view.hops = s.deliver.Hops()
+	s.verify = verify.New(verify.Options{
+		Resolver: s.resolver, Hosts: askable{s.deliver}, Directory: view, Store: s.stores.control, Metrics: s.metrics, Log: s.log,
+	})
+	view.hops, view.facts = s.deliver.Hops(), s.verify
 	s.queue = queue.New(s.queueConfig(memory), s.stores.queue, s.stores.queue, s.stores.queue,
 		agents(s.deliver, deliver.NewLocal(s.mailstore, deliver.WithMetrics(s.metrics), deliver.WithLog(s.log))), view, s.metrics, s.log)
 	s.control = control.New(control.Options{
@@ -214,6 +213,8 @@ func (s *Server) join(ctx context.Context) error {
 			s.deliver.Close()
 		})
 	}
+	s.verify.Start()
+	s.atEnd(func(context.Context) { s.verify.Close() })
 	s.health.Check("queue", func(ctx context.Context) error {
 		_, err := s.stores.queue.Age(ctx, 0)
 		return err

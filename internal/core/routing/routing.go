@@ -270,14 +270,13 @@ func refusedForm(a smtp.Address, own bool) (smtp.Reply, bool) {
 // relay sends to the domain's explicit hosts, all of which speak SMTP or all LMTP.
 func (d *Decision) relay(dom *directory.Domain, address string) {
 	hops, key := explicitHops(dom.NextHops), dom.HopList()
-	transport, rule := mail.TransportRelay, RuleNextHop
-	if len(dom.NextHops) > 0 && dom.NextHops[0].LMTP {
-		transport, rule = mail.TransportLMTP, RuleNextHopLMTP
+	lane, rule := Onward(dom), RuleNextHop
+	if lane.Transport() == mail.TransportLMTP {
+		rule = RuleNextHopLMTP
 	}
 	d.reason(rule, strings.TrimSuffix(key, directory.OperatorMark))
 	d.Destinations = append(d.Destinations, Destination{
-		Transport: transport, Lane: mail.MakeLane(transport, key),
-		Address: address, Account: dom.Account, Hops: hops,
+		Transport: lane.Transport(), Lane: lane, Address: address, Account: dom.Account, Hops: hops,
 	})
 	d.Reply = replyAccepted
 }

@@ -34,7 +34,7 @@ func TestExchangersAreRememberedAsLongAsDNSAllows(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d := &dns{}
-		s := verify.New(d)
+		s := verify.New(verify.Options{Resolver: d})
 		need := routing.Need{Kind: routing.NeedExchangers, Domain: "d.example"}
 		if _, ok := s.Exchangers("d.example"); ok {
 			t.Fatal("known before it was asked")

@@ -14,6 +14,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
 	"postroad/internal/service/control"
+	"postroad/internal/service/verify"
 	"postroad/internal/store/sqldb"
 )
 
@@ -30,7 +31,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 				Rules: []directory.Rule{c.Rule}, Outbounds: []directory.Outbound{c.Outbound},
 			},
 			Verifiers: map[string]string{c.Mailbox.Address(): c.Verifier}, Tokens: []control.Token{c.Token},
-			Findings: []finding.Finding{c.Finding}, Entries: []control.Entry{c.Entry},
+			Findings: []finding.Finding{c.Finding}, Entries: []control.Entry{c.Entry}, Answers: []verify.Answer{c.Answer},
 		}
 		same(t, "at once", want, w.dump(t))
 		must(t, w.db.Close())

@@ -29,6 +29,7 @@ const (
 	moveRulesSQL     sqldb.Stmt = `UPDATE rule SET account_id = $2 WHERE domain = $1 AND @scope(account_id)`
 	moveOutboundsSQL sqldb.Stmt = `UPDATE outbound SET account_id = $2 WHERE domain = $1 AND @scope(account_id)`
 	moveFindingsSQL  sqldb.Stmt = `UPDATE finding SET account_id = $2 WHERE domain = $1 AND @scope(account_id)`
+	moveAnswersSQL   sqldb.Stmt = `UPDATE recipient_answer SET account_id = $2 WHERE domain = $1 AND @scope(account_id)`
 
 	// What was found about a domain's way holds for that way only.
 	forgetWaySQL sqldb.Stmt = `DELETE FROM finding WHERE domain = $1 AND @in(name, $2) AND @scope(account_id)`
@@ -39,6 +40,7 @@ const (
 	removeDomainRulesSQL     sqldb.Stmt = `DELETE FROM rule WHERE @in(domain, $1) AND @scope(account_id)`
 	removeDomainOutboundsSQL sqldb.Stmt = `DELETE FROM outbound WHERE @in(domain, $1) AND @scope(account_id)`
 	removeDomainFindingsSQL  sqldb.Stmt = `DELETE FROM finding WHERE @in(domain, $1) AND @scope(account_id)`
+	removeDomainAnswersSQL   sqldb.Stmt = `DELETE FROM recipient_answer WHERE @in(domain, $1) AND @scope(account_id)`
 	removeDomainsSQL         sqldb.Stmt = `DELETE FROM domain WHERE @in(id, $1) AND @scope(account_id)`
 )
 
@@ -133,7 +135,7 @@ func putDomains(t *sqldb.Tx, list []directory.Domain) error {
 
 // moveDomain gives what lies in a domain to the domain's new account.
 func moveDomain(t *sqldb.Tx, d *directory.Domain) error {
-	for _, stmt := range []sqldb.Stmt{moveVerifiersSQL, moveMailboxesSQL, moveRulesSQL, moveOutboundsSQL, moveFindingsSQL} {
+	for _, stmt := range []sqldb.Stmt{moveVerifiersSQL, moveMailboxesSQL, moveRulesSQL, moveOutboundsSQL, moveFindingsSQL, moveAnswersSQL} {
 		if err := t.Post(stmt, d.Name, d.Account); err != nil {
 			return err
 		}
@@ -156,6 +158,7 @@ func removeDomains(t *sqldb.Tx, ids []string) error {
 	}
 	for _, stmt := range []sqldb.Stmt{
 		removeDomainVerifiersSQL, removeDomainMailboxesSQL, removeDomainRulesSQL, removeDomainOutboundsSQL, removeDomainFindingsSQL,
+		removeDomainAnswersSQL,
 	} {
 		if err := t.Post(stmt, names); err != nil {
 			return err
