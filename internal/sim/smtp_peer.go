@@ -294,9 +294,16 @@ func (p *Peer) Drop() {
 	}
 }
 
+// Close ends the peer: its port refuses connections from then on. What it has got can still be read.
+func (p *Peer) Close() { p.stop() }
+
 func (p *Peer) stop() {
-	close(p.done)
 	p.mu.Lock()
+	if p.stopped {
+		p.mu.Unlock()
+		return
+	}
+	close(p.done)
 	p.stopped = true
 	for c := range p.closers {
 		_ = c.Close() // the loops end by it
