@@ -226,6 +226,7 @@ func (s *Server) queueConfig(memory *budget.Budget) queue.Config {
 	return queue.Config{
 		Hold: s.cfg.Queue.Hold, Retry: s.cfg.Queue.Retry, DelayNotice: s.cfg.Queue.DelayNotice, Hostname: s.cfg.Hostname,
 		Node: "node", Memory: memory, InMemory: s.cfg.Limits.Memory / 4, Disk: disk{s.cfg.DataDir, s.metrics.StoreFreeBytes}, Reserve: 2 * s.cfg.Limits.MessageSize,
+		Findings: findings{s.stores.control},
 	}
 }
 

@@ -11,6 +11,7 @@ const (
 	RouteLoopSelf    Name = "ROUTE_LOOP_SELF"    // the way to the domain's server leads back to ourselves
 	AliasLoop        Name = "ALIAS_LOOP"         // aliases, forwards or groups lead back to where they started
 	PrimaryMXMissing Name = "PRIMARY_MX_MISSING" // no exchanger in public DNS takes the domain's mail
+	QueuedMailHeld   Name = "QUEUED_MAIL_HELD"   // mail taken before a change of the route has no place to go now
 )
 
 // Finding is one diagnosis of one domain.
@@ -30,6 +31,8 @@ func (n Name) Sentence() string {
 		return "Aliases, forwards or groups of this domain lead in a circle."
 	case PrimaryMXMissing:
 		return "Public DNS shows no server that takes this domain's mail."
+	case QueuedMailHeld:
+		return "Mail that was taken before this domain's route changed has no place to go now and is held."
 	}
 	return string(n)
 }

@@ -35,3 +35,12 @@ const (
 	Release                    // held, quarantined or dead rows back to waiting
 	Drop                       // remove without a report
 )
+
+// Rerouted is a domain whose undelivered mail is to be decided anew.
+type Rerouted struct {
+	Domain string        `json:"domain"`
+	Moved  bool          `json:"moved,omitempty"` // it goes another way
+	Gone   bool          `json:"gone,omitempty"`  // it is no domain of this installation any more, or inert
+	Kept   bool          `json:"kept,omitempty"`  // it is kept for another time: Hold
+	Hold   time.Duration `json:"hold,omitempty"`  // 0: the installation's
+}

@@ -139,6 +139,8 @@ type Recipient struct {
 	Lane        Lane
 	CheckAge    int64  // queue age in seconds at which a delay notice or the end is due; see service/queue
 	ExpireAge   int64  // queue age in seconds at which it is given up
+	BornAge     int64  // queue age in seconds at which it was taken; negative where that is not known
+	Copy        bool   // of dual delivery: the message itself is delivered here, and nobody is told of this one
 	Noticed     bool   // the delay notice has been sent
 	LastReply   string // last reply or reason, one line, for listings and reports
 	LastHost    string // who gave it

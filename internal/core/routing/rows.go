@@ -19,7 +19,7 @@ func (d *Decision) Rows(original string, notify smtp.Notify, orcpt string) []mai
 			Notify: notify, ORcpt: orcpt, Lane: to.Lane,
 		}
 		if to.Copy {
-			rows[i].Notify, rows[i].ORcpt = smtp.NotifyNever, ""
+			rows[i].Copy, rows[i].Notify, rows[i].ORcpt = true, smtp.NotifyNever, ""
 		}
 	}
 	return rows

@@ -15,6 +15,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
 	"postroad/internal/obs"
 	"postroad/internal/service/control/mailqueue"
@@ -150,30 +151,43 @@ func (s *Service) Apply(ctx context.Context, actor Actor, plan Plan) (Applied, e
 	if err := ctx.Err(); err != nil {
 		return Applied{}, err
 	}
+	ctx = context.WithoutCancel(ctx)
+	applied, moved, err := s.apply(ctx, actor, plan, tx)
+	if err == nil {
+		s.reroute(ctx, moved)
+	}
+	return applied, err
+}
+
+// apply makes a plan true, all but the mail that is queued: that of the domains that come back is to be decided anew.
+func (s *Service) apply(ctx context.Context, actor Actor, plan Plan, tx Tx) (Applied, []mail.Rerouted, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ctx = context.WithoutCancel(ctx)
 	if s.unmade.Load() {
 		if err := s.mend(ctx); err != nil {
-			return Applied{}, err
+			return Applied{}, nil, err
 		}
 	}
 	if plan.Version != s.Version() {
-		return Applied{}, ErrVersion
+		return Applied{}, nil, ErrVersion
 	}
 	if err := s.intendRemoval(ctx, plan.unboxed); err != nil {
-		return Applied{}, err
+		return Applied{}, nil, err
+	}
+	moved := s.rerouted(s.Directory(), &plan)
+	if err := s.intendReroute(ctx, moved); err != nil {
+		return Applied{}, nil, err
 	}
 	version, err := s.o.Store.Update(ctx, actor.Scope, plan.Version, tx)
 	if err != nil {
 		// Whether a failed commit took place is not known; what the store says now is true.
-		return Applied{}, errors.Join(err, s.reload(ctx))
+		return Applied{}, nil, errors.Join(err, s.reload(ctx))
 	}
 	s.makeBoxes(ctx, plan)
 	s.swap(s.after(plan, version))
 	s.unmakeBoxes(ctx, plan.unboxed)
 	s.tell(ctx, actor, plan, version)
-	return Applied{Version: version, Secret: plan.secret}, nil
+	return Applied{Version: version, Secret: plan.secret}, moved, nil
 }
 
 // tell counts and logs what was changed.

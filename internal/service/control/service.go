@@ -15,6 +15,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/mail"
 	"postroad/internal/core/routing"
 	"postroad/internal/obs"
 	"postroad/internal/service/control/inspect"
@@ -71,7 +72,8 @@ type Service struct {
 	ours      settings.Installation
 	mu        sync.Mutex // held while a change is applied
 	current   atomic.Pointer[state]
-	unmade    atomic.Bool // a mailbox could not be made; tried again before the next change
+	unmade    atomic.Bool              // a mailbox could not be made; tried again before the next change
+	moving    map[string]mail.Rerouted // domains whose queued mail is being decided anew; guarded by mu
 }
 
 // state is one consistent view of the configuration.
@@ -103,9 +105,16 @@ func New(o Options) *Service {
 	return s
 }
 
-// Start reads the configuration and mends what a crash left between configuration and mailboxes. Call it once,
-// before anything else.
+// Start reads the configuration and mends what a crash left between configuration, mailboxes and queued mail. Call it
+// once, before anything else.
 func (s *Service) Start(ctx context.Context) error {
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	return s.finishReroutes(ctx)
+}
+
+func (s *Service) begin(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.reload(ctx); err != nil {

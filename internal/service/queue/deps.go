@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/routing"
 )
@@ -33,6 +34,11 @@ type Spool interface {
 	// leased or deferred. A row that is kept (held, quarantined, dead) stays so; its attempt and reply are noted.
 	// Rows that are gone are no error. Asking again for what was recorded already changes nothing.
 	Settle(ctx context.Context, scope account.Scope, token Token, changes []Settlement) error
+	// Redirect gives rows another way, all of one call in one transaction or none; a stale token is refused with
+	// ErrStaleLease and nothing is changed. A row is redirected only while it is waiting, leased or deferred in the
+	// lane that it is said to lie in; attempts and ages stay. The lanes that rows come into are scheduled. Asking again
+	// for what was recorded already changes nothing.
+	Redirect(ctx context.Context, scope account.Scope, token Token, list []Redirection) error
 	// Age adds at most one hour of elapsed time to the persisted queue age (durability.md, Time) and gives
 	// the age in seconds. Calling it with zero reads it.
 	Age(ctx context.Context, elapsed time.Duration) (int64, error)
@@ -62,6 +68,16 @@ type RowChange struct {
 	Noticed   bool
 	LastReply string
 	LastHost  string
+}
+
+// Redirection is a row whose next hop was decided anew.
+type Redirection struct {
+	Row  mail.Row
+	From mail.Lane
+	// To is what the row becomes, with lane, destination, mailbox and account: the first in its place, due at its Next;
+	// each further one a row of its own beside it, with a number that the store gives. None: the row is held.
+	To    []mail.Recipient
+	Reply string // of a row that is held: the reason, for listings
 }
 
 // Token proves that its bearer holds a lane. Tokens of one lane only grow.
@@ -125,6 +141,10 @@ type Inspect interface {
 	// lanes that they lie in. It works through them in transactions of a bounded size, so that mail is accepted
 	// meanwhile; after an error both tell how far it came.
 	Change(ctx context.Context, scope account.Scope, f Filter, a Action, now time.Time) (rows int64, lanes []mail.Lane, err error)
+	// Keep has the scheduled rows for a domain given up when they have been here for a time, in transactions of a
+	// bounded size. Rows of which it is not known since when they are here, or that were given more time by a person,
+	// are left as they are.
+	Keep(ctx context.Context, scope account.Scope, domain string, hold time.Duration) error
 }
 
 // Agent carries deliveries of one lane to where they go.
@@ -139,6 +159,13 @@ type Agent interface {
 // Directory gives the view by which reports are routed.
 type Directory interface {
 	View() routing.View
+}
+
+// Findings keeps what is wrong with domains of this installation.
+type Findings interface {
+	// Find records a finding, or forgets it when gone is true; one that stands keeps its Since. Forgetting what is not
+	// there is no error.
+	Find(ctx context.Context, f finding.Finding, gone bool) error
 }
 
 // Forgetter is an agent that remembers deliveries until the queue's own record of them is durable.

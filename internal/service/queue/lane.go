@@ -37,6 +37,7 @@ type lane struct {
 	cursor   Cursor
 	deferred time.Time // earliest time of a row deferred while in hand
 	workers  int
+	kicks    int    // how often it was made to try at once
 	reason   string // of the last failure
 	host     string
 	idle     time.Time // since when nothing was to be done
@@ -149,7 +150,9 @@ func (s *Service) work(l *lane) {
 		if len(batch) == 0 {
 			return
 		}
-		s.attempt(l, batch)
+		if batch = s.anew(l, batch); len(batch) > 0 {
+			s.attempt(l, batch)
+		}
 	}
 }
 
@@ -353,14 +356,18 @@ func (s *Service) attempt(l *lane, batch []mail.Delivery) {
 		ended[i] = true
 		s.outcome(l, batch[i], outcomes)
 	}
+	s.mu.Lock()
+	kicks := l.kicks
+	s.mu.Unlock()
 	err := s.guarded(l, batch, done)
-	if failure := s.ran(l, batch, ended, err); failure != nil {
+	if failure := s.ran(l, batch, ended, kicks, err); failure != nil {
 		s.log.WarnContext(s.ctx, "destination is down", failure...)
 	}
 }
 
-// ran notes how an attempt went. When that closes the lane it gives what the log is to say of it.
-func (s *Service) ran(l *lane, batch []mail.Delivery, ended []bool, err error) []any {
+// ran notes how an attempt went. When that closes the lane it gives what the log is to say of it. A lane that was to try
+// at once meanwhile is looked at once more: what lies in it may have another way by now.
+func (s *Service) ran(l *lane, batch []mail.Delivery, ended []bool, kicks int, err error) []any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, d := range batch {
@@ -387,6 +394,11 @@ func (s *Service) ran(l *lane, batch []mail.Delivery, ended []bool, err error) [
 	}
 	if !s.fail(l, down) {
 		return nil
+	}
+	if l.kicks != kicks {
+		l.until = time.Time{}
+		l.more()
+		s.staff(l)
 	}
 	return []any{"lane", string(l.name), "host", down.Host, "reply", down.Reply.String(), "failures", l.failures, "until", l.until}
 }

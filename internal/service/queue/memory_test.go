@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -220,6 +222,65 @@ func (m *memory) change(c queue.RowChange) bool {
 	return true
 }
 
+// Redirect keeps to what Spool.Redirect says.
+func (m *memory) Redirect(_ context.Context, _ account.Scope, token queue.Token, list []queue.Redirection) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail != nil {
+		return m.fail
+	}
+	if token != (queue.Token{}) && m.held[token.Lane] != token.Value {
+		return queue.ErrStaleLease
+	}
+	for _, c := range list {
+		e := m.messages[c.Row.ID]
+		if e == nil {
+			continue
+		}
+		r, ok := e.rows[c.Row.N]
+		if !ok || r.Lane != c.From || !r.State.Scheduled() {
+			continue
+		}
+		if len(c.To) == 0 {
+			r.State, r.LastReply = mail.StateHeld, c.Reply
+			e.rows[c.Row.N] = r
+			continue
+		}
+		for k, to := range c.To {
+			if to.N = c.Row.N; k > 0 {
+				to.N = e.message.Rows
+				e.message.Rows++
+			}
+			if to.State == mail.StateLeased {
+				to.State = mail.StateWaiting
+			}
+			e.rows[to.N] = to
+			if l, ok := m.lanes[to.Lane]; !ok || l.Failures == 0 && to.Next.Before(l.Next) {
+				m.lanes[to.Lane] = queue.LaneState{Lane: to.Lane, Next: to.Next}
+			}
+		}
+	}
+	return nil
+}
+
+func (m *memory) Keep(_ context.Context, _ account.Scope, domain string, hold time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range m.messages {
+		for n, r := range e.rows {
+			if r.State.Scheduled() && strings.HasSuffix(r.Destination, "@"+domain) {
+				end := r.CheckAge >= r.ExpireAge
+				r.ExpireAge = r.BornAge + int64(hold/time.Second)
+				if r.CheckAge = min(r.CheckAge, r.ExpireAge); end || r.Noticed {
+					r.CheckAge = r.ExpireAge
+				}
+				e.rows[n] = r
+			}
+		}
+	}
+	return nil
+}
+
 func (m *memory) Age(_ context.Context, elapsed time.Duration) (int64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -327,8 +388,22 @@ func (m *memory) NextDue(context.Context) (time.Time, error) {
 	return next, nil
 }
 
-func (m *memory) List(context.Context, account.Scope, mail.Filter, mail.ID, int) ([]mail.Listed, error) {
-	return nil, nil
+func (m *memory) List(_ context.Context, _ account.Scope, f mail.Filter, after mail.ID, limit int) ([]mail.Listed, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []mail.Listed
+	for _, id := range slices.Sorted(maps.Keys(m.messages)) {
+		l := mail.Listed{Message: *m.messages[id].message}
+		for _, r := range m.messages[id].rows {
+			if id > after && strings.HasSuffix(r.Destination, "@"+f.Domain) && (len(f.States) == 0 || slices.Contains(f.States, r.State)) {
+				l.Rows = append(l.Rows, r)
+			}
+		}
+		if len(l.Rows) > 0 && len(out) < limit {
+			out = append(out, l)
+		}
+	}
+	return out, nil
 }
 
 func (m *memory) Count(context.Context, account.Scope, mail.Filter, time.Time) (mail.Counts, error) {
@@ -348,7 +423,7 @@ func (m *memory) Change(_ context.Context, _ account.Scope, f mail.Filter, a mai
 	n := int64(0)
 	for _, e := range m.messages {
 		for i, r := range e.rows {
-			if !r.State.Scheduled() || len(f.States) > 0 || len(f.IDs) > 0 && !slices.Contains(f.IDs, r.ID) {
+			if !r.State.Scheduled() || f.Domain != "" && !strings.HasSuffix(r.Destination, "@"+f.Domain) || len(f.States) > 0 || len(f.IDs) > 0 && !slices.Contains(f.IDs, r.ID) {
 				continue
 			}
 			n++

@@ -123,6 +123,9 @@ func (s *Service) judge(m *mail.Message, r mail.Recipient, o mail.Outcome, age i
 			return s.giveUp(m, r, c)
 		}
 		c.State, c.Next = mail.StateDeferred, now.Add(s.cfg.wait(c.Attempts))
+		if s.astray(&r) {
+			c.Next = now
+		}
 		if !r.Noticed && age >= r.CheckAge {
 			c.Noticed, c.CheckAge = true, r.ExpireAge
 			if m.Sender != "" && (r.Notify == 0 || r.Notify&smtp.NotifyDelay != 0) {

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -144,8 +145,9 @@ func (s *Service) prepare(st *mail.Stored, now time.Time) {
 	for i := range st.Rows {
 		r := &st.Rows[i]
 		r.Row = mail.Row{ID: st.Message.ID, N: i}
+		r.BornAge = age
 		if r.ExpireAge == 0 {
-			r.ExpireAge = age + int64(s.cfg.Hold/time.Second)
+			r.ExpireAge = age + int64(s.holdOf(r)/time.Second)
 		}
 		r.CheckAge = r.ExpireAge
 		if s.cfg.DelayNotice > 0 {
@@ -156,6 +158,21 @@ func (s *Service) prepare(st *mail.Stored, now time.Time) {
 			r.State, r.Next = mail.StateLeased, now.Add(min(grace, s.cfg.wait(1)))
 		}
 	}
+}
+
+// holdOf is how long a row is kept: as long as its destination's domain says, if it is one of this installation.
+// A panic in finding that out costs nothing: the installation's time holds.
+func (s *Service) holdOf(r *mail.Recipient) (hold time.Duration) {
+	defer func() {
+		if p := recover(); p != nil {
+			hold = s.cfg.Hold
+		}
+	}()
+	d, ours := s.dir.View().Directory.Domain(r.Destination[strings.LastIndexByte(r.Destination, '@')+1:])
+	if ours && d.Proved && d.Hold > 0 {
+		return d.Hold
+	}
+	return s.cfg.Hold
 }
 
 // reserve takes a row's share of the memory for bodies; a body counts once per row, which errs on the safe side.
@@ -232,6 +249,7 @@ func (s *Service) kick(lanes []mail.Lane) {
 		delete(s.gates, l)
 		if a := s.active[l]; a != nil {
 			a.until, a.eager = time.Time{}, !a.claimed || a.leaving
+			a.kicks++
 			a.more()
 			s.staff(a)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/routing"
 	"postroad/internal/proto/smtp"
@@ -86,11 +87,35 @@ type fixture struct {
 	n      int
 	broken atomic.Bool // View panics
 	log    slog.Handler
+
+	moved atomic.Pointer[directory.Snapshot] // in place of the directory with here.example
+	found findings
+}
+
+// findings keeps findings, by domain and name.
+type findings struct {
+	mu   sync.Mutex
+	list map[string]string
+}
+
+func (f *findings) Find(_ context.Context, what finding.Finding, gone bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.list == nil {
+		f.list = map[string]string{}
+	}
+	if f.list[what.Domain+" "+string(what.Name)] = what.Evidence; gone {
+		delete(f.list, what.Domain+" "+string(what.Name))
+	}
+	return nil
 }
 
 func (f *fixture) View() routing.View {
 	if f.broken.Load() {
 		panic("view")
+	}
+	if moved := f.moved.Load(); moved != nil {
+		return routing.View{Directory: moved, Self: routing.Self{Hostname: "mx.here.example"}}
 	}
 	return routing.View{
 		Directory: directory.NewSnapshot(1,
@@ -116,9 +141,9 @@ func newFixture(t *testing.T) *fixture {
 
 func (f *fixture) start(cfg queue.Config, remote queue.Agent) {
 	f.t.Helper()
-	cfg.Hostname = "mx.here.example"
+	cfg.Hostname, cfg.Findings = "mx.here.example", &f.found
 	f.q = queue.New(cfg, f.store, f.store, f.store, map[mail.Transport]queue.Agent{
-		mail.TransportRemote: remote, mail.TransportLocal: f.local,
+		mail.TransportRemote: remote, mail.TransportRelay: remote, mail.TransportLocal: f.local,
 	}, f, nil, slog.New(f.log))
 	if err := f.q.Start(f.t.Context(), true); err != nil {
 		f.t.Fatal(err)

@@ -19,8 +19,8 @@ const (
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`
 
 	insertRecipientSQL sqldb.Stmt = `INSERT INTO recipient (message_id, n, account_id, original, destination, mailbox, notify, orcpt,
-		state, attempts, next_attempt, lane, check_age, expire_age, noticed, last_reply, last_host)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
+		state, attempts, next_attempt, lane, check_age, expire_age, noticed, last_reply, last_host, born_age, copy)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`
 
 	// A lane that backs off after a failure of its own keeps its time.
 	scheduleLaneSQL sqldb.Stmt = `INSERT INTO lane (name, next_attempt, failures, reason, host, holder, token, expires)
@@ -69,15 +69,18 @@ func insert(tx *sqldb.Tx, m *mail.Stored, lanes *schedule) error {
 	}
 	for i := range m.Rows {
 		r := &m.Rows[i]
-		err := tx.Post(insertRecipientSQL, string(msg.ID), int64(r.N), string(r.Account), r.Original, r.Destination, r.Mailbox,
-			int64(r.Notify), r.ORcpt, string(r.State), int64(r.Attempts), sqldb.Micros(r.Next), string(r.Lane), r.CheckAge, r.ExpireAge,
-			r.Noticed, r.LastReply, r.LastHost)
-		if err != nil {
+		if err := insertRow(tx, msg.ID, int64(r.N), r); err != nil {
 			return err
 		}
 		lanes.add(r.Lane, r.State, r.Next)
 	}
 	return nil
+}
+
+func insertRow(tx *sqldb.Tx, id mail.ID, n int64, r *mail.Recipient) error {
+	return tx.Post(insertRecipientSQL, string(id), n, string(r.Account), r.Original, r.Destination, r.Mailbox,
+		int64(r.Notify), r.ORcpt, string(r.State), int64(r.Attempts), sqldb.Micros(r.Next), string(r.Lane), r.CheckAge, r.ExpireAge,
+		r.Noticed, r.LastReply, r.LastHost, r.BornAge, r.Copy)
 }
 
 // schedule collects when lanes have something to do.
@@ -117,7 +120,7 @@ const (
 	messageColumns = `id, account_id, root, sender, envid, ret, body, utf8, size, hash,
 		client_addr, client_helo, client_tls, login, received, recipients, blob`
 	recipientColumns = `message_id, n, account_id, original, destination, mailbox, notify, orcpt,
-		state, attempts, next_attempt, lane, check_age, expire_age, noticed, last_reply, last_host`
+		state, attempts, next_attempt, lane, check_age, expire_age, noticed, last_reply, last_host, born_age, copy`
 )
 
 // scanMessage reads messageColumns, and the content when there is a place for it.
@@ -149,7 +152,7 @@ func scanRecipient(rows *sqldb.Rows) (mail.Recipient, error) {
 	var r mail.Recipient
 	var notify int64
 	err := rows.Scan(&r.ID, &r.N, &r.Account, &r.Original, &r.Destination, &r.Mailbox, &notify, &r.ORcpt,
-		&r.State, &r.Attempts, &r.Next, &r.Lane, &r.CheckAge, &r.ExpireAge, &r.Noticed, &r.LastReply, &r.LastHost)
+		&r.State, &r.Attempts, &r.Next, &r.Lane, &r.CheckAge, &r.ExpireAge, &r.Noticed, &r.LastReply, &r.LastHost, &r.BornAge, &r.Copy)
 	r.Notify = smtp.Notify(notify) //nolint:gosec // it was stored from this type
 	return r, err
 }

@@ -33,7 +33,8 @@ const (
 	holdSQL    sqldb.Stmt = `UPDATE recipient SET state = 'held' WHERE message_id = $1 AND n = $2 AND @scope(account_id)`
 	releaseSQL sqldb.Stmt = `UPDATE recipient SET state = 'waiting', next_attempt = $3,
 		check_age = CASE WHEN expire_age <= $4 THEN $5 ELSE check_age END,
-		expire_age = CASE WHEN expire_age <= $4 THEN $5 ELSE expire_age END
+		expire_age = CASE WHEN expire_age <= $4 THEN $5 ELSE expire_age END,
+		born_age = CASE WHEN expire_age <= $4 THEN -1 ELSE born_age END
 		WHERE message_id = $1 AND n = $2 AND @scope(account_id)`
 
 	openLaneSQL sqldb.Stmt = `INSERT INTO lane (name, next_attempt, failures, reason, host, holder, token, expires)

@@ -58,6 +58,21 @@ var foreign = map[string]func(w *world, scope account.Scope, m mail.Stored) (saw
 		}
 		return nil
 	},
+	"Redirect": func(w *world, scope account.Scope, m mail.Stored) any {
+		t := w.t
+		to := m.Rows[0]
+		to.Lane = "remote/elsewhere.example"
+		there := queue.Redirection{Row: m.Rows[0].Row, From: lane, To: []mail.Recipient{to}}
+		if err := w.Redirect(t.Context(), scope, queue.Token{}, []queue.Redirection{there}); !errors.Is(err, sqldb.ErrScope) {
+			t.Errorf("Redirect: %v", err)
+		}
+		must(t, w.Redirect(t.Context(), scope, queue.Token{}, []queue.Redirection{{Row: m.Rows[0].Row, From: lane, Reply: "held"}}))
+		return nil
+	},
+	"Keep": func(w *world, scope account.Scope, _ mail.Stored) any {
+		must(w.t, w.Keep(w.t.Context(), scope, "example.org", time.Hour))
+		return nil
+	},
 	"List": func(w *world, scope account.Scope, m mail.Stored) any {
 		t := w.t
 		list, err := w.List(t.Context(), scope, mail.Filter{}, "", 10)

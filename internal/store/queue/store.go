@@ -147,12 +147,14 @@ func mustOwn(scope account.Scope, m *mail.Stored) error {
 		return nil
 	}
 	if !scope.Has(m.Message.Account) {
-		return fmt.Errorf("%w: %s", sqldb.ErrScope, m.Message.Account)
+		return outOfScope(m.Message.Account)
 	}
 	for i := range m.Rows {
 		if !scope.Has(m.Rows[i].Account) {
-			return fmt.Errorf("%w: %s", sqldb.ErrScope, m.Rows[i].Account)
+			return outOfScope(m.Rows[i].Account)
 		}
 	}
 	return nil
 }
+
+func outOfScope(of account.ID) error { return fmt.Errorf("%w: %s", sqldb.ErrScope, of) }

@@ -48,11 +48,13 @@ type Memory struct {
 	Stored     map[string][]mailbox.Message // by mailbox
 	Bodies     map[string]string            // by mailbox/uid
 	Queued     []mail.Listed
+	Rerouted   []mail.Rerouted
 	Exchangers map[string]facts.MXAnswer // by domain; others do not exist
 
 	// What fails, and what happens before a transaction.
-	FailUpdate, FailCreate, FailRemove error
-	BeforeUpdate                       func()
+	FailUpdate, FailCreate, FailRemove, FailReroute error
+
+	BeforeUpdate func()
 }
 
 // NewMemory is a store without anything in it.
@@ -374,6 +376,17 @@ func (q inQueue) Change(_ context.Context, scope account.Scope, f mail.Filter, a
 		}
 	}
 	return n, nil
+}
+
+// Reroute notes what is to be decided anew, unless FailReroute is set.
+func (q inQueue) Reroute(_ context.Context, list []mail.Rerouted) error {
+	q.m.Lock()
+	defer q.m.Unlock()
+	if q.m.FailReroute != nil {
+		return q.m.FailReroute
+	}
+	q.m.Rerouted = append(q.m.Rerouted, list...)
+	return nil
 }
 
 func (q inQueue) Body(context.Context, account.Scope, mail.ID) (mail.Content, error) {

@@ -15,6 +15,8 @@ type Queue interface {
 	Count(ctx context.Context, scope account.Scope, f mail.Filter) (mail.Counts, error)
 	// Change applies an action to every row that the filter selects and gives the number of rows changed.
 	Change(ctx context.Context, scope account.Scope, f mail.Filter, a mail.Action) (int64, error)
+	// Reroute has the undelivered mail of domains decided anew.
+	Reroute(ctx context.Context, list []mail.Rerouted) error
 	// Body gives a queued message's content.
 	Body(ctx context.Context, scope account.Scope, id mail.ID) (mail.Content, error)
 }

@@ -1,0 +1,199 @@
+package queue_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/mail"
+	"postroad/internal/service/queue"
+	"postroad/internal/store/sqldb/sqltest"
+)
+
+const elsewhere mail.Lane = "relay/other.example:25"
+
+// redirect moves a row into lanes, or holds it without any.
+func (w *world) redirect(t *testing.T, r mail.Recipient, lanes ...mail.Lane) {
+	t.Helper()
+	must(t, w.Redirect(t.Context(), account.System(), queue.Token{}, []queue.Redirection{redirection(r, lanes...)}))
+}
+
+func redirection(r mail.Recipient, lanes ...mail.Lane) queue.Redirection {
+	out := queue.Redirection{Row: r.Row, From: r.Lane, Reply: "no way"}
+	for _, l := range lanes {
+		to := r
+		to.Lane, to.Destination, to.Mailbox, to.Account = l, "new@example.org", "box", "acc-b"
+		to.Next = at(time.Now())
+		out.To = append(out.To, to)
+	}
+	return out
+}
+
+func TestARedirectedRowKeepsItsAttemptsAndAges(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		for _, state := range []mail.State{mail.StateWaiting, mail.StateLeased, mail.StateDeferred} {
+			m := message([]byte("x"), state, time.Now().Add(time.Hour), lane, lane)
+			m.Rows[0].Attempts, m.Rows[0].Notify, m.Rows[0].BornAge, m.Rows[0].LastReply = 3, 5, 77, "450 busy"
+			w.accept(t, m)
+			w.redirect(t, m.Rows[0], elsewhere)
+			got, there := w.row(t, m.Rows[0].Row)
+			want := redirection(m.Rows[0], elsewhere).To[0]
+			want.Next = got.Next
+			if want.State == mail.StateLeased {
+				want.State = mail.StateWaiting
+			}
+			if diff := cmp.Diff(want, got); diff != "" || !there {
+				t.Errorf("%s: %s", state, diff)
+			}
+			if time.Until(got.Next) > 0 {
+				t.Errorf("%s: due %v", state, got.Next)
+			}
+			if other, _ := w.row(t, m.Rows[1].Row); !cmp.Equal(other, m.Rows[1]) {
+				t.Errorf("%s: the other row is %+v", state, other)
+			}
+		}
+		if due := w.due(t, elsewhere, time.Now()); len(due) != 3 {
+			t.Errorf("%d messages are due in the new lane", len(due))
+		}
+		held, err := w.Lease(t.Context(), "node", time.Now(), 10, time.Minute)
+		must(t, err)
+		found := false
+		for _, h := range held {
+			found = found || h.Token.Lane == elsewhere
+		}
+		if !found {
+			t.Errorf("the new lane is not scheduled: %v", held)
+		}
+	})
+}
+
+func TestOnlyARowThatLiesWhereItIsSaidIsRedirected(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		for _, state := range []mail.State{mail.StateHeld, mail.StateQuarantined, mail.StateDead} {
+			m := message([]byte("x"), state, time.Now(), lane)
+			w.accept(t, m)
+			before := sqltest.Dump(t, w.db)
+			w.redirect(t, m.Rows[0], elsewhere, elsewhere)
+			w.redirect(t, m.Rows[0])
+			if after := sqltest.Dump(t, w.db); after != before {
+				t.Errorf("%s: changed\n%s\ninto\n%s", state, before, after)
+			}
+		}
+		m := message([]byte("x"), mail.StateWaiting, time.Now(), lane)
+		w.accept(t, m)
+		before := sqltest.Dump(t, w.db)
+		moved := m.Rows[0]
+		moved.Lane = "remote/third.example"
+		w.redirect(t, moved, elsewhere, elsewhere)
+		w.redirect(t, moved)
+		gone := m.Rows[0]
+		gone.N = 7
+		w.redirect(t, gone, elsewhere, elsewhere)
+		if after := sqltest.Dump(t, w.db); after != before {
+			t.Errorf("changed\n%s\ninto\n%s", before, after)
+		}
+	})
+}
+
+// An outcome of the row that had a number may still be on its way.
+func TestFurtherDestinationsGetNumbersThatNobodyHad(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		m := message([]byte("x"), mail.StateWaiting, time.Now(), lane, lane)
+		w.accept(t, m)
+		w.settle(t, settlement(m.Rows[1].Row, mail.StateDone, time.Now()))
+		for range 2 { // asking again changes nothing
+			w.redirect(t, m.Rows[0], elsewhere, "local/mailboxes", "remote/third.example")
+		}
+		list, err := w.List(t.Context(), account.System(), mail.Filter{IDs: []mail.ID{m.Message.ID}}, "", 1)
+		must(t, err)
+		got := map[int]mail.Lane{}
+		for _, r := range list[0].Rows {
+			got[r.N] = r.Lane
+		}
+		if diff := cmp.Diff(map[int]mail.Lane{0: elsewhere, 2: "local/mailboxes", 3: "remote/third.example"}, got); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestARowWithoutAWayIsHeldWithItsReason(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		m := message([]byte("x"), mail.StateDeferred, time.Now(), lane)
+		w.accept(t, m)
+		w.redirect(t, m.Rows[0])
+		if r, _ := w.row(t, m.Rows[0].Row); r.State != mail.StateHeld || r.LastReply != "no way" || r.Lane != lane {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+func TestWhoHasLostTheLaneRedirectsNothing(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		m := message([]byte("x"), mail.StateWaiting, time.Now(), lane)
+		w.accept(t, m)
+		err := w.Redirect(t.Context(), account.System(), queue.Token{Lane: lane, Value: 1}, []queue.Redirection{redirection(m.Rows[0], elsewhere)})
+		if !errors.Is(err, queue.ErrStaleLease) {
+			t.Error(err)
+		}
+		if r, _ := w.row(t, m.Rows[0].Row); r.Lane != lane {
+			t.Errorf("moved to %s", r.Lane)
+		}
+	})
+}
+
+func TestMailIsKeptForAnotherTimeFromWhenItCame(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		const day = 24 * 60 * 60
+		m := message([]byte("x"), mail.StateDeferred, time.Now(), lane, lane, lane, lane, lane)
+		for i, set := range []struct {
+			born, check, expire int64
+			noticed             bool
+		}{{100, 14500, 100 + 5*day, false}, {100, 100 + 5*day, 100 + 5*day, true}, {-1, 14500, 100 + 5*day, false}, {100, 14500, 100 + 5*day, false}, {100, 14500, 100 + 5*day, false}} {
+			r := &m.Rows[i]
+			r.BornAge, r.CheckAge, r.ExpireAge, r.Noticed = set.born, set.check, set.expire, set.noticed
+		}
+		m.Rows[3].Destination = "bob@sub.example.org"
+		m.Rows[4].State = mail.StateHeld
+		w.accept(t, m)
+		for _, c := range []struct {
+			hold time.Duration
+			want [5][2]int64 // check and expiry
+		}{
+			{30 * 24 * time.Hour, [5][2]int64{{14500, 100 + 30*day}, {100 + 30*day, 100 + 30*day}, {14500, 100 + 5*day}, {14500, 100 + 5*day}, {14500, 100 + 5*day}}},
+			{time.Hour, [5][2]int64{{3700, 3700}, {3700, 3700}, {14500, 100 + 5*day}, {14500, 100 + 5*day}, {14500, 100 + 5*day}}},
+		} {
+			must(t, w.Keep(t.Context(), account.System(), "example.org", c.hold))
+			for i, want := range c.want {
+				if r, _ := w.row(t, m.Rows[i].Row); r.CheckAge != want[0] || r.ExpireAge != want[1] {
+					t.Errorf("%s, row %d: check %d, expiry %d, want %v", c.hold, i, r.CheckAge, r.ExpireAge, want)
+				}
+			}
+		}
+	})
+}
+
+// What a person released after its time was over got more time, which no setting takes away.
+func TestReleasedMailKeepsItsTime(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		m := message([]byte("x"), mail.StateDead, time.Now(), lane)
+		m.Rows[0].ExpireAge, m.Rows[0].BornAge = 0, 0
+		w.accept(t, m)
+		_, _, err := w.Change(t.Context(), account.System(), mail.Filter{}, mail.Release, time.Now())
+		must(t, err)
+		released, _ := w.row(t, m.Rows[0].Row)
+		must(t, w.Keep(t.Context(), account.System(), "example.org", time.Second))
+		if r, _ := w.row(t, m.Rows[0].Row); r.ExpireAge != released.ExpireAge || r.ExpireAge == 0 {
+			t.Errorf("expiry %d, was %d", r.ExpireAge, released.ExpireAge)
+		}
+	})
+}
