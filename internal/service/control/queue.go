@@ -3,10 +3,14 @@ package control
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 
+	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
+	"postroad/internal/obs"
 	"postroad/internal/service/control/mailqueue"
 )
 
@@ -85,9 +89,14 @@ func (s *Service) applyQueue(ctx context.Context, actor Actor, plan Plan) (Appli
 	if err != nil {
 		return Applied{}, err
 	}
+	ctx = context.WithoutCancel(ctx)
+	if plan.queue.Action == mail.Release || plan.queue.Action == mail.Drop {
+		if err := s.noneHeld(ctx); err != nil {
+			s.o.Log.ErrorContext(ctx, "findings of held mail not looked through", slog.Any(obs.KeyError, err))
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ctx = context.WithoutCancel(ctx)
 	tx, err := s.complete(actor, plan)
 	if err != nil {
 		return Applied{}, err
@@ -109,4 +118,28 @@ func (s *Service) applyQueue(ctx context.Context, actor Actor, plan Plan) (Appli
 		}
 	}
 	return Applied{}, err
+}
+
+// noneHeld forgets that mail of domains is held for whose mail that is over.
+func (s *Service) noneHeld(ctx context.Context) error {
+	found, err := s.o.Store.Findings(ctx, account.System(), "")
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		if f.Name != finding.QueuedMailHeld {
+			continue
+		}
+		c, err := s.o.Queue.Count(ctx, account.System(), mail.Filter{Domain: f.Domain, States: []mail.State{mail.StateHeld}})
+		if err != nil {
+			return err
+		}
+		if c.Recipients > 0 {
+			continue
+		}
+		if err := s.o.Store.Find(ctx, account.System(), f, true); err != nil {
+			return err
+		}
+	}
+	return nil
 }
