@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"postroad/internal/config"
+	"postroad/internal/edge/api"
 )
 
 // app is one run of the program: where it reads and writes, and what the flags that all commands share say.
@@ -25,6 +26,8 @@ type app struct {
 	json   bool   // --json
 	yes    bool   // --yes
 	plan   bool   // --plan
+
+	proposed *api.Proposal // the command is not carried out: what it would change is noted here
 }
 
 // root makes the command tree.

@@ -86,6 +86,9 @@ func (e *problemError) Error() string {
 
 // send makes a request and gives the answer of one that went well.
 func (a *app) send(ctx context.Context, method, path string, query url.Values, body any) (io.ReadCloser, error) {
+	if a.proposed != nil {
+		return nil, a.propose(method, path, query, body)
+	}
 	c, err := a.connect()
 	if err != nil {
 		return nil, err
@@ -288,6 +291,28 @@ func (a *app) printPlan(p control.Plan) {
 	}
 	for _, w := range p.Warnings {
 		a.say("Warning: %s\n", clean(w))
+	}
+	if p.AlteredRoutes != nil {
+		a.printAltered(*p.AlteredRoutes, shownAltered)
+	}
+}
+
+// shownAltered is how many altered routes of a plan are shown to people; --json gives more.
+const shownAltered = 20
+
+// printAltered shows altered routes, at most as many as limit.
+func (a *app) printAltered(r control.AlteredRoutes, limit int) {
+	a.say("Routes altered: %d, of which %d stop being received.\n", r.Count, r.Stops)
+	list := r.Routes[:min(limit, len(r.Routes))]
+	for _, x := range list {
+		when := x.From
+		if x.Condition != "" {
+			when += "; " + x.Condition
+		}
+		a.say("  %s %s (from %s)\n    before  %s\n    after   %s\n", clean(x.Address), x.Harm, clean(when), clean(x.Before), clean(x.After))
+	}
+	if r.Count > len(list) && len(list) == limit {
+		a.say("  and more\n")
 	}
 }
 

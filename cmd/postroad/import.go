@@ -37,6 +37,9 @@ func (a *app) importMailboxes(ctx context.Context, file string) error {
 	var batches [][]entry
 	for len(entries) > 0 {
 		n := min(importBatch, len(entries))
+		if a.proposed != nil { // as one change
+			n = len(entries)
+		}
 		batches, entries = append(batches, entries[:n]), entries[n:]
 	}
 	if len(batches) > 1 || a.plan {

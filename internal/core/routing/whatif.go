@@ -78,6 +78,7 @@ type Alteration struct {
 type Alterations struct {
 	Count int // addresses and groups of addresses whose route is altered
 	Stops int // of these, those that stop being received from somebody
+	Ours  int // of all, those that were addresses of proved domains here before
 	List  []Alteration
 }
 
@@ -118,6 +119,7 @@ type whatIf struct {
 	found         []alteration
 	room          [3][]outcome
 	count, stops  int
+	ours          int
 }
 
 // touched is what of a domain may route otherwise.
@@ -280,6 +282,9 @@ func (w *whatIf) record(list []outcome, whose Whose, domain string, p facts.Pres
 	w.count++
 	if slices.ContainsFunc(list, func(o outcome) bool { return o.harm == HarmStops }) {
 		w.stops++
+	}
+	if slices.ContainsFunc(list, func(o outcome) bool { return o.before.Class != ClassForeign }) {
+		w.ours++
 	}
 	for _, o := range list {
 		o.whose, o.domain, o.presence = whose, domain, p
@@ -451,7 +456,7 @@ func (w *whatIf) result(limit int) Alterations {
 	slices.SortFunc(w.found, func(a, b alteration) int {
 		return cmp.Or(cmp.Compare(a.harm, b.harm), cmp.Compare(b.whose, a.whose), strings.Compare(a.domain, b.domain), strings.Compare(a.to.Local, b.to.Local), cmp.Compare(a.presence, b.presence), cmp.Compare(a.senders, b.senders))
 	})
-	out := Alterations{Count: w.count, Stops: w.stops}
+	out := Alterations{Count: w.count, Stops: w.stops, Ours: w.ours}
 	n := len(w.found)
 	if limit > 0 {
 		n = min(n, limit)
@@ -472,6 +477,6 @@ func (w *whatIf) result(limit int) Alterations {
 // routes is a domain without what has no bearing on routes.
 func routes(d *directory.Domain) directory.Domain {
 	out := *d
-	out.Zone, out.Hold, out.Created, out.AutoSince = "", 0, time.Time{}, time.Time{}
+	out.Zone, out.Hold, out.Created, out.ModeSince, out.AutoSince = "", 0, time.Time{}, time.Time{}, time.Time{}
 	return out
 }

@@ -187,8 +187,8 @@ func TestWhatIfTellsWhatAChangeAlters(t *testing.T) {
 		}
 	}
 	few := routing.WhatIf(v, acme(func(d *directory.Domain) { d.Mode = directory.ModeRemote }), account.Of("a"), 2)
-	if few.Count != 4 || few.Stops != 3 || len(few.List) != 2 {
-		t.Errorf("%d altered, %d stop, %d listed of at most 2", few.Count, few.Stops, len(few.List))
+	if few.Count != 4 || few.Stops != 3 || few.Ours != 4 || len(few.List) != 2 {
+		t.Errorf("%d altered, %d stop, %d were ours, %d listed of at most 2", few.Count, few.Stops, few.Ours, len(few.List))
 	}
 }
 

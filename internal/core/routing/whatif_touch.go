@@ -2,6 +2,7 @@ package routing
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
 	"postroad/internal/core/directory"
@@ -146,11 +147,8 @@ func (w *whatIf) rules(snap *directory.Snapshot, name string) {
 		return
 	}
 	for r := range snap.Rules(name) {
-		for _, to := range r.Targets {
-			if w.hits(to) {
-				w.mark(name, r.Local)
-				break
-			}
+		if slices.ContainsFunc(r.Targets, w.hits) {
+			w.mark(name, r.Local)
 		}
 	}
 }

@@ -65,6 +65,8 @@ type api struct {
 	metrics *obs.Metrics
 	log     *slog.Logger
 	huma    huma.API
+	mux     *http.ServeMux  // of the operations
+	changes map[string]bool // patterns of the mux under which something is changed
 }
 
 // Handler serves Prefix and /api/openapi.json.
@@ -77,6 +79,7 @@ func Handler(o Options) (http.Handler, error) {
 		a.log = slog.New(slog.DiscardHandler)
 	}
 	mux := http.NewServeMux()
+	a.mux, a.changes = mux, map[string]bool{}
 	a.huma = humago.New(mux, humaConfig(o.Version))
 	a.huma.UseMiddleware(a.measure)
 	a.register()

@@ -360,6 +360,7 @@ func calls(h *house) map[string][3]string {
 		"token-add":        {"POST", "/tokens", `{"name":"x","account":"ann"}`},
 		"token-remove":     {"DELETE", "/tokens/" + h.token(), ""},
 		"audit":            {"", "", ""},
+		"explain-change":   {"POST", "/explain", `{"address":"box@ann.example","change":{"method":"PATCH","path":"/domains/ann.example","body":{"mode":"remote"}}}`},
 		"explain":          {"GET", "/explain?address=box@ann.example", ""},
 		"queue-list":       {"", "", ""},
 		"queue-count":      {"", "", ""},
@@ -443,7 +444,7 @@ func TestEveryOperationKeepsAccountsApart(t *testing.T) {
 				continue
 			}
 			dry, confirm := call[1], call[1]
-			if method != "get" {
+			if method != "get" && op.ID != "explain-change" {
 				join := map[bool]string{true: "&", false: "?"}[strings.Contains(call[1], "?")]
 				dry += join + "dry_run=true"
 				confirm += join + "confirm=true"
@@ -509,10 +510,43 @@ func TestTheDocumentIsOpenAPI31AndEveryChangeCanBeTriedFirst(t *testing.T) {
 				names = append(names, p.Name)
 			}
 			for _, want := range []string{"dry_run", "confirm", "version"} {
-				if has := slices.Contains(names, want); has != (method != "get") {
+				if has := slices.Contains(names, want); has != (method != "get" && op.ID != "explain-change") {
 					t.Errorf("%s: %s is %v among %v", op.ID, want, has, names)
 				}
 			}
 		}
+	}
+}
+
+func TestAProposedChangeIsExplainedAndNotMade(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.furnish()
+	version := h.m.Version
+	ask := func(change string) answer {
+		return h.ask(h.ann, "POST", "/explain", `{"address":"al@ann.example","change":`+change+`}`)
+	}
+	a := ask(`{"method":"DELETE","path":"/mailboxes/box@ann.example"}`)
+	for _, want := range []string{`"before":{"address":"al@ann.example"`, `"harm":"goes elsewhere"`, `"stops":1`, `"sentences":["Removes the mailbox box@ann.example."`} {
+		if a.status != 200 || !strings.Contains(a.text, want) {
+			t.Errorf("%d, without %s: %s", a.status, want, a.text)
+		}
+	}
+	for change, status := range map[string]int{
+		`{"method":"DELETE","path":"/mailboxes/none@ann.example"}`:                    404,
+		`{"method":"PATCH","path":"/domains/ann.example","body":{"mode":"sideways"}}`: 422,
+		`{"method":"PATCH","path":"/domains/ann.example","body":{"nothing":1}}`:       422,
+		`{"method":"POST","path":"/explain","body":{}}`:                               422,
+		`{"method":"POST","path":"/nowhere"}`:                                         422,
+		`{"method":"POST","path":"//domains"}`:                                        422,
+		`{"method":"DELETE","path":"/domains/bob.example"}`:                           404,
+		`{"method":"GET","path":"/domains"}`:                                          422,
+	} {
+		if a := ask(change); a.status != status {
+			t.Errorf("%s: %d %s", change, a.status, a.text)
+		}
+	}
+	if h.m.Version != version {
+		t.Error("explaining changed something")
 	}
 }

@@ -47,6 +47,7 @@ func changing[I interface{ how() How }](a *api, id, method, path, summary string
 // the plan is made again.
 func replanning[I interface{ how() How }](a *api, id, method, path, summary string, prepare func(ctx context.Context, in *I) func(control.Actor) (control.Plan, error)) {
 	op := a.operation(id, method, path, summary)
+	a.changes[method+" "+op.Path] = true
 	op.Errors = append(op.Errors, http.StatusForbidden, http.StatusConflict, http.StatusUnprocessableEntity)
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*outcome, error) {
 		out, err := a.change(ctx, (*in).how(), prepare(ctx, in))
@@ -64,6 +65,10 @@ func (a *api) change(ctx context.Context, how How, plan func(actor control.Actor
 		p, err := plan(actor)
 		if err != nil {
 			return nil, err
+		}
+		if proposed, ok := ctx.Value(proposalKey{}).(*control.Plan); ok {
+			*proposed = p
+			return &outcome{Outcome{Version: p.Version, Plan: p}}, nil
 		}
 		if how.Version > 0 && how.Version != p.Version {
 			return nil, control.ErrVersion

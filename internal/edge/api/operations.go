@@ -408,6 +408,7 @@ func (a *api) registerReading() {
 	listing(a, "audit", "/audit", "List changes, newest first", func(ctx context.Context, actor control.Actor, in *auditList) ([]control.EntryInfo, error) {
 		return a.control.Audit(ctx, actor, in.Domain, in.Before, in.Limit)
 	})
+	a.registerExplainChange()
 	showing(a, "explain", "/explain", "Tell what would happen to mail for an address, and why", func(ctx context.Context, actor control.Actor, in *explain) (control.Explanation, error) {
 		return a.control.Explain(ctx, actor, control.ExplainRequest(*in))
 	})

@@ -44,6 +44,10 @@ func (p *ProblemError) ContentType(string) string { return "application/problem+
 
 // problemOf turns an error into what the caller is told.
 func problemOf(err error) *ProblemError {
+	var told *ProblemError
+	if errors.As(err, &told) {
+		return told
+	}
 	p := &ProblemError{Detail: err.Error()}
 	var confirm *confirmError
 	if errors.As(err, &confirm) {

@@ -20,6 +20,8 @@ type EntryInfo struct {
 	Subject string          `json:"subject"`
 	Before  json.RawMessage `json:"before,omitempty" doc:"The thing before; absent when it was made"`
 	After   json.RawMessage `json:"after,omitempty" doc:"The thing after; absent when it was removed"`
+
+	Overridden json.RawMessage `json:"overridden,omitempty" doc:"Warnings that whoever made the change was shown and confirmed"`
 }
 
 // Audit lists entries, newest first, before the given id (0: from the newest), of one domain or of all (empty). A
@@ -40,7 +42,7 @@ func (s *Service) Audit(ctx context.Context, actor Actor, domain string, before 
 	for _, e := range list {
 		out = append(out, EntryInfo{
 			ID: e.ID, At: e.At, Actor: e.Actor, Account: e.Account, Domain: e.Domain, Action: e.Action, Subject: e.Subject,
-			Before: rawJSON(e.Before), After: rawJSON(e.After),
+			Before: rawJSON(e.Before), After: rawJSON(e.After), Overridden: rawJSON(e.Overridden),
 		})
 	}
 	return out, nil

@@ -105,6 +105,8 @@ type Entry struct {
 	Subject string // what was changed: an address, a name
 	Before  string // JSON of the thing before; empty when it was made
 	After   string // JSON of the thing after; empty when it was removed
+	// Overridden is the JSON list of the warnings that whoever made the change confirmed; empty when there was none.
+	Overridden string
 }
 
 // Boxes is what this service needs of the mailbox store.

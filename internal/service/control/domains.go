@@ -133,7 +133,7 @@ func (s *Service) PlanDomainAdd(actor Actor, spec DomainSpec) (Plan, error) {
 	if !d.Proved {
 		p.say("Nothing is delivered or relayed for it until its ownership is shown.")
 	}
-	return p, nil
+	return s.weighed(actor, st, p)
 }
 
 // freeDomain refuses names that are taken, our own, or above or below somebody else's.
@@ -201,7 +201,7 @@ func (s *Service) PlanDomainSet(actor Actor, name string, set DomainSettings) (P
 		}
 	}
 	p.Sentences = append(p.Sentences, settings.Changed(old, &d)...)
-	return p, nil
+	return s.weighed(actor, st, p)
 }
 
 // sayRoute tells what becomes of a domain's mail when its settings change, and asks when its route is altered.
@@ -285,5 +285,5 @@ func (s *Service) PlanDomainRemove(ctx context.Context, actor Actor, name string
 			p.say("Its outbound route %s goes with it.", settings.ShowHost(out.Hop))
 		}
 	}
-	return p, nil
+	return s.weighed(actor, st, p)
 }

@@ -193,7 +193,7 @@ func TestWhatAsks(t *testing.T) {
 		{"alias set", true, "", func() (control.Plan, error) {
 			return w.PlanRuleSet(op, control.RuleSpec{Kind: directory.RuleAlias, Address: "al@ann.example", Targets: []string{"box@bob.example"}})
 		}},
-		{"alias remove", true, "", func() (control.Plan, error) {
+		{"alias remove", true, "al@ann.example", func() (control.Plan, error) {
 			return w.PlanRuleRemove(op, directory.RuleAlias, "al@ann.example")
 		}},
 		{"first catch-all", false, "", func() (control.Plan, error) {

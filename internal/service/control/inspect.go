@@ -14,9 +14,27 @@ type (
 	ExplainRequest = inspect.ExplainRequest
 	// Explanation is a decision with its reasons.
 	Explanation = inspect.Explanation
+	// ChangedExplanation is a decision before and after a proposed change.
+	ChangedExplanation = inspect.ChangedExplanation
+	// AlteredRoutes are the routes that a change alters.
+	AlteredRoutes = inspect.AlteredRoutes
+	// AlteredRoute is one of them.
+	AlteredRoute = inspect.AlteredRoute
 	// ExplainHop is one next hop.
 	ExplainHop = inspect.ExplainHop
 )
+
+// ExplainChange explains an address before and after a plan that is not applied, and every address whose route it
+// alters. ErrVersion when the configuration is no longer that of the plan.
+func (s *Service) ExplainChange(ctx context.Context, actor Actor, q ExplainRequest, plan Plan) (ChangedExplanation, error) {
+	st := s.current.Load()
+	if plan.Version != st.Directory.Version() || plan.actor != actor.Name {
+		return ChangedExplanation{}, ErrVersion
+	}
+	out, err := s.explainer.ExplainChange(ctx, actor, st, after(st, plan, plan.Version), plan.delta, q)
+	out.Sentences, out.Warnings = plan.Sentences, plan.Warnings
+	return out, err
+}
 
 // Explain asks the route decision and tells its reasons; for exchangers it asks DNS.
 func (s *Service) Explain(ctx context.Context, actor Actor, q ExplainRequest) (Explanation, error) {

@@ -192,7 +192,7 @@ func (s *Service) PlanMailboxImport(actor Actor, specs []MailboxSpec) (Plan, err
 	if len(specs) > 3 {
 		p.Sentences = []string{"Adds " + words.Plural(int64(len(specs)), "mailbox", "mailboxes") + ", from " + p.Changes[0].Subject + " to " + p.Changes[len(specs)-1].Subject + "."}
 	}
-	return p, nil
+	return s.weighed(actor, st, p)
 }
 
 func (p *Plan) addMailbox(actor Actor, st *state, seen map[smtp.Address]bool, spec MailboxSpec) error {
@@ -320,5 +320,5 @@ func (s *Service) PlanMailboxRemove(ctx context.Context, actor Actor, address st
 	if err := p.checkLoops(actor, st, smtp.Address{Local: m.Local, Domain: m.Domain}); err != nil {
 		return Plan{}, err
 	}
-	return p, nil
+	return s.weighed(actor, st, p)
 }

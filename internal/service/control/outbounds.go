@@ -145,7 +145,7 @@ func (s *Service) PlanOutboundSet(actor Actor, spec OutboundSpec) (Plan, error) 
 	default:
 		p.say("TLS is used where that host offers it; nobody verifies who answers.")
 	}
-	return p, nil
+	return s.weighed(actor, st, p)
 }
 
 // PlanOutboundRemove plans the end of a smart host; mail then leaves by the installation's, or by MX records.
@@ -163,5 +163,5 @@ func (s *Service) PlanOutboundRemove(actor Actor, domain string) (Plan, error) {
 	p.delta.RemoveOutbounds = []string{old.ID}
 	p.change(Change{Kind: KindOutbound, Verb: VerbRemove, Subject: settings.ShowHost(old.Hop), Domain: domain, Account: old.Account, Before: outboundInfo(old)})
 	p.say("Mail of %s to foreign domains no longer leaves through %s.", whose(domain), settings.ShowHost(old.Hop))
-	return p, nil
+	return s.weighed(actor, st, p)
 }

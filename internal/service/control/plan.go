@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -60,6 +61,8 @@ type Plan struct {
 	Warnings  []string `json:"warnings,omitempty" doc:"What could stop mail or lose something"`
 	Asks      bool     `json:"asks" doc:"The plan removes, replaces, alters routes or warns: it wants a yes"`
 
+	AlteredRoutes *AlteredRoutes `json:"altered_routes,omitempty" doc:"Every address whose route is altered, as far as the caller may know; absent when none is"`
+
 	actor     string
 	tx        Tx
 	delta     directory.Delta
@@ -88,6 +91,26 @@ func (p *Plan) change(c Change) {
 	if c.Verb == VerbRemove {
 		p.Asks = true
 	}
+}
+
+// maxAltered bounds the altered routes that a plan lists.
+const maxAltered = 100
+
+// weighed gives the plan with the routes that it alters. It asks then, but where it only adds something and where all of
+// them were foreign before; it warns when mail that is received now would be refused.
+func (s *Service) weighed(actor Actor, st *state, p Plan) (Plan, error) {
+	altered := s.explainer.Altered(actor, st, p.delta, maxAltered)
+	if altered.Count == 0 {
+		return p, nil
+	}
+	p.AlteredRoutes = &altered
+	if altered.Ours > 0 && slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Verb != VerbAdd }) {
+		p.Asks = true
+	}
+	if altered.Stops > 0 {
+		p.warn("Mail that is received now would be refused, for %s: first of all %s.", words.Plural(int64(altered.Stops), "address", "addresses"), altered.Worst())
+	}
+	return p, nil
 }
 
 // Applied is what came of a plan.
@@ -184,7 +207,7 @@ func (s *Service) apply(ctx context.Context, actor Actor, plan Plan, tx Tx) (App
 		return Applied{}, nil, errors.Join(err, s.reload(ctx))
 	}
 	s.makeBoxes(ctx, plan)
-	s.swap(s.after(plan, version))
+	s.swap(after(s.current.Load(), plan, version))
 	s.unmakeBoxes(ctx, plan.unboxed)
 	s.tell(ctx, actor, plan, version)
 	return Applied{Version: version, Secret: plan.secret}, moved, nil
@@ -208,6 +231,10 @@ func (s *Service) complete(actor Actor, plan Plan) (Tx, error) {
 	}
 	at := now()
 	tx.Entries = make([]Entry, 0, len(plan.Changes))
+	overridden, err := entryJSON(nothing(plan.Warnings))
+	if err != nil {
+		return Tx{}, err
+	}
 	for _, c := range plan.Changes {
 		before, err := entryJSON(c.Before)
 		if err != nil {
@@ -219,9 +246,18 @@ func (s *Service) complete(actor Actor, plan Plan) (Tx, error) {
 		}
 		tx.Entries = append(tx.Entries, Entry{
 			At: at, Actor: actor.Name, Account: c.Account, Domain: c.Domain, Action: c.Action(), Subject: c.Subject, Before: before, After: after,
+			Overridden: overridden,
 		})
 	}
 	return tx, nil
+}
+
+// nothing makes an empty list no value at all.
+func nothing(list []string) any {
+	if len(list) == 0 {
+		return nil
+	}
+	return list
 }
 
 func entryJSON(v any) (string, error) {
@@ -262,8 +298,7 @@ func (s *Service) verifiers(passwords map[string]*Secret) (map[string]string, er
 }
 
 // after is the state that the plan leads to.
-func (s *Service) after(plan Plan, version int64) *state {
-	st := s.current.Load()
+func after(st *state, plan Plan, version int64) *state {
 	delta := plan.delta
 	delta.Version = version
 	next := &state{Directory: st.Directory.With(delta), Accounts: st.Accounts}

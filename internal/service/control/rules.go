@@ -102,7 +102,7 @@ func (s *Service) PlanRuleAdd(actor Actor, spec RuleSpec) (Plan, error) {
 	if r, taken := st.Directory.Rule(at.Domain, at.Local); taken {
 		return Plan{}, words.Exists("The address "+subject(at)+" is "+article(r.Kind)+" already.", "postroad "+string(r.Kind)+" set changes it")
 	}
-	return putRule(actor, st, p, spec, at, nil)
+	return s.putRule(actor, st, p, spec, at, nil)
 }
 
 // PlanRuleSet plans other targets for an alias, forward or group that exists; a catch-all is made when there is none.
@@ -119,11 +119,11 @@ func (s *Service) PlanRuleSet(actor Actor, spec RuleSpec) (Plan, error) {
 		}
 		old = nil
 	}
-	return putRule(actor, st, p, spec, at, old)
+	return s.putRule(actor, st, p, spec, at, old)
 }
 
 // putRule gives the plan with a new or changed rule in it.
-func putRule(actor Actor, st *state, p Plan, spec RuleSpec, at smtp.Address, old *directory.Rule) (Plan, error) {
+func (s *Service) putRule(actor Actor, st *state, p Plan, spec RuleSpec, at smtp.Address, old *directory.Rule) (Plan, error) {
 	d, _ := st.Directory.Domain(at.Domain)
 	r := directory.Rule{ID: newID(), Account: d.Account, Domain: d.Name, Local: at.Local, Kind: spec.Kind, Keep: spec.Keep}
 	if old != nil {
@@ -156,7 +156,10 @@ func putRule(actor Actor, st *state, p Plan, spec RuleSpec, at smtp.Address, old
 	p.delta.PutRules = p.tx.PutRules
 	p.change(c)
 	p.Sentences = append([]string{describeRule(&r)}, p.Sentences...)
-	return p, p.checkLoops(actor, st, at)
+	if err := p.checkLoops(actor, st, at); err != nil {
+		return Plan{}, err
+	}
+	return s.weighed(actor, st, p)
 }
 
 func describeRule(r *directory.Rule) string {
@@ -240,5 +243,8 @@ func (s *Service) PlanRuleRemove(actor Actor, kind directory.RuleKind, address s
 	p.delta.RemoveRules = []string{r.Address()}
 	p.change(Change{Kind: Kind(kind), Verb: VerbRemove, Subject: r.Address(), Domain: d.Name, Account: d.Account, Before: ruleInfo(r)})
 	p.say("Removes the %s %s, which leads to %s.", kind, r.Address(), strings.Join(r.Targets, ", "))
-	return p, p.checkLoops(actor, st, at)
+	if err := p.checkLoops(actor, st, at); err != nil {
+		return Plan{}, err
+	}
+	return s.weighed(actor, st, p)
 }

@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	addEntrySQL sqldb.Stmt = `INSERT INTO audit (id, at, actor, account_id, domain, action, subject, before, after)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
-	entriesSQL sqldb.Stmt = `SELECT id, at, actor, account_id, domain, action, subject, before, after FROM audit
+	addEntrySQL sqldb.Stmt = `INSERT INTO audit (id, at, actor, account_id, domain, action, subject, before, after, overridden)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
+	entriesSQL sqldb.Stmt = `SELECT id, at, actor, account_id, domain, action, subject, before, after, overridden FROM audit
 		WHERE id < $1 AND @scope(account_id) ORDER BY id DESC LIMIT $2`
-	domainEntriesSQL sqldb.Stmt = `SELECT id, at, actor, account_id, domain, action, subject, before, after FROM audit
+	domainEntriesSQL sqldb.Stmt = `SELECT id, at, actor, account_id, domain, action, subject, before, after, overridden FROM audit
 		WHERE domain = $3 AND id < $1 AND @scope(account_id) ORDER BY id DESC LIMIT $2`
 )
 
@@ -23,7 +23,7 @@ func putEntries(t *sqldb.Tx, list []control.Entry, last int64) error {
 	for i := range list {
 		e := &list[i]
 		last++
-		if err := t.Post(addEntrySQL, last, e.At, e.Actor, e.Account, e.Domain, e.Action, e.Subject, e.Before, e.After); err != nil {
+		if err := t.Post(addEntrySQL, last, e.At, e.Actor, e.Account, e.Domain, e.Action, e.Subject, e.Before, e.After, e.Overridden); err != nil {
 			return err
 		}
 	}
@@ -47,7 +47,7 @@ func (s *Store) Audit(ctx context.Context, scope account.Scope, domain string, b
 		out = nil
 		return each(tx, stmt, args, func(rows *sqldb.Rows) error {
 			var e control.Entry
-			err := rows.Scan(&e.ID, &e.At, &e.Actor, &e.Account, &e.Domain, &e.Action, &e.Subject, &e.Before, &e.After)
+			err := rows.Scan(&e.ID, &e.At, &e.Actor, &e.Account, &e.Domain, &e.Action, &e.Subject, &e.Before, &e.After, &e.Overridden)
 			out = append(out, e)
 			return err
 		})

@@ -92,7 +92,7 @@ func newCustomer(name string) customer {
 		Token: control.Token{ID: "token-" + name, Account: id, Name: "laptop of " + name, Hash: []byte("\x00\xff hash of " + name), Created: created.Add(time.Microsecond)},
 		Entry: control.Entry{
 			At: created.Add(time.Hour), Actor: "operator", Account: id, Domain: domain, Action: "domain add", Subject: domain,
-			Before: `{"a":"<&>"}`, After: `{"b":"ü"}`,
+			Before: `{"a":"<&>"}`, After: `{"b":"ü"}`, Overridden: `["w"]`,
 		},
 		Finding: finding.Finding{Name: finding.PrimaryMXMissing, Domain: domain, Evidence: "192.0.2.53 answered NXDOMAIN", Since: created.Add(time.Minute)},
 		Answer: verify.Answer{Way: "the way of " + name, RecipientAnswer: facts.RecipientAnswer{
