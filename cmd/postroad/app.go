@@ -50,7 +50,7 @@ func (a *app) root() *cobra.Command {
 		a.serveCommand(),
 		a.domainCommand(), a.mailboxCommand(),
 		a.ruleCommand(aliasWords), a.ruleCommand(forwardWords), a.ruleCommand(groupWords), a.catchAllCommand(),
-		a.outboundCommand(), a.explainCommand(), a.queueCommand(),
+		a.outboundCommand(), a.explainCommand(), a.traceCommand(), a.queueCommand(),
 		a.accountCommand(), a.tokenCommand(), a.auditCommand(),
 		a.configCommand(), a.manCommand(), a.versionCommand(),
 	)

@@ -154,6 +154,7 @@ func (a *app) printQueued(m control.QueuedMessage) {
 	line("tls", m.TLS)
 	line("login", m.Login)
 	line("report on", string(m.Root))
+	line("trace", "postroad trace "+string(m.ID))
 	for _, r := range m.Recipients {
 		a.say("\n%s\n", clean(r.Address))
 		if r.Original != r.Address {

@@ -33,6 +33,7 @@ type Config struct {
 	Resolver Resolver
 	Deliver  Deliver
 	Queue    Queue
+	Trace    Trace
 	DNS      DNS
 	TLS      TLS
 	Receive  Receive
@@ -82,6 +83,12 @@ type Queue struct {
 	Retry []time.Duration
 	// DelayNotice is when a sender is told that mail is late. Default 4 hours.
 	DelayNotice time.Duration
+}
+
+// Trace is what is kept of the life of messages.
+type Trace struct {
+	// Keep is how long the traces of messages are kept; negative, written as 0, is off. Default 30 days.
+	Keep time.Duration
 }
 
 // DNS is how questions are answered.
@@ -141,6 +148,7 @@ func (c Config) WithDefaults(machine string) Config {
 	if len(c.Queue.Retry) == 0 {
 		c.Queue.Retry = queue.DefaultRetry()
 	}
+	orNumber(&c.Trace.Keep, 30*day)
 	orNumber(&c.Limits.MessageSize, 50<<20)
 	orNumber(&c.Limits.Recipients, 1000)
 	orNumber(&c.Limits.Sessions, 10_000)

@@ -46,6 +46,7 @@ func TestDefaultsAreThoseOfTheInterface(t *testing.T) {
 				time.Hour, time.Hour, 2 * time.Hour, 3 * time.Hour,
 			},
 		},
+		Trace:  config.Trace{Keep: 720 * time.Hour},
 		Limits: config.Limits{MessageSize: 50 << 20, Recipients: 1000, Sessions: 10000, SessionsPerAddress: 100, Memory: 256 << 20},
 	}
 	if d := cmp.Diff(want, parse(t, "")); d != "" {
@@ -315,4 +316,16 @@ func FuzzUnits(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestTracesCanBeOff(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{"0s": -1, "0d": -1, "2h": 2 * time.Hour} {
+		if got := parse(t, "[trace]\nkeep = \""+text+"\"\n").WithDefaults("x").Trace.Keep; got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+	if _, err := config.Parse("x", []byte("[trace]\nkeep = \"1m\"\n"), nil, "x"); err == nil {
+		t.Error("a minute is taken")
+	}
 }

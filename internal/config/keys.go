@@ -165,6 +165,11 @@ func serviceKeys() []key {
 			put: duration(func(c *Config) *time.Duration { return &c.Queue.DelayNotice }, time.Second, 60*day),
 		},
 		{
+			name: "trace.keep", kind: kindDuration, def: `"30d"`, example: `"90d"`,
+			doc: "How long the traces of messages are kept, counted from when they came. \"0s\" is off: nothing is recorded and nothing shown.",
+			put: durationOrOff(func(c *Config) *time.Duration { return &c.Trace.Keep }, time.Hour, 400*day),
+		},
+		{
 			name: "dns.rate_limit", kind: kindNumber, def: "0", example: "200",
 			doc: "UDP answers a second to one network (IPv4 /24, IPv6 /56); 0 is no limit.",
 			put: number(func(c *Config) *int { return &c.DNS.RateLimit }, 0, 1_000_000),

@@ -112,6 +112,18 @@ func duration(field func(c *Config) *time.Duration, low, high time.Duration) put
 	}
 }
 
+// durationOrOff is a duration of which zero means off, kept as a negative one.
+func durationOrOff(field func(c *Config) *time.Duration, low, high time.Duration) put {
+	bounded := duration(field, low, high)
+	return func(c *Config, text []string) error {
+		if d, err := ParseDuration(one(text)); err == nil && d == 0 {
+			*field(c) = -1
+			return nil
+		}
+		return bounded(c, text)
+	}
+}
+
 func durations(field func(c *Config) *[]time.Duration, low, high time.Duration) put {
 	return func(c *Config, text []string) error {
 		out := make([]time.Duration, 0, len(text))

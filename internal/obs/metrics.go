@@ -70,6 +70,7 @@ type Metrics struct {
 	MailboxBytes      prometheus.Counter
 
 	StoreFreeBytes prometheus.Gauge
+	TraceDropped   *prometheus.CounterVec
 
 	ControlChanges *prometheus.CounterVec
 	ControlVersion prometheus.Gauge
@@ -124,6 +125,7 @@ func Definitions() []Definition {
 		{Name: "postroad_mailbox_bytes_total", Kind: Counter, Help: "Octets stored in mailboxes."},
 
 		{Name: "postroad_store_free_bytes", Kind: Gauge, Help: "Free octets on the disk of the data folder."},
+		{Name: "postroad_trace_dropped_total", Kind: Counter, Labels: []string{"reason"}, Help: "Steps of messages' traces that were not recorded: busy, refusals (strangers cause too many), space, store or stopped."},
 
 		{Name: "postroad_control_changes_total", Kind: Counter, Labels: []string{"action"}, Help: "Changes applied, by command words."},
 		{Name: "postroad_control_version", Kind: Gauge, Help: "Version of the configuration that decisions are made by."},
@@ -173,6 +175,7 @@ func NewMetrics() *Metrics {
 		MailboxBytes:      b.counters("postroad_mailbox_bytes_total").WithLabelValues(),
 
 		StoreFreeBytes: b.gauges("postroad_store_free_bytes").WithLabelValues(),
+		TraceDropped:   b.counters("postroad_trace_dropped_total"),
 
 		ControlChanges: b.counters("postroad_control_changes_total"),
 		ControlVersion: b.gauges("postroad_control_version").WithLabelValues(),

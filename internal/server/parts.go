@@ -29,6 +29,7 @@ import (
 	mailstore "postroad/internal/store/mail"
 	queuestore "postroad/internal/store/queue"
 	"postroad/internal/store/sqldb"
+	tracestore "postroad/internal/store/trace"
 )
 
 // stores are the databases and the blob folder of one installation.
@@ -37,6 +38,7 @@ type stores struct {
 	control *controlstore.Store
 	queue   *queuestore.Store
 	mail    *mailstore.Store
+	trace   *tracestore.Store // nil: no traces are kept
 }
 
 // openStores opens the databases: files in the data folder, or PostgreSQL where a DSN is given.
@@ -65,7 +67,26 @@ func (s *Server) openStores(ctx context.Context) error {
 	for _, db := range s.stores.mail.Databases() {
 		s.watch(db)
 	}
+	s.openTraces(ctx)
 	return nil
+}
+
+// openTraces opens the traces' database. Mail does not depend on it: when it cannot be opened, none are kept.
+func (s *Server) openTraces(ctx context.Context) {
+	if s.cfg.Trace.Keep < 0 {
+		return
+	}
+	db, err := tracestore.Open(ctx, tracestore.Config{Path: filepath.Join(s.cfg.DataDir, "trace.db"), DSN: s.cfg.Store.DSN, Log: s.log})
+	if err != nil {
+		s.log.ErrorContext(ctx, "no traces are kept", "error", err)
+		return
+	}
+	s.atEnd(func(context.Context) {
+		if err := db.Close(); err != nil {
+			s.log.Error("database not closed well", "error", err)
+		}
+	})
+	s.stores.trace = tracestore.New(db)
 }
 
 // watch ends the program when a database can no longer promise durability (docs/durability.md), and closes it at

@@ -31,6 +31,7 @@ import (
 	"postroad/internal/service/queue"
 	"postroad/internal/service/receive"
 	"postroad/internal/service/resolver"
+	"postroad/internal/service/trace"
 	"postroad/internal/service/verify"
 	"postroad/internal/store/sqldb"
 )
@@ -61,6 +62,7 @@ type Server struct {
 	control   *control.Service
 	access    *access.Service
 	receive   *receive.Service
+	trace     *trace.Service // nil: no traces are kept
 	self      *self
 	listeners []listening
 	web       []net.Listener          // for http
@@ -169,22 +171,23 @@ func (s *Server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	trace := routing.NewTracer(traceSecret)
+	tracer := routing.NewTracer(traceSecret)
 	s.resolver = resolver.New(resolver.Config{Servers: s.cfg.Resolver.Servers}, s.log)
 	s.mailstore = mailstore.New(s.stores.mail)
 	view := &view{self: routing.Self{Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Answers: s.self.Answers}}
 	memory := budget.New(s.cfg.Limits.Memory)
 	s.deliver = deliver.New(deliver.Config{
-		Hostname: s.cfg.Hostname, Port: uint16(s.cfg.Deliver.Port), Allow: s.cfg.Deliver.Allow, Trace: trace, Findings: findings{s.stores.control}, //nolint:gosec // config checks the range
+		Hostname: s.cfg.Hostname, Port: uint16(s.cfg.Deliver.Port), Allow: s.cfg.Deliver.Allow, Trace: tracer, Findings: findings{s.stores.control}, //nolint:gosec // config checks the range
 	}, view, s.resolver, s.opts.Dialer, s.self, s.metrics, s.log)
 	s.verify = verify.New(verify.Options{
 		Resolver: s.resolver, Hosts: askable{s.deliver}, Directory: view, Store: s.stores.control, Metrics: s.metrics, Log: s.log,
 	})
 	view.hops, view.facts = s.deliver.Hops(), s.verify
+	s.joinTraces(view)
 	s.queue = queue.New(s.queueConfig(memory), s.stores.queue, s.stores.queue, s.stores.queue,
 		agents(s.deliver, deliver.NewLocal(s.mailstore, deliver.WithMetrics(s.metrics), deliver.WithLog(s.log))), view, s.metrics, s.log)
 	s.control = control.New(control.Options{
-		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Resolver: s.resolver, Hops: view.hops, Facts: s.verify, Answers: s.self.Answers, Verifier: verifier,
+		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Traces: s.traces(), Resolver: s.resolver, Hops: view.hops, Facts: s.verify, Answers: s.self.Answers, Verifier: verifier,
 		Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Addresses: s.cfg.Addresses, Listeners: s.self.listeners,
 		DeliverPort: uint16(s.cfg.Deliver.Port), TrustedNetworks: s.cfg.Receive.TrustedNetworks, //nolint:gosec // config checks the range
 		Metrics: s.metrics, Log: s.log,
@@ -199,10 +202,14 @@ func (s *Server) join(ctx context.Context) error {
 		Hostname: s.cfg.Hostname, TLS: certificate, TrustedNetworks: s.cfg.Receive.TrustedNetworks,
 		MessageSize: s.cfg.Limits.MessageSize, Recipients: s.cfg.Limits.Recipients,
 		Sessions: s.cfg.Limits.Sessions, SessionsPerAddress: s.cfg.Limits.SessionsPerAddress, Memory: memory, Boxes: s.mailstore,
-		Trace: trace, Facts: s.verify,
+		Trace: tracer, Facts: s.verify, Recorder: s.recorder(),
 	}, queueing{s.queue}, view, blobs{s.stores.blobs}, logins, s.metrics, s.log)
 	if err := s.control.Start(ctx); err != nil {
 		return err
+	}
+	if s.trace != nil {
+		s.trace.Start()
+		s.atEnd(func(context.Context) { s.trace.Stop() })
 	}
 	if s.runs(RoleDeliver) {
 		if err := s.queue.Start(ctx, true); err != nil {
@@ -222,11 +229,38 @@ func (s *Server) join(ctx context.Context) error {
 	return nil
 }
 
+// joinTraces makes the service that keeps traces, where their store is open.
+func (s *Server) joinTraces(v *view) {
+	if s.stores.trace != nil {
+		s.trace = trace.New(trace.Config{
+			Keep: s.cfg.Trace.Keep, Disk: s.disk(), Reserve: 4 * s.cfg.Limits.MessageSize,
+		}, s.stores.trace, v, s.metrics, s.log)
+	}
+}
+
+// recorder is who is told of mail; nil for nobody.
+func (s *Server) recorder() queue.Recorder {
+	if s.trace == nil {
+		return nil
+	}
+	return s.trace
+}
+
+// traces is what control shows of them; nil for nothing.
+func (s *Server) traces() control.Traces {
+	if s.trace == nil {
+		return nil
+	}
+	return s.trace
+}
+
+func (s *Server) disk() disk { return disk{s.cfg.DataDir, s.metrics.StoreFreeBytes} }
+
 func (s *Server) queueConfig(memory *budget.Budget) queue.Config {
 	return queue.Config{
 		Hold: s.cfg.Queue.Hold, Retry: s.cfg.Queue.Retry, DelayNotice: s.cfg.Queue.DelayNotice, Hostname: s.cfg.Hostname,
-		Node: "node", Memory: memory, InMemory: s.cfg.Limits.Memory / 4, Disk: disk{s.cfg.DataDir, s.metrics.StoreFreeBytes}, Reserve: 2 * s.cfg.Limits.MessageSize,
-		Findings: findings{s.stores.control},
+		Node: "node", Memory: memory, InMemory: s.cfg.Limits.Memory / 4, Disk: s.disk(), Reserve: 2 * s.cfg.Limits.MessageSize,
+		Recorder: s.recorder(), Findings: findings{s.stores.control},
 	}
 }
 

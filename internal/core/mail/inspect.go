@@ -36,6 +36,21 @@ const (
 	Drop                       // remove without a report
 )
 
+// String is the action's verb in commands.
+func (a Action) String() string {
+	switch a {
+	case Expedite:
+		return "retry"
+	case Hold:
+		return "hold"
+	case Release:
+		return "release"
+	case Drop:
+		return "drop"
+	}
+	return "none"
+}
+
 // Rerouted is a domain whose undelivered mail is to be decided anew.
 type Rerouted struct {
 	Domain string        `json:"domain"`

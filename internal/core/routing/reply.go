@@ -33,6 +33,16 @@ func (r Rule) String() string {
 	return "none"
 }
 
+// ParseRule finds a rule by its name; false for a name that no rule has.
+func ParseRule(name string) (Rule, bool) {
+	for r, n := range ruleNames {
+		if n == name && n != "" {
+			return Rule(r), true //nolint:gosec // there are few
+		}
+	}
+	return 0, false
+}
+
 var ruleNames = [...]string{
 	RuleAddressForm: "address-form", RuleDomainOurs: "domain-ours", RuleDomainForeign: "domain-foreign",
 	RuleDomainInert: "domain-inert", RuleModeLocal: "mode-local", RuleModeRelay: "mode-relay", RuleModeRemote: "mode-remote",

@@ -15,6 +15,7 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
+	"postroad/internal/core/trace"
 	"postroad/internal/edge/api"
 	"postroad/internal/service/control"
 	"postroad/internal/service/control/controltest"
@@ -362,6 +363,9 @@ func calls(h *house) map[string][3]string {
 		"audit":            {"", "", ""},
 		"explain-change":   {"POST", "/explain", `{"address":"box@ann.example","change":{"method":"PATCH","path":"/domains/ann.example","body":{"mode":"remote"}}}`},
 		"explain":          {"GET", "/explain?address=box@ann.example", ""},
+		"trace-list":       {"", "", ""},
+		"trace-show":       {"GET", "/traces/" + string(queuedID), ""},
+		"trace-replay":     {"GET", "/traces/" + string(queuedID) + "/replay", ""},
 		"queue-list":       {"", "", ""},
 		"queue-count":      {"", "", ""},
 		"queue-show":       {"GET", "/queue/" + string(queuedID), ""},
@@ -395,6 +399,9 @@ func (h *house) furnish() {
 		Message: mail.Message{ID: queuedID, Account: h.annID, Sender: "box@ann.example"},
 		Rows:    []mail.Recipient{{Row: mail.Row{ID: queuedID}, Account: h.annID, Destination: "x@away.example", Lane: "remote/away.example", State: mail.StateDeferred}},
 	}}
+	h.m.Traced = []trace.Row{{ID: queuedID, Account: h.annID, Recipient: "box@ann.example", Sender: "x@away.example", Steps: []trace.Step{
+		{Kind: trace.Accepted, Client: mail.Client{Helo: "mx.away.example"}}, {Kind: trace.Decided, N: 1, Recipient: "box@ann.example"},
+	}}}
 	for id, b := range h.m.Mailboxes {
 		if b.Address() == "box@ann.example" {
 			h.m.Stored[id], h.m.Bodies[id+"/1"] = []mailbox.Message{{UID: 1}}, "x"
@@ -476,7 +483,7 @@ func TestListingsShowOnlyWhatIsInScope(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.furnish()
-	for _, path := range []string{"/accounts", "/domains", "/mailboxes", "/aliases", "/forwards", "/groups", "/catch-alls", "/outbound", "/tokens", "/audit", "/queue", "/queue/count"} {
+	for _, path := range []string{"/accounts", "/domains", "/mailboxes", "/aliases", "/forwards", "/groups", "/catch-alls", "/outbound", "/tokens", "/audit", "/queue", "/queue/count", "/traces?sender=x@away.example"} {
 		mine, others := h.ask(h.ann, "GET", path, ""), h.ask(h.bob, "GET", path, "")
 		if mine.status != 200 || others.status != 200 {
 			t.Errorf("%s: %d %d %s", path, mine.status, others.status, mine.text)

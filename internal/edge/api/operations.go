@@ -34,6 +34,7 @@ func (a *api) register() {
 	a.registerOutbound()
 	a.registerTokens()
 	a.registerQueue()
+	a.registerTraces()
 	a.registerReading()
 }
 

@@ -85,7 +85,7 @@ const recordTries = 10
 
 // applyQueue changes queued mail and records it.
 func (s *Service) applyQueue(ctx context.Context, actor Actor, plan Plan) (Applied, error) {
-	rows, err := s.o.Queue.Change(ctx, actor.Scope, plan.queue.Filter, plan.queue.Action)
+	rows, err := s.o.Queue.Change(ctx, actor.Scope, plan.queue.Filter, plan.queue.Action, actor.Name)
 	if err != nil {
 		return Applied{}, err
 	}

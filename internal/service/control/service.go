@@ -22,6 +22,7 @@ import (
 	"postroad/internal/service/control/mailqueue"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/settings"
+	"postroad/internal/service/control/traces"
 )
 
 // Options are what the service is made of. Store and Verifier are required; without Boxes, Queue or Resolver what
@@ -30,6 +31,7 @@ type Options struct {
 	Store    Store
 	Boxes    Boxes
 	Queue    Queue
+	Traces   Traces // nil: none are kept
 	Resolver Resolver
 	Hops     routing.Hops  // what next hops offer, for explanations; nil: nothing is known
 	Facts    inspect.Facts // what is known of other servers, for explanations; nil: nothing is
@@ -69,6 +71,7 @@ type Service struct {
 	o         Options
 	explainer inspect.Explainer
 	queue     mailqueue.Access
+	traces    traces.Access
 	ours      settings.Installation
 	mu        sync.Mutex // held while a change is applied
 	current   atomic.Pointer[state]
@@ -98,8 +101,8 @@ func New(o Options) *Service {
 		explainer: inspect.Explainer{
 			Resolver: o.Resolver, World: o.world, Facts: o.Facts, DeliverPort: o.DeliverPort, TrustedNetworks: o.TrustedNetworks,
 		},
-		queue: mailqueue.Access{Queue: o.Queue},
-		ours:  settings.Installation{Hostname: o.Hostname, Addresses: o.Addresses, Listeners: o.Listeners},
+		queue: mailqueue.Access{Queue: o.Queue}, traces: traces.Access{Traces: o.Traces},
+		ours: settings.Installation{Hostname: o.Hostname, Addresses: o.Addresses, Listeners: o.Listeners},
 	}
 	s.current.Store(&state{Directory: directory.NewSnapshot(0, nil, nil, nil, nil), Accounts: map[account.ID]account.Account{}})
 	return s

@@ -11,6 +11,7 @@ import (
 	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/routing"
+	"postroad/internal/core/trace"
 )
 
 // anew decides anew for each row of a batch before it is attempted and gives what is left for this lane: rows that go
@@ -26,6 +27,7 @@ func (s *Service) anew(l *lane, batch []mail.Delivery) []mail.Delivery {
 	var held []finding.Finding
 	var left []mail.Delivery
 	var gone []mail.ID // nothing of it is left for this lane
+	var events []trace.Event
 	for i := range batch {
 		d := batch[i]
 		if ways[i] == nil {
@@ -40,6 +42,7 @@ func (s *Service) anew(l *lane, batch []mail.Delivery) []mail.Delivery {
 				continue
 			}
 			list = append(list, redirection(r, way, now))
+			events = s.turned(events, d.Message, r, &list[len(list)-1])
 			if len(way.To) == 0 {
 				held = append(held, finding.Finding{Name: finding.QueuedMailHeld, Domain: way.Domain, Evidence: way.Why, Since: now.UTC()})
 			}
@@ -60,6 +63,7 @@ func (s *Service) anew(l *lane, batch []mail.Delivery) []mail.Delivery {
 		s.log.ErrorContext(ctx, "queued mail not redirected", "lane", string(l.name), "count", len(list), "error", err)
 	} else {
 		s.redirected(ctx, l, list, held)
+		s.record(events, nil)
 	}
 	s.afterMove(l, gone, list, err)
 	return left
@@ -189,7 +193,7 @@ func (s *Service) Reroute(ctx context.Context, list []mail.Rerouted) error {
 		case r.Gone:
 			err = s.halt(ctx, r.Domain)
 		case r.Moved:
-			_, err = s.Change(ctx, account.System(), Filter{Domain: r.Domain}, mail.Expedite)
+			_, err = s.change(ctx, account.System(), Filter{Domain: r.Domain}, mail.Expedite, nil)
 		}
 		if err != nil {
 			return fmt.Errorf("decide anew for the mail of %s: %w", r.Domain, err)
@@ -215,12 +219,14 @@ func (s *Service) halt(ctx context.Context, domain string) error {
 		var list []Redirection
 		var ids []mail.ID
 		var lanes []mail.Lane
+		var events []trace.Event
 		for i := range page {
 			for _, r := range page[i].Rows {
 				if r.Lane == mail.MakeLane(mail.TransportRemote, domain) {
 					continue
 				}
 				list = append(list, Redirection{Row: r.Row, From: r.Lane, Reply: "the domain is no longer here, or its ownership no longer shown"})
+				events = s.turned(events, &page[i].Message, &r, &list[len(list)-1])
 				ids = append(ids, r.ID)
 				lanes = append(lanes, r.Lane)
 			}
@@ -228,6 +234,7 @@ func (s *Service) halt(ctx context.Context, domain string) error {
 		if err := s.spool.Redirect(ctx, account.System(), Token{}, list); err != nil {
 			return err
 		}
+		s.record(events, nil)
 		if len(ids) > 0 {
 			s.recall(account.System(), Filter{IDs: ids, Domain: domain}, lanes)
 		}

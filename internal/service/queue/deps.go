@@ -8,6 +8,7 @@ import (
 	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/routing"
+	"postroad/internal/core/trace"
 )
 
 // Spool keeps accepted messages until every one of their rows has found its end.
@@ -55,6 +56,7 @@ type Cursor struct {
 type Settlement struct {
 	Rows   []RowChange
 	Report *mail.Stored // a report made durable in the same transaction; nil for none
+	Word   string       // what the report tells: delivered, relayed, delayed or failed (RFC 3464 §2.3.3)
 	Void   bool         // set by Settle: no row was there to be changed, or the report was stored before; it is not stored now
 }
 
@@ -139,8 +141,9 @@ type Inspect interface {
 	Count(ctx context.Context, scope account.Scope, f Filter, now time.Time) (Counts, error)
 	// Change applies an action to every row that the filter selects and gives the number of rows changed and the
 	// lanes that they lie in. It works through them in transactions of a bounded size, so that mail is accepted
-	// meanwhile; after an error both tell how far it came.
-	Change(ctx context.Context, scope account.Scope, f Filter, a Action, now time.Time) (rows int64, lanes []mail.Lane, err error)
+	// meanwhile; after an error both tell how far it came. changed, when not nil, gets the rows of each transaction
+	// once it is durable, as they were before.
+	Change(ctx context.Context, scope account.Scope, f Filter, a Action, now time.Time, changed func([]mail.Recipient)) (rows int64, lanes []mail.Lane, err error)
 	// Keep has the scheduled rows for a domain given up when they have been here for a time, in transactions of a
 	// bounded size. Rows of which it is not known since when they are here, or that were given more time by a person,
 	// are left as they are.
@@ -154,6 +157,11 @@ type Agent interface {
 	// reached: deliveries without an outcome were not attempted. It ends soon after ctx does; when ctx's cause is a
 	// *mail.Ending, a delivery that the other side may have taken is waited for until the time that this gives.
 	Deliver(ctx context.Context, lane mail.Lane, batch []mail.Delivery, done func(i int, outcomes []mail.Outcome)) error
+}
+
+// Recorder keeps what became of mail for the owners of its domains. It never waits and never fails.
+type Recorder interface {
+	Record(e trace.Event)
 }
 
 // Directory gives the view by which reports are routed.

@@ -392,7 +392,9 @@ func (s *Service) ran(l *lane, batch []mail.Delivery, ended []bool, kicks int, e
 	case !errors.As(err, &down):
 		down = &mail.LaneDown{Reply: smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 3, 0}, Text: err.Error()}, Host: s.cfg.Hostname}
 	}
-	if !s.fail(l, down) {
+	first := s.fail(l, down)
+	s.recordDown(l, batch, ended, down)
+	if !first {
 		return nil
 	}
 	if l.kicks != kicks {

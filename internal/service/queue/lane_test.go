@@ -55,7 +55,7 @@ func TestRetryNowWhileALaneIsGivenBackIsNotLost(t *testing.T) {
 			f.remote.mu.Lock()
 			f.remote.down = nil
 			f.remote.mu.Unlock()
-			if n, err := f.q.Change(t.Context(), account.System(), mail.Filter{}, mail.Expedite); err != nil || n != 1 {
+			if n, err := f.q.Change(t.Context(), account.System(), mail.Filter{}, mail.Expedite, "test"); err != nil || n != 1 {
 				t.Error(n, err)
 			}
 		})
@@ -236,7 +236,7 @@ func TestRetryNowBeginsAtTheFirstRow(t *testing.T) {
 		f.remote.mu.Lock()
 		f.remote.down = nil
 		f.remote.mu.Unlock()
-		if _, err := f.q.Change(t.Context(), account.System(), mail.Filter{}, mail.Expedite); err != nil {
+		if _, err := f.q.Change(t.Context(), account.System(), mail.Filter{}, mail.Expedite, "test"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Second)

@@ -416,7 +416,7 @@ func (m *memory) Count(context.Context, account.Scope, mail.Filter, time.Time) (
 	return c, nil
 }
 
-func (m *memory) Change(_ context.Context, _ account.Scope, f mail.Filter, a mail.Action, now time.Time) (int64, []mail.Lane, error) {
+func (m *memory) Change(_ context.Context, _ account.Scope, f mail.Filter, a mail.Action, now time.Time, _ func([]mail.Recipient)) (int64, []mail.Lane, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var lanes []mail.Lane

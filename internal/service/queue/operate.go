@@ -26,12 +26,16 @@ func (s *Service) Body(ctx context.Context, scope account.Scope, id mail.ID) (ma
 	return s.spool.Body(ctx, scope, id)
 }
 
-// Change applies an operator's action to what the filter selects and gives the number of rows changed. Lanes
+// Change applies an action of somebody's to what the filter selects and gives the number of rows changed. Lanes
 // with rows made due are tried at once, whatever their back-off; what is held or dropped leaves memory, so that at
 // most an attempt under way still delivers it. After an error the number tells how far it came.
-func (s *Service) Change(ctx context.Context, scope account.Scope, f Filter, a Action) (int64, error) {
+func (s *Service) Change(ctx context.Context, scope account.Scope, f Filter, a Action, by string) (int64, error) {
+	return s.change(ctx, scope, f, a, func(rows []mail.Recipient) { s.recordAction(rows, a, by) })
+}
+
+func (s *Service) change(ctx context.Context, scope account.Scope, f Filter, a Action, changed func([]mail.Recipient)) (int64, error) {
 	s.settler.flush()
-	n, lanes, err := s.inspect.Change(ctx, scope, f, a, time.Now())
+	n, lanes, err := s.inspect.Change(ctx, scope, f, a, time.Now(), changed)
 	switch a {
 	case mail.Expedite, mail.Release:
 		s.kick(lanes)

@@ -27,7 +27,7 @@ func (s *Service) outcome(l *lane, d mail.Delivery, outcomes []mail.Outcome) {
 			s.prepare(c.Report, now)
 		}
 	}
-	s.settler.add(settled{lane: l, id: d.Message.ID, changes: changes})
+	s.settler.add(settled{lane: l, id: d.Message.ID, changes: changes, events: s.events(d, changes, now)})
 }
 
 // compose judges every row and composes the reports. A panic in that becomes an error.

@@ -237,6 +237,11 @@ func (s *Service) deliverOrWait(l mail.Lane, d mail.Delivery) {
 		}
 	}
 	waiting := len(leased) < len(d.Recipients)
+	for i := range d.Recipients {
+		if r := &d.Recipients[i]; r.State != mail.StateLeased {
+			s.recordWaiting(d.Message, r)
+		}
+	}
 	d.Recipients = leased
 	s.push(l, d, waiting)
 }

@@ -247,7 +247,7 @@ func TestS4_20RetryNowDrainsAtOnce(t *testing.T) {
 		f.remote.mu.Lock()
 		f.remote.down = nil
 		f.remote.mu.Unlock()
-		if _, err := f.q.Change(t.Context(), account.System(), mail.Filter{}, mail.Expedite); err != nil {
+		if _, err := f.q.Change(t.Context(), account.System(), mail.Filter{}, mail.Expedite, "test"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Second)
@@ -498,7 +498,7 @@ func TestAnOldReadingOfTheStoreRepeatsNothing(t *testing.T) {
 		f.remote.down = nil
 		f.remote.mu.Unlock()
 		for range 60 {
-			if _, err := f.q.Change(t.Context(), account.System(), mail.Filter{}, mail.Expedite); err != nil {
+			if _, err := f.q.Change(t.Context(), account.System(), mail.Filter{}, mail.Expedite, "test"); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(700 * time.Millisecond)

@@ -47,7 +47,7 @@ func (s *Service) withReports(ctx context.Context, d mail.Delivery, quiet []RowC
 		if len(byKind[kind]) == 0 {
 			continue
 		}
-		c := Settlement{Report: s.report(d.Message, kind, byKind[kind], original)}
+		c := Settlement{Report: s.report(d.Message, kind, byKind[kind], original), Word: string(kind.word())}
 		for _, t := range byKind[kind] {
 			c.Rows = append(c.Rows, t.change)
 		}

@@ -71,7 +71,7 @@ func (s *Service) tickAge(elapsed time.Duration) {
 // sweepDead removes what has been dead for its time.
 func (s *Service) sweepDead(now time.Time) {
 	f := Filter{States: []mail.State{mail.StateDead}, OlderThan: now.Add(-deadFor - s.cfg.Hold)}
-	if n, _, err := s.inspect.Change(s.ctx, account.System(), f, mail.Drop, now); err != nil {
+	if n, _, err := s.inspect.Change(s.ctx, account.System(), f, mail.Drop, now, nil); err != nil {
 		s.log.ErrorContext(s.ctx, "dead mail not swept", "error", err)
 	} else if n > 0 {
 		s.log.InfoContext(s.ctx, "dead mail swept", "rows", n)

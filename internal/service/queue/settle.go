@@ -8,6 +8,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/mail"
+	"postroad/internal/core/trace"
 )
 
 // settler records outcomes in batches: done rows wait for company up to settleWithin, and nobody waits for
@@ -32,8 +33,9 @@ type settled struct {
 	lane    *lane
 	id      mail.ID
 	changes []Settlement
-	tries   int       // how often the store failed
-	next    time.Time // not asked again before
+	events  []trace.Event // what the trace is told once it is recorded
+	tries   int           // how often the store failed
+	next    time.Time     // not asked again before
 }
 
 func (t *settler) init(s *Service) {
@@ -264,6 +266,7 @@ func (t *settler) after(entries []settled, durable bool) {
 			switch {
 			case c.Report == nil:
 			case durable && !c.Void:
+				s.recordReport(&c)
 				s.born(*c.Report)
 			default:
 				s.forget(*c.Report)
@@ -271,6 +274,9 @@ func (t *settler) after(entries []settled, durable bool) {
 		}
 	}
 	if durable {
+		for _, e := range entries {
+			s.record(e.events, e.changes)
+		}
 		s.settledLocally(entries)
 	}
 }

@@ -220,7 +220,7 @@ func TestWhatIsHeldOrDroppedIsNotAttemptedAnyMore(t *testing.T) {
 					f.send("x@far.example", 0, "u@far.example")
 				}
 				synctest.Wait()
-				if _, err := f.q.Change(t.Context(), account.System(), mail.Filter{}, a); err != nil {
+				if _, err := f.q.Change(t.Context(), account.System(), mail.Filter{}, a, "test"); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Hour)
@@ -255,7 +255,7 @@ func TestAHoldOfOneMessageLeavesTheOthersInMemory(t *testing.T) {
 			last = f.send("x@far.example", 0, "u@far.example")
 		}
 		synctest.Wait()
-		if n, err := f.q.Change(t.Context(), account.System(), mail.Filter{IDs: []mail.ID{last}}, mail.Hold); err != nil || n != 1 {
+		if n, err := f.q.Change(t.Context(), account.System(), mail.Filter{IDs: []mail.ID{last}}, mail.Hold, "test"); err != nil || n != 1 {
 			t.Fatal(n, err)
 		}
 		time.Sleep(5 * time.Second)
@@ -276,7 +276,7 @@ func TestWhatIsHeldWhileTheStoreIsReadIsNotAttempted(t *testing.T) {
 		f.store.slow = 5 * time.Second // from what Due has read to its answer
 		f.send("x@far.example", 0, "u@far.example")
 		time.Sleep(2 * time.Second)
-		if n, err := f.q.Change(t.Context(), account.System(), mail.Filter{}, mail.Hold); err != nil || n != 1 {
+		if n, err := f.q.Change(t.Context(), account.System(), mail.Filter{}, mail.Hold, "test"); err != nil || n != 1 {
 			t.Fatal(n, err)
 		}
 		time.Sleep(time.Minute)
@@ -299,7 +299,7 @@ func TestAnActionThatWasHaltedHasItsEffectUpToThere(t *testing.T) {
 		f.remote.down = nil
 		f.remote.mu.Unlock()
 		f.store.halted = errors.New("disk")
-		if n, err := f.q.Change(t.Context(), account.System(), mail.Filter{}, mail.Expedite); n != 1 || !errors.Is(err, f.store.halted) {
+		if n, err := f.q.Change(t.Context(), account.System(), mail.Filter{}, mail.Expedite, "test"); n != 1 || !errors.Is(err, f.store.halted) {
 			t.Fatal(n, err)
 		}
 		time.Sleep(time.Second)

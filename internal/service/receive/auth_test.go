@@ -595,3 +595,33 @@ func TestATrustedNetworkIsJudgedPerTransaction(t *testing.T) {
 		t.Errorf("%+v", w.accepted)
 	}
 }
+
+// A recipient of another account that comes first makes nobody else's mail that account's.
+func TestATrustedNetworksMailIsItsSendersAccounts(t *testing.T) {
+	t.Parallel()
+	for sender, want := range map[string]account.ID{"kim@tenant.example": "b", "": account.Operator} {
+		w, _ := newSubmission(t, receive.MX, nil, func(c *receive.Config) {
+			c.TrustedNetworks = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		})
+		w.dial(t).play(`
+			S: 220
+			C: EHLO c
+			S: 250
+			C: MAIL FROM:<` + sender + `>
+			S: 250
+			C: RCPT TO:<ann@local.example>
+			S: 250
+			C: RCPT TO:<y@far.example>
+			S: 250
+			C: DATA
+			S: 354
+			C: .
+			S: 250`)
+		if len(w.accepted) != 1 {
+			t.Fatalf("%d messages", len(w.accepted))
+		}
+		if rows := w.accepted[0].Rows; rows[0].Account != "a" || rows[1].Account != want {
+			t.Errorf("from <%s>: %+v", sender, rows)
+		}
+	}
+}

@@ -45,6 +45,7 @@ type Config struct {
 	ReceivedFields     int             // of a message before it is taken for a loop, 0: 50 (RFC 5321 §6.3)
 	Trace              *routing.Tracer // knows mail that comes back; nil: only Received and Delivered-To tell of loops
 	Facts              Facts           // learns what a decision about a recipient lacks; nil: the recipient is refused for now
+	Recorder           Recorder        // is told what is taken and refused; nil: nobody is
 	Boxes              Boxes           // tells at RCPT which mailboxes are full; nil: delivery alone judges
 }
 

@@ -69,7 +69,8 @@ func (s *session) finish(id mail.ID, c *content, err error) error {
 		return s.accept(id, c)
 	case errors.Is(err, smtp.ErrTooLarge):
 		s.service.m.MessagesRefused.WithLabelValues("size").Inc()
-		s.say(552, smtp.Enhanced{5, 3, 4}, "message too large")
+		s.recordContent(replyTooLarge)
+		s.reply(replyTooLarge)
 		return nil
 	case errors.Is(err, errNoBlob):
 		s.notStored(id, err)
@@ -95,6 +96,7 @@ func (s *session) accept(id mail.ID, c *content) error {
 	if r, ok := s.judge(header, whole); !ok {
 		c.abort()
 		s.service.m.MessagesRefused.WithLabelValues("content").Inc()
+		s.recordContent(r)
 		s.reply(r)
 		return nil
 	}
@@ -104,13 +106,8 @@ func (s *session) accept(id mail.ID, c *content) error {
 		s.notStored(id, err)
 		return nil
 	}
-	owner := s.tx.owner
-	if s.login != "" {
-		owner = s.loginOf
-	}
-	if owner == "" {
-		owner = cmp.Or(s.tx.rows[0].Account, s.tx.senderOf, account.Operator)
-	}
+	from := s.from()
+	owner := cmp.Or(from, s.tx.owner, s.tx.rows[0].Account, account.Operator)
 	m := &mail.Message{
 		ID: id, Root: id, Account: owner, Sender: s.tx.sender.String(), EnvID: s.tx.params.EnvID, Ret: s.tx.params.Ret,
 		Body: s.tx.params.Body, UTF8: s.tx.params.UTF8, Size: c.size, Hash: hash, Received: time.Now(),
@@ -120,7 +117,7 @@ func (s *session) accept(id mail.ID, c *content) error {
 	s.tx.rows = nil
 	for i := range rows {
 		if rows[i].Account == "" {
-			rows[i].Account = owner
+			rows[i].Account = cmp.Or(from, account.Operator)
 		}
 	}
 	if err := s.service.queue.Accept(s.context(), s.scope(), mail.Stored{Message: m, Rows: rows, Content: sealed}); err != nil {
@@ -134,6 +131,7 @@ func (s *session) accept(id mail.ID, c *content) error {
 	s.service.m.AcceptSeconds.Observe(time.Since(ended).Seconds())
 	s.service.log.Info("message accepted", "queue_id", string(id), "client", s.addr.String(), "helo", s.helo, "tls", s.tls,
 		"login", s.login, "sender", m.Sender, "recipients", len(rows), "size", m.Size)
+	s.recordAccepted(m)
 	s.say(250, smtp.Enhanced{2, 0, 0}, "queued as "+string(id))
 	return nil
 }

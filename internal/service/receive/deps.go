@@ -10,6 +10,7 @@ import (
 	"postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
 	"postroad/internal/core/routing"
+	"postroad/internal/core/trace"
 )
 
 // ErrFull says that there is no room to store a message. Queue and Blobs give it together with their own errors.
@@ -24,6 +25,11 @@ type Queue interface {
 	Accept(ctx context.Context, scope account.Scope, st mail.Stored) error
 	// Room is nil while there is space for another message of the given size; else the reason, temporary.
 	Room(size int64) error
+}
+
+// Recorder keeps what became of mail for the owners of its domains. It never waits and never fails.
+type Recorder interface {
+	Record(e trace.Event)
 }
 
 // Directory gives the view by which recipients are judged.

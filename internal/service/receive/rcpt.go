@@ -34,13 +34,16 @@ func (s *session) rcpt(arg []byte) error {
 	if !d.Accepted() {
 		s.service.log.Info("recipient refused", "client", s.addr.String(), "helo", s.helo, "sender", s.tx.sender.String(),
 			"recipient", cmd.To.String(), "reply", d.Reply.String())
+		s.recordRefused(cmd.To.String(), &d, d.Reply)
 		return s.refused(d.Reply)
 	}
+	original := cmd.To.String()
 	if s.noRoom(&d) {
-		s.say(452, smtp.Enhanced{4, 2, 2}, "the mailbox is full")
+		s.recordRefused(original, &d, replyFull)
+		s.reply(replyFull)
 		return nil
 	}
-	original := cmd.To.String()
+	s.recordTaken(original, &d)
 	s.add(d.Rows(original, cmd.Notify, cmd.ORcpt))
 	if s.tx.rcpts++; s.tx.rcpts == 1 {
 		s.tx.first, s.tx.owner = original, d.Account
@@ -48,6 +51,8 @@ func (s *session) rcpt(arg []byte) error {
 	s.reply(d.Reply)
 	return nil
 }
+
+var replyFull = smtp.Reply{Code: 452, Enhanced: smtp.Enhanced{4, 2, 2}, Text: "the mailbox is full"}
 
 // decide asks for the route of a recipient, and learns what is lacking for it.
 func (s *session) decide(asker routing.Session, to smtp.Address) routing.Decision {

@@ -16,6 +16,7 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/routing"
+	"postroad/internal/core/trace"
 	"postroad/internal/proto/smtp"
 )
 
@@ -61,7 +62,8 @@ type transaction struct {
 	// Of a trusted network's mail: whether it is a stranger's for this sender, or else whose domain the sender's is.
 	stranger bool
 	senderOf account.ID
-	chunks   *content // BDAT content so far
+	taken    []trace.Decision // recipients that are taken, for the trace
+	chunks   *content         // BDAT content so far
 	chunk    smtp.ChunkState
 	chunkOf  mail.ID // under which the chunks will be queued
 }

@@ -370,7 +370,7 @@ func TestWhenALaneIsDue(t *testing.T) {
 			t.Fatalf("a lane that backs off is claimed with %v, %v", held, err)
 		}
 		must(t, w.Release(ctx, held.Token, held.State))
-		if n, lanes, err := w.Change(ctx, account.System(), mail.Filter{Host: "example.org"}, mail.Expedite, now); err != nil || n != 3 || len(lanes) != 1 {
+		if n, lanes, err := w.Change(ctx, account.System(), mail.Filter{Host: "example.org"}, mail.Expedite, now, nil); err != nil || n != 3 || len(lanes) != 1 {
 			t.Fatalf("expedited %d, %v, %v", n, lanes, err)
 		}
 		if got := nextDue(); !got.Equal(now) {
@@ -513,7 +513,7 @@ func TestWhatTheOperatorSeesAndDoes(t *testing.T) {
 
 		change := func(f mail.Filter, a mail.Action, rows int64) {
 			t.Helper()
-			if n, _, err := w.Change(ctx, sys, f, a, now); err != nil || n != rows {
+			if n, _, err := w.Change(ctx, sys, f, a, now, nil); err != nil || n != rows {
 				t.Errorf("action %d changed %d rows, %v", a, n, err)
 			}
 		}

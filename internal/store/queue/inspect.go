@@ -171,13 +171,13 @@ func countAll(tx *sqldb.Tx, now int64, c *mail.Counts) error {
 
 // Change implements queue.Inspect.
 func (s *Store) Change(
-	ctx context.Context, scope account.Scope, f mail.Filter, a mail.Action, now time.Time,
+	ctx context.Context, scope account.Scope, f mail.Filter, a mail.Action, now time.Time, changed func([]mail.Recipient),
 ) (int64, []mail.Lane, error) {
 	age, err := s.Age(ctx, 0)
 	if err != nil {
 		return 0, nil, err
 	}
-	c := change{store: s, filter: f, action: a, now: now, age: age, seen: map[mail.Lane]bool{}}
+	c := change{store: s, filter: f, action: a, now: now, age: age, changed: changed, seen: map[mail.Lane]bool{}}
 	if c.states = applicable(a); c.states == nil && a != mail.Drop {
 		return 0, nil, storageError(fmt.Errorf("no such action: %d", a))
 	}
@@ -217,6 +217,8 @@ type change struct {
 	rows   int64
 	lanes  []mail.Lane
 	seen   map[mail.Lane]bool
+
+	changed func([]mail.Recipient)
 }
 
 // chunk changes the rows of the next messages in one transaction.
@@ -236,6 +238,9 @@ func (c *change) chunk(ctx context.Context, scope account.Scope) (more bool, err
 	}
 	c.after = changed[len(changed)-1].ID
 	c.rows += int64(len(changed))
+	if c.changed != nil {
+		c.changed(changed)
+	}
 	for i := range changed {
 		if lane := changed[i].Lane; !c.seen[lane] {
 			c.seen[lane] = true

@@ -85,7 +85,7 @@ func BenchmarkHeldQueue(b *testing.B) {
 	_ = unix.Getrusage(unix.RUSAGE_SELF, &u)
 	b.ReportMetric(float64(u.Maxrss)/1024, "max-rss-MiB")
 	measure("drop-ms", func() error {
-		n, _, err := store.Change(ctx, system, mail.Filter{Host: "dead.example"}, mail.Drop, time.Now())
+		n, _, err := store.Change(ctx, system, mail.Filter{Host: "dead.example"}, mail.Drop, time.Now(), nil)
 		if n != int64(count) {
 			b.Errorf("dropped %d", n)
 		}

@@ -188,7 +188,7 @@ func TestReleasedMailKeepsItsTime(t *testing.T) {
 		m := message([]byte("x"), mail.StateDead, time.Now(), lane)
 		m.Rows[0].ExpireAge, m.Rows[0].BornAge = 0, 0
 		w.accept(t, m)
-		_, _, err := w.Change(t.Context(), account.System(), mail.Filter{}, mail.Release, time.Now())
+		_, _, err := w.Change(t.Context(), account.System(), mail.Filter{}, mail.Release, time.Now(), nil)
 		must(t, err)
 		released, _ := w.row(t, m.Rows[0].Row)
 		must(t, w.Keep(t.Context(), account.System(), "example.org", time.Second))

@@ -94,7 +94,7 @@ var foreign = map[string]func(w *world, scope account.Scope, m mail.Stored) (saw
 		var rows int64
 		for _, f := range []mail.Filter{{}, {IDs: []mail.ID{m.Message.ID}}} {
 			for _, a := range []mail.Action{mail.Expedite, mail.Hold, mail.Release, mail.Drop} {
-				n, lanes, err := w.Change(t.Context(), scope, f, a, time.Now())
+				n, lanes, err := w.Change(t.Context(), scope, f, a, time.Now(), nil)
 				must(t, err)
 				rows += n + int64(len(lanes))
 			}
@@ -201,13 +201,13 @@ func TestAMessageOfTwoAccounts(t *testing.T) {
 		if _, err := w.Body(ctx, b, m.Message.ID); err != nil {
 			t.Error(err)
 		}
-		if n, _, err := w.Change(ctx, b, mail.Filter{}, mail.Drop, time.Now()); err != nil || n != 1 {
+		if n, _, err := w.Change(ctx, b, mail.Filter{}, mail.Drop, time.Now(), nil); err != nil || n != 1 {
 			t.Fatalf("dropped %d, %v", n, err)
 		}
 		if due := w.due(t, lane, time.Now()); len(due) != 1 || string(due[0].Content.Inline) != "shared" {
 			t.Fatalf("the other account's row: %v", due)
 		}
-		if n, _, err := w.Change(ctx, account.Of("acc-a"), mail.Filter{}, mail.Drop, time.Now()); err != nil || n != 1 {
+		if n, _, err := w.Change(ctx, account.Of("acc-a"), mail.Filter{}, mail.Drop, time.Now(), nil); err != nil || n != 1 {
 			t.Fatalf("dropped %d, %v", n, err)
 		}
 		if _, err := w.Body(ctx, account.System(), m.Message.ID); !errors.Is(err, queue.ErrNoMessage) {

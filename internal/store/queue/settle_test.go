@@ -95,7 +95,7 @@ func TestAHoldDuringAnAttemptStands(t *testing.T) {
 			} {
 				m := message([]byte("x"), first, time.Now(), lane)
 				w.accept(t, m)
-				if n, _, err := w.Change(t.Context(), account.System(), mail.Filter{IDs: []mail.ID{m.Message.ID}}, mail.Hold, time.Now()); err != nil || n != 1 {
+				if n, _, err := w.Change(t.Context(), account.System(), mail.Filter{IDs: []mail.ID{m.Message.ID}}, mail.Hold, time.Now(), nil); err != nil || n != 1 {
 					t.Fatal(n, err)
 				}
 				c, report := withReport(m.Rows[0].Row, state)
@@ -126,7 +126,7 @@ func TestADropDuringAnAttemptStands(t *testing.T) {
 		for _, state := range []mail.State{mail.StateDone, mail.StateDeferred, mail.StateFailed, mail.StateDead, mail.StateHeld} {
 			m := message([]byte("x"), mail.StateWaiting, time.Now(), lane)
 			w.accept(t, m)
-			if n, _, err := w.Change(t.Context(), account.System(), mail.Filter{IDs: []mail.ID{m.Message.ID}}, mail.Drop, time.Now()); err != nil || n != 1 {
+			if n, _, err := w.Change(t.Context(), account.System(), mail.Filter{IDs: []mail.ID{m.Message.ID}}, mail.Drop, time.Now(), nil); err != nil || n != 1 {
 				t.Fatal(n, err)
 			}
 			c, report := withReport(m.Rows[0].Row, state)
@@ -153,7 +153,7 @@ func TestAReleaseDuringAnAttemptLeavesTheRowToIt(t *testing.T) {
 		w.accept(t, m)
 		f := mail.Filter{IDs: []mail.ID{m.Message.ID}}
 		for _, a := range []mail.Action{mail.Hold, mail.Release} {
-			if _, _, err := w.Change(t.Context(), account.System(), f, a, time.Now()); err != nil {
+			if _, _, err := w.Change(t.Context(), account.System(), f, a, time.Now(), nil); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -43,7 +43,7 @@ func TestFiltersCompileInEveryCombination(t *testing.T) {
 					t.Errorf("%+v: %v", f, err)
 				}
 				for _, a := range []mail.Action{mail.Expedite, mail.Hold, mail.Release, mail.Drop} {
-					if _, _, err := w.Change(t.Context(), scope, f, a, time.Now()); err != nil {
+					if _, _, err := w.Change(t.Context(), scope, f, a, time.Now(), nil); err != nil {
 						t.Errorf("%+v: %v", f, err)
 					}
 				}

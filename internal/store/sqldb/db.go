@@ -24,6 +24,7 @@ type Config struct {
 	Migrations fs.FS        // goose migrations, one text for both engines
 	Reader     int          // what this program reads: databases whose min_reader is not above it
 	Readers    int          // connections for reading; 4 when zero
+	Relaxed    bool         // what was written within the last second may be lost with the machine: a commit flushes nothing
 	CacheKiB   int          // SQLite: page cache of the writer, readers have a quarter; 16384 when zero
 	Log        *slog.Logger // for what no caller can be told; nothing is logged when nil
 }
@@ -81,6 +82,11 @@ func (d *DB) startLite(ctx context.Context, c Config) error {
 	if err := prepareLite(ctx, conn, c); err != nil {
 		return errors.Join(err, conn.close())
 	}
+	if c.Relaxed {
+		if err := conn.run("PRAGMA synchronous = NORMAL"); err != nil {
+			return errors.Join(err, conn.close())
+		}
+	}
 	beside, err := openLite(c.Path, 256, true)
 	if err != nil {
 		return errors.Join(err, conn.close())
@@ -130,6 +136,9 @@ func (d *DB) startPG(ctx context.Context, c Config) error {
 	}
 	if err := migratePG(ctx, d.pg, c); err != nil {
 		return err
+	}
+	if c.Relaxed {
+		d.pg.RuntimeParams["synchronous_commit"] = "off"
 	}
 	d.writer.open = func() (writeSession, error) { return d.openPG(context.Background()) }
 	d.readers = newPool(c.Readers, func(ctx context.Context) (readSession, error) { return d.openPG(ctx) })

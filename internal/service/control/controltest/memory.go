@@ -21,6 +21,7 @@ import (
 	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
+	"postroad/internal/core/trace"
 	"postroad/internal/service/access"
 	"postroad/internal/service/control"
 )
@@ -48,6 +49,7 @@ type Memory struct {
 	Stored     map[string][]mailbox.Message // by mailbox
 	Bodies     map[string]string            // by mailbox/uid
 	Queued     []mail.Listed
+	Traced     []trace.Row
 	Rerouted   []mail.Rerouted
 	Exchangers map[string]facts.MXAnswer // by domain; others do not exist
 
@@ -70,7 +72,7 @@ func NewMemory() *Memory {
 // Options are those of an installation mx.host.example at 203.0.113.5 over memory.
 func Options(m *Memory) control.Options {
 	return control.Options{
-		Store: m, Boxes: m, Queue: inQueue{m}, Resolver: dnsOf{m}, Hostname: "mx.host.example", RoutingDomain: "in.mx.host.example",
+		Store: m, Boxes: m, Queue: inQueue{m}, Traces: inTraces{m}, Resolver: dnsOf{m}, Hostname: "mx.host.example", RoutingDomain: "in.mx.host.example",
 		Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5")},
 		Verifier:  func(p string) (string, error) { return "verifier of " + p, nil },
 	}
@@ -359,7 +361,7 @@ func (q inQueue) Count(_ context.Context, scope account.Scope, f mail.Filter) (m
 	return c, nil
 }
 
-func (q inQueue) Change(_ context.Context, scope account.Scope, f mail.Filter, a mail.Action) (int64, error) {
+func (q inQueue) Change(_ context.Context, scope account.Scope, f mail.Filter, a mail.Action, _ string) (int64, error) {
 	q.m.Lock()
 	defer q.m.Unlock()
 	n := int64(0)
@@ -410,4 +412,33 @@ func (d dnsOf) Addrs(_ context.Context, host string) facts.AddrAnswer {
 		return facts.AddrAnswer{Name: host, Status: facts.Found, Addrs: []netip.Addr{netip.MustParseAddr("203.0.113.5")}}
 	}
 	return facts.AddrAnswer{Name: host, Status: facts.Found, Addrs: []netip.Addr{netip.MustParseAddr("198.51.100.7")}}
+}
+
+// inTraces is the traces' side of Memory.
+type inTraces struct{ m *Memory }
+
+func (i inTraces) Show(_ context.Context, scope account.Scope, id mail.ID) (trace.Trace, bool, error) {
+	list, err := i.rows(scope, func(r *trace.Row) bool { return r.ID == id })
+	if len(list) == 0 {
+		return trace.Trace{}, false, err
+	}
+	return list[0], true, err
+}
+
+func (i inTraces) List(_ context.Context, scope account.Scope, f trace.Filter, limit int) ([]trace.Trace, error) {
+	list, err := i.rows(scope, func(r *trace.Row) bool {
+		return (f.Recipient == "" || r.Recipient == f.Recipient) && (f.Sender == "" || r.Sender == f.Sender)
+	})
+	return list[:min(len(list), limit)], err
+}
+
+func (i inTraces) rows(scope account.Scope, wanted func(*trace.Row) bool) (list []trace.Trace, err error) {
+	i.m.Lock()
+	defer i.m.Unlock()
+	for k := range i.m.Traced {
+		if r := &i.m.Traced[k]; scope.Has(r.Account) && wanted(r) {
+			list = append(list, trace.Join([]trace.Row{*r}))
+		}
+	}
+	return list, nil
 }

@@ -59,6 +59,11 @@ type ExplainReply struct {
 	Text     string `json:"text"`
 }
 
+// String is the reply in one line.
+func (r ExplainReply) String() string {
+	return strings.TrimSpace(strconv.Itoa(r.Code) + " " + r.Enhanced + " " + r.Text)
+}
+
 // ExplainHop is one next hop.
 type ExplainHop struct {
 	Host       string `json:"host" doc:"Name or address, or the path of a unix socket"`
@@ -98,6 +103,11 @@ func (e *Explainer) Explain(ctx context.Context, actor rights.Actor, st *rights.
 		return Explanation{}, err
 	}
 	session.UTF8 = rcpt.NeedsUTF8() || session.Sender.NeedsUTF8()
+	return e.explain(ctx, actor, st, session, rcpt), nil
+}
+
+// explain decides for a session and tells why, as far as the actor may see it.
+func (e *Explainer) explain(ctx context.Context, actor rights.Actor, st *rights.State, session routing.Session, rcpt smtp.Address) Explanation {
 	d := e.decide(ctx, st, session, rcpt)
 	out := Explanation{
 		Address: rcpt.String(), EffectiveMode: string(d.EffectiveMode), Class: string(d.Class),
@@ -113,7 +123,7 @@ func (e *Explainer) Explain(ctx context.Context, actor rights.Actor, st *rights.
 	for _, to := range d.Destinations {
 		e.destination(ctx, st, &out, to)
 	}
-	return out, nil
+	return out
 }
 
 // decide asks for the route as receive does, and learns what is lacking for it.
@@ -204,6 +214,9 @@ func (e *Explanation) hop(h ExplainHop) {
 	}
 }
 
+// ruleMX stands in place of a rule for what DNS said beyond the decision.
+const ruleMX = "mx"
+
 // maxLookUps bounds the exchangers whose addresses are asked for in one explanation.
 const maxLookUps = 20
 
@@ -214,7 +227,7 @@ func (e *Explainer) exchangers(ctx context.Context, st *rights.State, out *Expla
 	}
 	a := e.Resolver.MX(ctx, domain)
 	said := func(sentence string) {
-		out.Reasons = append(out.Reasons, ExplainReason{Rule: "mx", Fact: domain, Age: int64(a.Age(time.Now()).Seconds()), Sentence: sentence})
+		out.Reasons = append(out.Reasons, ExplainReason{Rule: ruleMX, Fact: domain, Age: int64(a.Age(time.Now()).Seconds()), Sentence: sentence})
 	}
 	said(describeMX(&a))
 	list, reply := routing.Candidates(a)

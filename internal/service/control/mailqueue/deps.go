@@ -13,8 +13,9 @@ type Queue interface {
 	List(ctx context.Context, scope account.Scope, f mail.Filter, after mail.ID, limit int) ([]mail.Listed, error)
 	// Count gives totals over what the filter selects.
 	Count(ctx context.Context, scope account.Scope, f mail.Filter) (mail.Counts, error)
-	// Change applies an action to every row that the filter selects and gives the number of rows changed.
-	Change(ctx context.Context, scope account.Scope, f mail.Filter, a mail.Action) (int64, error)
+	// Change applies an action to every row that the filter selects and gives the number of rows changed. by is who
+	// does it, for the traces.
+	Change(ctx context.Context, scope account.Scope, f mail.Filter, a mail.Action, by string) (int64, error)
 	// Reroute has the undelivered mail of domains decided anew.
 	Reroute(ctx context.Context, list []mail.Rerouted) error
 	// Body gives a queued message's content.
