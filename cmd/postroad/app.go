@@ -48,7 +48,7 @@ func (a *app) root() *cobra.Command {
 	f.BoolVar(&a.json, "json", false, "answer in JSON")
 	root.AddCommand(
 		a.serveCommand(),
-		a.domainCommand(), a.mailboxCommand(),
+		a.domainCommand(), a.recipientsCommand(), a.mailboxCommand(),
 		a.ruleCommand(aliasWords), a.ruleCommand(forwardWords), a.ruleCommand(groupWords), a.catchAllCommand(),
 		a.outboundCommand(), a.explainCommand(), a.traceCommand(), a.queueCommand(),
 		a.accountCommand(), a.tokenCommand(), a.auditCommand(),
@@ -163,15 +163,18 @@ func (a *app) progress() bool {
 const maxPassword = 4096
 
 // password reads the first line of stdin.
-func (a *app) password() (string, error) {
+func (a *app) password() (string, error) { return a.secret("--password-stdin") }
+
+// secret reads the first line of stdin for a flag.
+func (a *app) secret(flag string) (string, error) {
 	text, err := io.ReadAll(io.LimitReader(a.in, maxPassword))
 	if err != nil {
-		return "", fmt.Errorf("read the password: %w", err)
+		return "", fmt.Errorf("%s: %w", flag, err)
 	}
 	line, _, _ := strings.Cut(string(text), "\n")
 	line = strings.TrimSuffix(line, "\r")
 	if line == "" {
-		return "", errors.New("--password-stdin: the first line of stdin is empty")
+		return "", fmt.Errorf("%s: the first line of stdin is empty", flag)
 	}
 	return line, nil
 }

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -184,5 +187,113 @@ func TestS5_11ABackupRefusesWhoDoesNotExistAndWritesToNoForgedSender(t *testing.
 	}
 	if n := victim.Connections(); n != 0 {
 		t.Errorf("%d connections to the server of forged senders", n)
+	}
+}
+
+func TestAnUploadedListTellsWhoIsThere(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	p := o.peer(11, sim.Script{})
+	i := o.facing()
+	i.run("domain", "add", "list.example", "--mode", "relay", "--next-hop", "127.0.0.11:"+o.port, "--recipients", "list", "--proved")
+	c := i.stranger()
+	c.rcpt("a@far.example", "ann@list.example", "450 4.4.1") // there is no list yet
+	file := filepath.Join(t.TempDir(), "recipients")
+	if err := os.WriteFile(file, []byte("# ours\nann@list.example\n\nBob@list.example\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := i.run("recipients", "import", "list.example", file); !strings.Contains(out, "2 added, 0 removed") {
+		t.Errorf("%s", out)
+	}
+	c.rcpt("a@far.example", "ann@list.example", "250")
+	c.rcpt("a@far.example", "bob@list.example", "250")
+	c.rcpt("a@far.example", "carol@list.example", "550 5.1.1")
+	if x := i.run("explain", "carol@list.example"); !strings.Contains(x, "list by upload") {
+		t.Errorf("explain does not show the list:\n%s", x)
+	}
+	if err := os.WriteFile(file, []byte("ann@list.example\ncarol@list.example\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, _, code := i.try("recipients", "import", "list.example", file); code != 1 || !strings.Contains(out, "1 added, 1 removed") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	i.run("recipients", "import", "list.example", file, "--yes")
+	c.rcpt("a@far.example", "carol@list.example", "250")
+	c.rcpt("a@far.example", "bob@list.example", "550 5.1.1")
+	l := ask[struct {
+		Count     int
+		Outdated  bool
+		Addresses []string
+	}](i, "recipients", "list", "list.example")
+	if l.Count != 2 || l.Outdated || !slices.Equal(l.Addresses, []string{"ann@list.example", "carol@list.example"}) {
+		t.Errorf("%+v", l)
+	}
+	i.run("recipients", "remove", "list.example", "--yes")
+	c.rcpt("a@far.example", "bob@list.example", "450 4.4.1")
+	if n := p.Connections(); n != 0 {
+		t.Errorf("the real server was asked in %d connections", n)
+	}
+}
+
+// given runs a command with a line on its standard input.
+func (i *instance) given(line string, args ...string) (string, error) {
+	i.t.Helper()
+	cmd := exec.Command(i.path(), append([]string{"--data", i.data}, args...)...)
+	cmd.Stdin = strings.NewReader(line + "\n")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func TestS5_11AListIsKeptAsThePrimaryHasIt(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	primary, i := o.facing(), o.facing()
+	primary.run("domain", "add", "box.example", "--proved")
+	primary.run("mailbox", "add", "ann@box.example")
+	primary.run("alias", "add", "info@box.example", "ann@box.example")
+	secret := ask[struct{ Secret string }](primary, "token", "add", "backup").Secret
+	i.run("domain", "add", "box.example", "--mode", "backup", "--next-hop", primary.smtp, "--recipients", "list", "--proved")
+	from := "http://" + primary.http
+	sync := []string{"recipients", "sync", "box.example", "--from", from, "--token-stdin", "--every", "1s", "--yes"}
+	if out, err := i.given(secret, sync...); err == nil || !strings.Contains(out, "--plain") {
+		t.Errorf("without TLS: %v: %s", err, out)
+	}
+	sync = append(sync, "--plain")
+	if out, err := i.given("wrong", sync...); err == nil || !strings.Contains(out, "401") {
+		t.Errorf("with another token: %v: %s", err, out)
+	}
+	if out, err := i.given(secret, sync...); err != nil || !strings.Contains(out, "3 added, 0 removed") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	c := i.stranger()
+	for address, prefix := range map[string]string{"ann": "250", "info": "250", "postmaster": "250", "ann+news": "250", "bob": "550 5.1.1"} {
+		c.rcpt("a@far.example", address+"@box.example", prefix)
+	}
+	primary.run("mailbox", "add", "bob@box.example")
+	primary.run("alias", "remove", "info@box.example", "--yes")
+	type shown struct {
+		Addresses []string
+		Problem   string
+		Source    string
+	}
+	eventually(t, "the list as it is now", func() bool {
+		l := ask[shown](i, "recipients", "list", "box.example")
+		return slices.Equal(l.Addresses, []string{"ann@box.example", "bob@box.example", "postmaster@box.example"})
+	})
+	c.rcpt("a@far.example", "bob@box.example", "250")
+	c.rcpt("a@far.example", "info@box.example", "550 5.1.1")
+	if err := primary.kill(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a list that cannot be fetched", func() bool { return ask[shown](i, "recipients", "list", "box.example").Problem != "" })
+	c.rcpt("a@far.example", "bob@box.example", "250")
+	c.rcpt("a@far.example", "nobody@box.example", "550 5.1.1") // the list is not too old
+	for _, args := range [][]string{{"recipients", "list", "box.example", "--json"}, {"audit", "--json"}, {"explain", "bob@box.example", "--json"}} {
+		if strings.Contains(i.run(args...), secret) {
+			t.Errorf("%v shows the token", args)
+		}
+	}
+	if strings.Contains(i.log.String(), secret) {
+		t.Error("the log shows the token")
 	}
 }

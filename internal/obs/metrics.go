@@ -65,6 +65,7 @@ type Metrics struct {
 	DeliverSeconds     *prometheus.HistogramVec
 
 	VerifyProbes *prometheus.CounterVec
+	VerifySyncs  *prometheus.CounterVec
 
 	MailboxDeliveries *prometheus.CounterVec
 	MailboxBytes      prometheus.Counter
@@ -120,6 +121,7 @@ func Definitions() []Definition {
 		{Name: "postroad_deliver_seconds", Kind: Histogram, Labels: []string{"transport"}, buckets: slow(), Help: "Seconds of one delivery, connection included when it was opened for it."},
 
 		{Name: "postroad_verify_probes_total", Kind: Counter, Labels: []string{"result"}, Help: "Questions about recipients to domains' real servers: present, absent, deferred, objected (the server does not want to be asked), unreachable, or limited (not asked, as there was too much to ask)."},
+		{Name: "postroad_verify_syncs_total", Kind: Counter, Labels: []string{"result"}, Help: "Lists of recipients fetched from other installations: changed, same or failed."},
 
 		{Name: "postroad_mailbox_deliveries_total", Kind: Counter, Labels: []string{"result"}, Help: "Messages for mailboxes here: stored, repeated, full or failed."},
 		{Name: "postroad_mailbox_bytes_total", Kind: Counter, Help: "Octets stored in mailboxes."},
@@ -170,6 +172,7 @@ func NewMetrics() *Metrics {
 		DeliverSeconds:     b.histograms("postroad_deliver_seconds"),
 
 		VerifyProbes: b.counters("postroad_verify_probes_total"),
+		VerifySyncs:  b.counters("postroad_verify_syncs_total"),
 
 		MailboxDeliveries: b.counters("postroad_mailbox_deliveries_total"),
 		MailboxBytes:      b.counters("postroad_mailbox_bytes_total").WithLabelValues(),

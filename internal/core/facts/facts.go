@@ -159,6 +159,24 @@ func (p Presence) String() string {
 	return fmt.Sprintf("presence %d", uint8(p))
 }
 
+// ListSource is where a list of recipients is fetched from; the zero value is nowhere, for one that was uploaded.
+type ListSource struct {
+	URL      string        // of another Postroad
+	Token    string        // for its API; never shown
+	Every    time.Duration // how often
+	Operator bool          // the operator named it, who may name what is not public
+	ETag     string        // of what was fetched last (RFC 9110 §8.8.3)
+	Problem  string        // why it could not be fetched the last time; empty when it could
+}
+
+// MaxAge is how old a list of recipients may be to say that somebody does not exist.
+func (s *ListSource) MaxAge() time.Duration {
+	if s.URL == "" {
+		return 7 * 24 * time.Hour
+	}
+	return max(10*time.Minute, 5*s.Every)
+}
+
 // RecipientAnswer is what is known of a recipient of a domain whose mailboxes are elsewhere.
 type RecipientAnswer struct {
 	Address  string // local part as given, domain as an A-label

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"postroad/internal/core/directory"
+	"postroad/internal/core/facts"
 	"postroad/internal/proto/smtp"
 )
 
@@ -126,7 +127,7 @@ func (d *Decision) verified(v View, s *Session, rcpt smtp.Address, dom *director
 		d.need(NeedRecipient, dom.Name, address)
 		return false
 	}
-	r := Reason{Fact: address + " (" + a.Source + ")", Age: a.Age(v.Now)}
+	r := Reason{Fact: address + " (" + said(&a.Origin) + ")", Age: a.Age(v.Now)}
 	switch a.Presence {
 	case present:
 		r.Rule = RuleRecipientPresent
@@ -146,6 +147,14 @@ func (d *Decision) verified(v View, s *Session, rcpt smtp.Address, dom *director
 	}
 	d.refuse(replyUnverified, RuleRecipientUnreachable, r.Fact)
 	return false
+}
+
+// said is who told a fact, and what.
+func said(o *facts.Origin) string {
+	if o.Source != "" && o.Detail != "" {
+		return o.Source + ": " + o.Detail
+	}
+	return o.Source + o.Detail
 }
 
 // onward hands a recipient to the domain's real server: its explicit hosts, else its exchangers.

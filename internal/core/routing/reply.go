@@ -98,7 +98,7 @@ var ruleSentences = [...]string{
 	RuleRecipientPresent:     "The recipient exists at the domain's real server: %s.",
 	RuleRecipientAbsent:      "The recipient does not exist at the domain's real server: %s.",
 	RuleRecipientUnreachable: "The domain's real server cannot be asked about the recipient now: %s.",
-	RuleListOutdated:         "The list of recipients is too old to say that somebody does not exist: %s.",
+	RuleListOutdated:         "What is known of the recipient is too old to say that it does not exist: %s.",
 	RuleKnownHere:            "%s is known here and needs no verification.",
 	RuleExchanger:            "The best exchanger that is not this server is %s.",
 	RuleNoExchanger:          "Public DNS names no exchanger of %s to which its mail could go.",

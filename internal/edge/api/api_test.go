@@ -323,57 +323,62 @@ func TestImport(t *testing.T) {
 // test, so that a new one is tried too.
 func calls(h *house) map[string][3]string {
 	return map[string][3]string{
-		"account-list":     {"", "", ""}, // listings show what is in scope: see the other test
-		"account-add":      {"POST", "/accounts", `{"name":"x"}`},
-		"account-set":      {"PATCH", "/accounts/" + string(h.annID), `{"name":"x"}`},
-		"account-remove":   {"DELETE", "/accounts/" + string(h.annID), ""},
-		"domain-list":      {"", "", ""},
-		"domain-show":      {"GET", "/domains/ann.example", ""},
-		"domain-add":       {"POST", "/domains", `{"name":"x.example","account":"ann"}`},
-		"domain-set":       {"PATCH", "/domains/ann.example", `{"mode":"remote"}`},
-		"domain-remove":    {"DELETE", "/domains/ann.example", ""},
-		"mailbox-list":     {"GET", "/mailboxes?domain=ann.example", ""},
-		"mailbox-add":      {"POST", "/mailboxes", `{"address":"x@ann.example"}`},
-		"mailbox-import":   {"POST", "/mailboxes/import", `{"mailboxes":[{"address":"x@ann.example"}]}`},
-		"mailbox-set":      {"PATCH", "/mailboxes/box@ann.example", `{"password":"12345678"}`},
-		"mailbox-remove":   {"DELETE", "/mailboxes/box@ann.example", ""},
-		"mailbox-messages": {"GET", "/mailboxes/box@ann.example/messages", ""},
-		"mailbox-message":  {"GET", "/mailboxes/box@ann.example/messages/1", ""},
-		"alias-list":       {"GET", "/aliases?domain=ann.example", ""},
-		"alias-add":        {"POST", "/aliases", `{"address":"x@ann.example","targets":["box@ann.example"]}`},
-		"alias-set":        {"PATCH", "/aliases/al@ann.example", `{"targets":["box@ann.example"]}`},
-		"alias-remove":     {"DELETE", "/aliases/al@ann.example", ""},
-		"forward-list":     {"GET", "/forwards?domain=ann.example", ""},
-		"forward-add":      {"POST", "/forwards", `{"address":"x@ann.example","targets":["box@bob.example"]}`},
-		"forward-set":      {"PATCH", "/forwards/fw@ann.example", `{"targets":["box@bob.example"]}`},
-		"forward-remove":   {"DELETE", "/forwards/fw@ann.example", ""},
-		"group-list":       {"GET", "/groups?domain=ann.example", ""},
-		"group-add":        {"POST", "/groups", `{"address":"x@ann.example","targets":["box@bob.example"]}`},
-		"group-set":        {"PATCH", "/groups/gr@ann.example", `{"targets":["box@bob.example"]}`},
-		"group-remove":     {"DELETE", "/groups/gr@ann.example", ""},
-		"catch-all-list":   {"GET", "/catch-alls?domain=ann.example", ""},
-		"catch-all-set":    {"PUT", "/catch-alls/ann.example", `{"targets":["box@bob.example"]}`},
-		"catch-all-remove": {"DELETE", "/catch-alls/ann.example", ""},
-		"outbound-list":    {"", "", ""},
-		"outbound-set":     {"PUT", "/outbound", `{"hop":"smart.example:587","domain":"ann.example"}`},
-		"outbound-remove":  {"DELETE", "/outbound?domain=ann.example", ""},
-		"token-list":       {"", "", ""},
-		"token-add":        {"POST", "/tokens", `{"name":"x","account":"ann"}`},
-		"token-remove":     {"DELETE", "/tokens/" + h.token(), ""},
-		"audit":            {"", "", ""},
-		"explain-change":   {"POST", "/explain", `{"address":"box@ann.example","change":{"method":"PATCH","path":"/domains/ann.example","body":{"mode":"remote"}}}`},
-		"explain":          {"GET", "/explain?address=box@ann.example", ""},
-		"trace-list":       {"", "", ""},
-		"trace-show":       {"GET", "/traces/" + string(queuedID), ""},
-		"trace-replay":     {"GET", "/traces/" + string(queuedID) + "/replay", ""},
-		"queue-list":       {"", "", ""},
-		"queue-count":      {"", "", ""},
-		"queue-show":       {"GET", "/queue/" + string(queuedID), ""},
-		"queue-content":    {"GET", "/queue/" + string(queuedID) + "/content", ""},
-		"queue-retry":      {"POST", "/queue/retry?id=" + string(queuedID), ""},
-		"queue-hold":       {"POST", "/queue/hold?id=" + string(queuedID), ""},
-		"queue-release":    {"POST", "/queue/release?id=" + string(queuedID), ""},
-		"queue-drop":       {"POST", "/queue/drop?id=" + string(queuedID), ""},
+		"account-list":      {"", "", ""}, // listings show what is in scope: see the other test
+		"account-add":       {"POST", "/accounts", `{"name":"x"}`},
+		"account-set":       {"PATCH", "/accounts/" + string(h.annID), `{"name":"x"}`},
+		"account-remove":    {"DELETE", "/accounts/" + string(h.annID), ""},
+		"domain-list":       {"", "", ""},
+		"domain-show":       {"GET", "/domains/ann.example", ""},
+		"domain-add":        {"POST", "/domains", `{"name":"x.example","account":"ann"}`},
+		"domain-set":        {"PATCH", "/domains/ann.example", `{"mode":"remote"}`},
+		"domain-remove":     {"DELETE", "/domains/ann.example", ""},
+		"mailbox-list":      {"GET", "/mailboxes?domain=ann.example", ""},
+		"mailbox-add":       {"POST", "/mailboxes", `{"address":"x@ann.example"}`},
+		"mailbox-import":    {"POST", "/mailboxes/import", `{"mailboxes":[{"address":"x@ann.example"}]}`},
+		"mailbox-set":       {"PATCH", "/mailboxes/box@ann.example", `{"password":"12345678"}`},
+		"mailbox-remove":    {"DELETE", "/mailboxes/box@ann.example", ""},
+		"mailbox-messages":  {"GET", "/mailboxes/box@ann.example/messages", ""},
+		"mailbox-message":   {"GET", "/mailboxes/box@ann.example/messages/1", ""},
+		"alias-list":        {"GET", "/aliases?domain=ann.example", ""},
+		"alias-add":         {"POST", "/aliases", `{"address":"x@ann.example","targets":["box@ann.example"]}`},
+		"alias-set":         {"PATCH", "/aliases/al@ann.example", `{"targets":["box@ann.example"]}`},
+		"alias-remove":      {"DELETE", "/aliases/al@ann.example", ""},
+		"forward-list":      {"GET", "/forwards?domain=ann.example", ""},
+		"forward-add":       {"POST", "/forwards", `{"address":"x@ann.example","targets":["box@bob.example"]}`},
+		"forward-set":       {"PATCH", "/forwards/fw@ann.example", `{"targets":["box@bob.example"]}`},
+		"forward-remove":    {"DELETE", "/forwards/fw@ann.example", ""},
+		"group-list":        {"GET", "/groups?domain=ann.example", ""},
+		"group-add":         {"POST", "/groups", `{"address":"x@ann.example","targets":["box@bob.example"]}`},
+		"group-set":         {"PATCH", "/groups/gr@ann.example", `{"targets":["box@bob.example"]}`},
+		"group-remove":      {"DELETE", "/groups/gr@ann.example", ""},
+		"catch-all-list":    {"GET", "/catch-alls?domain=ann.example", ""},
+		"catch-all-set":     {"PUT", "/catch-alls/ann.example", `{"targets":["box@bob.example"]}`},
+		"catch-all-remove":  {"DELETE", "/catch-alls/ann.example", ""},
+		"outbound-list":     {"", "", ""},
+		"outbound-set":      {"PUT", "/outbound", `{"hop":"smart.example:587","domain":"ann.example"}`},
+		"outbound-remove":   {"DELETE", "/outbound?domain=ann.example", ""},
+		"token-list":        {"", "", ""},
+		"token-add":         {"POST", "/tokens", `{"name":"x","account":"ann"}`},
+		"token-remove":      {"DELETE", "/tokens/" + h.token(), ""},
+		"audit":             {"", "", ""},
+		"explain-change":    {"POST", "/explain", `{"address":"box@ann.example","change":{"method":"PATCH","path":"/domains/ann.example","body":{"mode":"remote"}}}`},
+		"explain":           {"GET", "/explain?address=box@ann.example", ""},
+		"trace-list":        {"", "", ""},
+		"trace-show":        {"GET", "/traces/" + string(queuedID), ""},
+		"trace-replay":      {"GET", "/traces/" + string(queuedID) + "/replay", ""},
+		"queue-list":        {"", "", ""},
+		"queue-count":       {"", "", ""},
+		"queue-show":        {"GET", "/queue/" + string(queuedID), ""},
+		"queue-content":     {"GET", "/queue/" + string(queuedID) + "/content", ""},
+		"queue-retry":       {"POST", "/queue/retry?id=" + string(queuedID), ""},
+		"queue-hold":        {"POST", "/queue/hold?id=" + string(queuedID), ""},
+		"queue-release":     {"POST", "/queue/release?id=" + string(queuedID), ""},
+		"queue-drop":        {"POST", "/queue/drop?id=" + string(queuedID), ""},
+		"domain-addresses":  {"GET", "/domains/ann.example/addresses", ""},
+		"recipients-list":   {"GET", "/domains/ann.example/recipients", ""},
+		"recipients-import": {"PUT", "/domains/ann.example/recipients", `{"addresses":["x@ann.example"]}`},
+		"recipients-sync":   {"POST", "/domains/ann.example/recipients/sync", `{"from":"https://mx.ann.example","token":"x"}`},
+		"recipients-remove": {"DELETE", "/domains/ann.example/recipients", ""},
 	}
 }
 
@@ -394,6 +399,7 @@ func (h *house) furnish() {
 	h.must("", "POST", "/forwards", `{"address":"fw@ann.example","targets":["x@away.example"]}`)
 	h.must("", "POST", "/groups", `{"address":"gr@ann.example","targets":["box@ann.example"]}`)
 	h.must("", "PUT", "/catch-alls/ann.example", `{"targets":["x@away.example"]}`)
+	h.must("", "PUT", "/domains/ann.example/recipients", `{"addresses":["x@ann.example"]}`)
 	h.must("", "PUT", "/outbound?confirm=true", `{"hop":"old.example:587","domain":"ann.example","user":"u","password":"smart secret"}`)
 	h.m.Queued = []mail.Listed{{
 		Message: mail.Message{ID: queuedID, Account: h.annID, Sender: "box@ann.example"},
@@ -555,5 +561,34 @@ func TestAProposedChangeIsExplainedAndNotMade(t *testing.T) {
 	}
 	if h.m.Version != version {
 		t.Error("explaining changed something")
+	}
+}
+
+func TestAddressesAreGivenOnceForEachState(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	get := func(etag string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodGet, api.Prefix+"/domains/ann.example/addresses", nil)
+		r.Header.Set("Authorization", "Bearer "+h.ann)
+		r.Header.Set("If-None-Match", etag)
+		w := httptest.NewRecorder()
+		h.handler.ServeHTTP(w, r)
+		return w
+	}
+	first := get("")
+	etag := first.Header().Get("ETag")
+	if first.Code != http.StatusOK || etag == "" || !strings.Contains(first.Body.String(), `"locals":["box","postmaster"]`) {
+		t.Fatalf("%d %s: %s", first.Code, etag, first.Body)
+	}
+	if again := get(etag); again.Code != http.StatusNotModified || again.Body.Len() != 0 {
+		t.Errorf("%d: %s", again.Code, again.Body)
+	}
+	h.must(h.ann, http.MethodPost, "/mailboxes", `{"address":"carol@ann.example"}`)
+	if changed := get(etag); changed.Code != http.StatusOK || !strings.Contains(changed.Body.String(), "carol") {
+		t.Errorf("%d: %s", changed.Code, changed.Body)
+	}
+	h.must(h.ann, http.MethodPatch, "/domains/ann.example?confirm=true", `{"mode":"relay","next_hops":["mx.away.example:25"]}`)
+	if elsewhere := get(""); elsewhere.Code != http.StatusUnprocessableEntity {
+		t.Errorf("%d: %s", elsewhere.Code, elsewhere.Body)
 	}
 }

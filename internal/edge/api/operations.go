@@ -18,6 +18,7 @@ import (
 func (a *api) register() {
 	a.registerAccounts()
 	a.registerDomains()
+	a.registerRecipients()
 	a.registerMailboxes()
 	for _, r := range []struct {
 		kind  directory.RuleKind

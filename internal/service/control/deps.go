@@ -7,6 +7,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/mailbox"
 )
@@ -37,6 +38,8 @@ type Facts interface {
 	Findings(ctx context.Context, scope account.Scope, domain string) ([]finding.Finding, error)
 	// Find records a finding (keeping Since when it is there already), or forgets it when gone is true.
 	Find(ctx context.Context, scope account.Scope, f finding.Finding, gone bool) error
+	// Recipients gives a domain's list of recipients; ErrNotFound when there is none.
+	Recipients(ctx context.Context, scope account.Scope, domain string) (RecipientList, error)
 	// Setting reads one value of the installation ("" when unset); SetSetting writes it.
 	Setting(ctx context.Context, scope account.Scope, name string) (string, error)
 	SetSetting(ctx context.Context, scope account.Scope, name, value string) error
@@ -61,6 +64,7 @@ type Tx struct {
 	PutRules     []directory.Rule
 	PutOutbounds []directory.Outbound
 	PutTokens    []Token
+	PutLists     []RecipientList // each takes the place of the one before
 	Remove       []Removal
 	Entries      []Entry
 }
@@ -76,14 +80,25 @@ type Kind string
 
 // The kinds.
 const (
-	KindAccount  Kind = "account"
-	KindDomain   Kind = "domain"
-	KindMailbox  Kind = "mailbox"
-	KindRule     Kind = "rule"
-	KindOutbound Kind = "outbound"
-	KindToken    Kind = "token"
-	KindQueue    Kind = "queue" // only in plans and audit entries: what was done to queued mail
+	KindAccount    Kind = "account"
+	KindDomain     Kind = "domain"
+	KindMailbox    Kind = "mailbox"
+	KindRule       Kind = "rule"
+	KindOutbound   Kind = "outbound"
+	KindToken      Kind = "token"
+	KindRecipients Kind = "recipients" // of a domain, by whose name it is removed
+	KindQueue      Kind = "queue"      // only in plans and audit entries: what was done to queued mail
 )
+
+// RecipientList names the recipients of a domain whose mailboxes are elsewhere.
+type RecipientList struct {
+	Domain  string
+	Account account.ID
+	Source  string    // where it comes from: "upload"
+	Learned time.Time // when it was true
+	Locals  []string  // local parts in lower case and in order; an empty one stands for every address
+	facts.ListSource
+}
 
 // Token is the right to use the API from afar.
 type Token struct {

@@ -34,6 +34,7 @@ type Options struct {
 	Traces   Traces // nil: none are kept
 	Resolver Resolver
 	Hops     routing.Hops  // what next hops offer, for explanations; nil: nothing is known
+	Fetcher  Fetcher       // of lists from other installations; nil: none is fetched
 	Facts    inspect.Facts // what is known of other servers, for explanations; nil: nothing is
 	// Verifier makes the SCRAM verifier of a password (RFC 5802 §3). It is slow on purpose and called from several
 	// goroutines at a time. Its error is shown to whoever gave the password.

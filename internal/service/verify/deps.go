@@ -57,8 +57,31 @@ type Answer struct {
 	Way string // as wayOf gives it
 }
 
-// Store keeps answers over restarts.
+// List is what a domain's list of recipients says.
+type List struct {
+	There   bool // there is one
+	Has     bool // it has one of the local parts asked for
+	Source  string
+	Learned time.Time // when it was true
+	From    facts.ListSource
+}
+
+// Sync is a list that is fetched from another installation.
+type Sync struct {
+	Domain  string
+	Learned time.Time
+	From    facts.ListSource
+}
+
+// Store keeps answers over restarts, and lists of recipients.
 type Store interface {
+	// Listed looks for local parts in the list of a domain.
+	Listed(ctx context.Context, scope account.Scope, domain string, locals []string) (List, error)
+	// Syncs gives the lists that are fetched.
+	Syncs(ctx context.Context, scope account.Scope) ([]Sync, error)
+	// Synced writes what came of a fetch, and the addresses when they have changed, unless the list is now fetched from
+	// elsewhere or not at all.
+	Synced(ctx context.Context, scope account.Scope, y Sync, changed bool, locals []string) error
 	// Answer gives the last answer about an address of a domain, the local part in lower case; false when there is none.
 	Answer(ctx context.Context, scope account.Scope, domain, local string) (Answer, bool, error)
 	// KeepAnswer replaces the answer about an address some time later; nobody waits for it. It is dropped where there is

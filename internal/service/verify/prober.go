@@ -44,7 +44,7 @@ type prober struct {
 	mu       sync.Mutex
 	servers  map[string]*server // by address
 	objected map[string]time.Time
-	takesAll map[string]tested // by way
+	takesAll map[string]tested // by way and address
 	closed   bool
 	ending   sync.WaitGroup
 }
@@ -71,7 +71,7 @@ type session struct {
 	timer    *time.Timer
 }
 
-// tested is whether the server on a way takes every recipient.
+// tested is whether a server on a way takes every recipient.
 type tested struct {
 	everybody bool
 	until     time.Time
@@ -84,8 +84,7 @@ func (p *prober) init(hosts Hosts, m *obs.Metrics) {
 
 // ask asks a domain's real server about an address. Of its hosts the next is asked only where one cannot be reached:
 // what a host says about the address counts, as it does for mail (RFC 5321 §5.1).
-func (p *prober) ask(ctx context.Context, dom *directory.Domain, address string) verdict {
-	way := wayOf(dom)
+func (p *prober) ask(ctx context.Context, dom *directory.Domain, way, address string) verdict {
 	hosts, err := p.hosts.Hosts(ctx, routing.Onward(dom))
 	if err != nil {
 		return unreachable("", err)
@@ -143,10 +142,14 @@ func (p *prober) askHost(ctx context.Context, dom *directory.Domain, h Host, way
 		v.host = h.Name()
 		switch v.result {
 		case resultPresent:
-			if p.everybody(ctx, s, way, dom.Name) {
+			if p.everybody(ctx, s, way+" "+h.Address(), dom.Name) {
 				v.detail = everybody
 			}
 		case resultObjected:
+			if v.domain && p.answers(ctx, s, dom.Name) {
+				v.result = resultDeferred // it is about this address only
+				break
+			}
 			p.object(h.Address(), dom.Name, v.domain)
 		}
 		p.put(s)
@@ -161,11 +164,35 @@ func (p *prober) question(ctx context.Context, s *session, address string) (verd
 	if err != nil {
 		return verdict{}, err
 	}
+	if s.asked > 1 && (sender.Code == closing || recipient.Code == closing) {
+		return verdict{}, errClosing
+	}
 	v := judge(sender, recipient)
 	if v.result != resultPresent {
 		s.refusals++
 	}
 	return v, nil
+}
+
+// closing is the reply of a server that ends the session (RFC 5321 §3.8): in one in which others were asked about it is
+// no word about the address.
+const closing = 421
+
+var errClosing = errors.New("the server ends the session")
+
+// nobodyOf is an address of a domain that cannot exist.
+func nobodyOf(domain string) string {
+	return "no-such-mailbox-" + strings.ToLower(rand.Text()) + "@" + domain
+}
+
+// answers reports whether a server that objected to a question answers one about an address that cannot exist.
+func (p *prober) answers(ctx context.Context, s *session, domain string) bool {
+	v, err := p.question(ctx, s, nobodyOf(domain))
+	if err != nil {
+		s.asked = questionsPerSess // of no more use
+		return false
+	}
+	return v.result == resultPresent || v.result == resultAbsent
 }
 
 // everybody reports whether the server on a way takes an address that cannot exist. It is asked once a day.
@@ -176,7 +203,7 @@ func (p *prober) everybody(ctx context.Context, s *session, way, domain string) 
 	if known && time.Now().Before(t.until) {
 		return t.everybody
 	}
-	v, err := p.question(ctx, s, "no-such-mailbox-"+strings.ToLower(rand.Text())+"@"+domain)
+	v, err := p.question(ctx, s, nobodyOf(domain))
 	if err != nil {
 		s.asked = questionsPerSess // of no more use
 		return false

@@ -21,6 +21,7 @@ const (
 	presentMax = 31 * 24 * time.Hour // the same, while the server cannot be asked
 	absentTTL  = time.Hour           // that somebody is not there
 	absentMax  = 7 * 24 * time.Hour  // how long that puts mail off, while the server cannot be asked
+	listTTL    = time.Minute         // what a list says is read again then, as it grows older
 	silentTTL  = silenceTime         // that the server cannot be asked
 
 	askTimeout = fetchTimeout - time.Second // what came of it is there before who waits gives up
@@ -54,8 +55,12 @@ func (r *recipients) init() {
 	r.answers, r.calls, r.greed = map[string]remembered{}, map[string]*call{}, map[string]int{}
 }
 
-// wayOf names the way on which a domain's answers were learned: whose domain it is, and who is asked.
-func wayOf(dom *directory.Domain) string {
+// wayOf names the way on which a domain's answers were learned: whose domain it is, and who is asked; for a domain that
+// goes by a list, the version of the configuration, of which the list is a part.
+func wayOf(view *routing.View, dom *directory.Domain) string {
+	if dom.Verification() == directory.RecipientsList {
+		return fmt.Sprintf("%s list %d", dom.ID, view.Directory.Version())
+	}
 	return fmt.Sprintf("%s %s %d", dom.ID, routing.Onward(dom), routing.KeepFor(dom))
 }
 
@@ -78,8 +83,9 @@ func (s *Service) Recipient(domain, address string) (facts.RecipientAnswer, bool
 	if !ok || !time.Now().Before(k.until) {
 		return facts.RecipientAnswer{}, false
 	}
-	dom, ours := s.o.Directory.View().Directory.Domain(domain)
-	if !ours || k.way != wayOf(dom) {
+	view := s.o.Directory.View()
+	dom, ours := view.Directory.Domain(domain)
+	if !ours || k.way != wayOf(&view, dom) {
 		return facts.RecipientAnswer{}, false
 	}
 	k.answer.Address = address
@@ -107,7 +113,8 @@ func (s *Service) fetchRecipient(ctx context.Context, domain, address string) {
 	if s.o.Directory == nil || s.o.Hosts == nil || s.o.Store == nil {
 		return
 	}
-	dom, ours := s.o.Directory.View().Directory.Domain(domain)
+	view := s.o.Directory.View()
+	dom, ours := view.Directory.Domain(domain)
 	key, local := addressKey(address)
 	if !ours || local == "" {
 		return
@@ -128,7 +135,11 @@ func (s *Service) fetchRecipient(ctx context.Context, domain, address string) {
 		work, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 		r.asking.Go(func() {
 			defer cancel()
-			s.learn(work, dom, local, address)
+			if way := wayOf(&view, dom); dom.Verification() == directory.RecipientsList {
+				s.lookUp(work, dom, way, local)
+			} else {
+				s.learn(work, dom, way, local, address)
+			}
 			r.end(key, domain, c)
 		})
 	}
@@ -149,9 +160,31 @@ func (r *recipients) end(key, domain string, c *call) {
 	close(c.done)
 }
 
+// lookUp makes a fact of what a domain's list says. Who is on it is there; that others are not is believed of a list
+// that is not too old. What follows a plus sign in a local part counts no more than it does here.
+func (s *Service) lookUp(ctx context.Context, dom *directory.Domain, way, local string) {
+	l, err := s.o.Store.Listed(ctx, account.System(), dom.Name, []string{local, directory.Base(local), ""})
+	if err != nil {
+		s.o.Log.ErrorContext(ctx, "a list of recipients cannot be read", slog.String(obs.KeyDomain, dom.Name), slog.Any(obs.KeyError, err))
+		return
+	}
+	now := time.Now()
+	a := facts.RecipientAnswer{Presence: facts.Outdated, Origin: facts.Origin{Source: "there is no list", At: now, TTL: listTTL}}
+	if l.There {
+		a.Source, a.At = "list by "+l.Source, l.Learned
+		switch {
+		case l.Has:
+			a.Presence = facts.Present
+		case now.Sub(l.Learned) < l.From.MaxAge():
+			a.Presence = facts.Absent
+		}
+	}
+	s.recipients.remember(local+"@"+dom.Name, way, a, now.Add(listTTL))
+}
+
 // learn makes a fact of an address: of what is stored, else of what the real server says.
-func (s *Service) learn(ctx context.Context, dom *directory.Domain, local, address string) {
-	key, way := local+"@"+dom.Name, wayOf(dom)
+func (s *Service) learn(ctx context.Context, dom *directory.Domain, way, local, address string) {
+	key := local + "@" + dom.Name
 	old, known, err := s.o.Store.Answer(ctx, account.System(), dom.Name, local)
 	if err != nil {
 		s.o.Log.ErrorContext(ctx, "a stored answer about a recipient cannot be read", slog.String(obs.KeyDomain, dom.Name), slog.Any(obs.KeyError, err))
@@ -161,7 +194,7 @@ func (s *Service) learn(ctx context.Context, dom *directory.Domain, local, addre
 		s.recipients.remember(key, way, old.RecipientAnswer, old.At.Add(lifetime(old.Presence)))
 		return
 	}
-	v := s.prober.ask(ctx, dom, address)
+	v := s.prober.ask(ctx, dom, way, address)
 	s.o.Metrics.VerifyProbes.WithLabelValues(v.result).Inc()
 	s.o.Log.DebugContext(ctx, "recipient asked for", slog.String(obs.KeyDomain, dom.Name), slog.String(obs.KeyRecipient, address),
 		slog.String("result", v.result), slog.String(obs.KeyHost, v.host), slog.String(obs.KeyReason, v.detail))

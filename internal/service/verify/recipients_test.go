@@ -36,16 +36,19 @@ type world struct {
 	service *verify.Service
 	metrics *obs.Metrics
 
-	mu     sync.Mutex
-	dom    directory.Domain
-	stored map[string]verify.Answer
-	reads  int
+	mu      sync.Mutex
+	version int64
+	dom     directory.Domain
+	stored  map[string]verify.Answer
+	reads   int
+	list    verify.List
+	listed  []string
 }
 
 func (w *world) View() routing.View {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return routing.View{Directory: directory.NewSnapshot(1, []directory.Domain{w.dom}, nil, nil, nil), Now: time.Now()}
+	return routing.View{Directory: directory.NewSnapshot(w.version, []directory.Domain{w.dom}, nil, nil, nil), Now: time.Now()}
 }
 
 func (w *world) Answers(netip.Addr) bool     { return false }
@@ -58,6 +61,19 @@ func (w *world) Answer(_ context.Context, _ account.Scope, domain, local string)
 	a, ok := w.stored[local+"@"+domain]
 	return a, ok, nil
 }
+
+func (w *world) Listed(_ context.Context, _ account.Scope, _ string, locals []string) (verify.List, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reads++
+	l := w.list
+	l.Has = slices.ContainsFunc(locals, func(s string) bool { return slices.Contains(w.listed, s) })
+	return l, nil
+}
+
+func (w *world) Syncs(context.Context, account.Scope) ([]verify.Sync, error) { return nil, nil }
+
+func (w *world) Synced(context.Context, account.Scope, verify.Sync, bool, []string) error { return nil }
 
 func (w *world) KeepAnswer(_ account.Scope, domain, local string, a verify.Answer, done func(error)) {
 	w.mu.Lock()
@@ -304,12 +320,46 @@ func TestAServerThatTakesEverybodySaysNothing(t *testing.T) {
 
 func TestABackupThatTakesEverybodyIsNotBelieved(t *testing.T) {
 	play(t, knows("ann@d.example"), func(w *world) {
+		w.want("ann@d.example", "present") // the best one does not take everybody
 		w.net.Peer("192.0.2.26:25", sim.NewPeer(w.t, sim.Script{}))
 		w.down()
 		w.want("bob@d.example", "unreachable")
 		w.up()
 		pass(time.Minute)
 		w.want("bob@d.example", "absent")
+	})
+}
+
+// Who knows an address that the server guards cannot keep others from being asked for.
+func TestARefusalOfOneAddressIsNoObjection(t *testing.T) {
+	script := knows("ann@d.example")
+	script.Rcpt["board@d.example"] = "550 5.7.1 for members only"
+	play(t, script, func(w *world) {
+		w.want("board@d.example", "unreachable")
+		w.want("ann@d.example", "present")
+		w.want("bob@d.example", "absent")
+	})
+}
+
+func TestAServerThatEndsItsSessionIsAskedAgain(t *testing.T) {
+	script := knows("ann@d.example")
+	script.Rcpt["bob@d.example"] = sim.InTurn(sim.ThenClose("421 4.7.0 too many errors"), "550 5.1.1 who?")
+	play(t, script, func(w *world) {
+		w.want("carol@d.example", "absent")
+		w.want("bob@d.example", "absent")
+	})
+}
+
+func TestAnLMTPServerIsAsked(t *testing.T) {
+	script := knows("ann@d.example")
+	script.LMTP = true
+	play(t, script, func(w *world) {
+		w.dom.NextHops = []directory.NextHop{{Host: "192.0.2.25", Port: 25, LMTP: true}}
+		w.want("ann@d.example", "present")
+		w.want("bob@d.example", "absent")
+		if !slices.Contains(w.peer.Commands(), "LHLO us.example") {
+			w.t.Errorf("%q", w.peer.Commands())
+		}
 	})
 }
 
@@ -426,3 +476,38 @@ func TestSessionsAreEndedSoon(t *testing.T) {
 
 // pass lets the bubble's clock run.
 func pass(d time.Duration) { <-time.After(d) }
+
+func TestAListTellsWhoIsThere(t *testing.T) {
+	play(t, sim.Script{}, func(w *world) {
+		w.dom.Recipients = directory.RecipientsList
+		w.want("ann@d.example", "outdated") // there is none
+		w.list, w.listed = verify.List{There: true, Source: "upload", Learned: time.Now()}, []string{"ann"}
+		w.version++
+		for range 3 {
+			w.want("Ann@d.example", "present")
+			w.want("ann+news@d.example", "present")
+			w.want("bob@d.example", "absent")
+		}
+		if w.reads != 4 {
+			w.t.Errorf("the store was read %d times", w.reads)
+		}
+		w.listed = []string{"bob"}
+		w.version++ // an import is a change
+		w.want("bob@d.example", "present")
+		w.want("ann@d.example", "absent")
+		pass(7*24*time.Hour - time.Minute)
+		w.want("ann@d.example", "absent")
+		pass(time.Minute)
+		w.want("bob@d.example", "present")
+		w.want("ann@d.example", "outdated")
+		w.listed = []string{""}
+		w.version++
+		w.want("ann@d.example", "present")
+		if a, _ := w.fact("ann@d.example"); a.Source != "list by upload" || a.Age(time.Now()) != 7*24*time.Hour {
+			w.t.Errorf("%+v", a)
+		}
+		if n := w.peer.Connections(); n != 0 {
+			w.t.Errorf("the real server was asked in %d connections", n)
+		}
+	})
+}

@@ -15,6 +15,10 @@
 // cannot be asked; that somebody is not there holds for an hour, and for 7 days it is reason enough to put mail off
 // while the server cannot be asked.
 //
+// A domain that goes by a list of recipients is not asked for: the list is read from the store, address by address. Who
+// is on it is there; who is not is believed to be nobody while the list is younger than its MaxAge, and put off then. A
+// list may be fetched from another Postroad, again and again.
+//
 // # Failure
 //
 // A look-up that fails is a fact too, for a few seconds: the recipient is then answered for now or queued, by the
@@ -28,6 +32,7 @@ package verify
 
 import (
 	"context"
+	"crypto/x509"
 	"log/slog"
 	"sync"
 	"time"
@@ -45,6 +50,9 @@ type Options struct {
 	Store     Store
 	Metrics   *obs.Metrics // nil: the service counts for itself
 	Log       *slog.Logger // nil: nothing is logged
+	// RootCAs are whom certificates of installations may come from that lists are fetched from; nil: those the system
+	// trusts.
+	RootCAs *x509.CertPool
 }
 
 // Service keeps facts about other servers. Its methods may be called at once.
@@ -93,6 +101,7 @@ func (s *Service) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	s.beside.Go(func() { s.sweep(ctx) })
+	s.beside.Go(func() { s.synchronise(ctx) })
 }
 
 // Close ends what Start began and the sessions that wait for more questions, and waits for the questions that are under

@@ -98,3 +98,67 @@ func TestOldAnswersAreForgottenAndManyAreThinned(t *testing.T) {
 		}
 	})
 }
+
+func TestAListIsReplacedAsAWhole(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		ann, bob := w.add(t, "ann"), w.add(t, "bob")
+		l := ann.List
+		l.Locals = []string{"carol"}
+		for i := range 3000 {
+			l.Locals = append(l.Locals, fmt.Sprintf("u%04d", i))
+		}
+		for _, locals := range [][]string{l.Locals, l.Locals[:2], l.Locals[1:]} {
+			l.Locals = locals
+			w.apply(t, control.Tx{PutLists: []control.RecipientList{l}})
+			got, err := w.Recipients(t.Context(), system, ann.Domain.Name)
+			must(t, err)
+			same(t, "list", l, got)
+		}
+		for local, want := range map[string]bool{"u0001": true, "carol": false, "": false} {
+			got, err := w.Listed(t.Context(), account.Of(ann.Account.ID), ann.Domain.Name, []string{local})
+			must(t, err)
+			same(t, local, verify.List{There: true, Has: want, Source: l.Source, Learned: l.Learned, From: l.ListSource}, got)
+		}
+		w.apply(t, control.Tx{Remove: []control.Removal{gone(control.KindRecipients, ann.Domain.Name)}})
+		got, err := w.Listed(t.Context(), system, ann.Domain.Name, []string{"u0001"})
+		must(t, err)
+		same(t, "removed", verify.List{}, got)
+		if l, err := w.Recipients(t.Context(), system, bob.Domain.Name); err != nil || len(l.Locals) != 3 {
+			t.Errorf("another domain's list: %v, %v", l, err)
+		}
+		w.refused(t, control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindRecipients, ann.Domain.Name)}})
+	})
+}
+
+func TestWhatIsFetchedFromElsewhereMeanwhileIsNotWritten(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		ann := w.add(t, "ann")
+		list, err := w.Syncs(t.Context(), account.Of(ann.Account.ID))
+		must(t, err)
+		y := verify.Sync{Domain: ann.Domain.Name, Learned: ann.List.Learned, From: ann.List.ListSource}
+		same(t, "lists that are fetched", []verify.Sync{y}, list)
+		want := ann.List
+		y.Learned, y.From.ETag, y.From.Problem = created.Add(2*time.Hour), `"2"`, ""
+		want.Learned, want.ETag, want.Problem = y.Learned, y.From.ETag, ""
+		for _, step := range []struct {
+			changed bool
+			locals  []string
+		}{{false, nil}, {true, []string{"carol"}}} {
+			if step.changed {
+				want.Locals = step.locals
+			}
+			must(t, w.Synced(t.Context(), system, y, step.changed, step.locals))
+			got, err := w.Recipients(t.Context(), system, ann.Domain.Name)
+			must(t, err)
+			same(t, "fetched", want, got)
+		}
+		for _, other := range []verify.Sync{{Domain: y.Domain, From: facts.ListSource{URL: "https://other.example", Token: y.From.Token}}, {Domain: y.Domain, From: facts.ListSource{URL: y.From.URL, Token: "other"}}} {
+			must(t, w.Synced(t.Context(), system, other, true, []string{"mallory"}))
+		}
+		got, err := w.Recipients(t.Context(), system, ann.Domain.Name)
+		must(t, err)
+		same(t, "after fetches from elsewhere", want, got)
+	})
+}

@@ -12,6 +12,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
 	"postroad/internal/service/control"
 	"postroad/internal/service/verify"
@@ -31,7 +32,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 				Rules: []directory.Rule{c.Rule}, Outbounds: []directory.Outbound{c.Outbound},
 			},
 			Verifiers: map[string]string{c.Mailbox.Address(): c.Verifier}, Tokens: []control.Token{c.Token},
-			Findings: []finding.Finding{c.Finding}, Entries: []control.Entry{c.Entry}, Answers: []verify.Answer{c.Answer},
+			Findings: []finding.Finding{c.Finding}, Entries: []control.Entry{c.Entry}, Answers: []verify.Answer{c.Answer}, Lists: []control.RecipientList{c.List},
 		}
 		same(t, "at once", want, w.dump(t))
 		must(t, w.db.Close())
@@ -46,6 +47,8 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 		changed.Mailbox.Local, changed.Mailbox.Quota, changed.Verifier = "carol", 0, "another verifier"
 		changed.Rule.Local, changed.Rule.Kind, changed.Rule.Targets, changed.Rule.Keep = "", directory.RuleCatchAll, []string{"a@b.example"}, false
 		changed.Outbound = directory.Outbound{ID: c.Outbound.ID, Account: c.Outbound.Account, Domain: c.Domain.Name, Hop: directory.HostPort{Host: "h", Port: 1}}
+		changed.List.ListSource = facts.ListSource{}
+		changed.List.Source, changed.List.Learned, changed.List.Locals = "another", created, []string{"anybody", "carol"}
 		tx := changed.tx()
 		tx.PutTokens, tx.Entries = nil, nil
 		w.apply(t, tx)
@@ -54,6 +57,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 			Mailboxes: []directory.Mailbox{changed.Mailbox}, Rules: []directory.Rule{changed.Rule}, Outbounds: []directory.Outbound{changed.Outbound},
 		}
 		want.Verifiers = map[string]string{changed.Mailbox.Address(): changed.Verifier}
+		want.Lists = []control.RecipientList{changed.List}
 		want.Findings = nil // it was about the way, which has changed
 		same(t, "changed", want, w.dump(t))
 	})

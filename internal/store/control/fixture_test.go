@@ -64,6 +64,7 @@ type customer struct {
 	Entry    control.Entry
 	Finding  finding.Finding
 	Answer   verify.Answer
+	List     control.RecipientList
 }
 
 func newCustomer(name string) customer {
@@ -95,6 +96,9 @@ func newCustomer(name string) customer {
 			Before: `{"a":"<&>"}`, After: `{"b":"ü"}`, Overridden: `["w"]`,
 		},
 		Finding: finding.Finding{Name: finding.PrimaryMXMissing, Domain: domain, Evidence: "192.0.2.53 answered NXDOMAIN", Since: created.Add(time.Minute)},
+		List: control.RecipientList{Domain: domain, Account: id, Source: "upload", Learned: created.Add(time.Hour), Locals: []string{"", "anybody", "ü"}, ListSource: facts.ListSource{
+			URL: "https://mx." + domain, Token: "secret of " + name, Every: time.Minute, Operator: true, ETag: `"1"`, Problem: "none",
+		}},
 		Answer: verify.Answer{Way: "the way of " + name, RecipientAnswer: facts.RecipientAnswer{
 			Address: "anybody@" + domain, Presence: facts.Absent, Origin: facts.Origin{Source: "mx." + domain, At: created.Add(time.Second), Detail: "550 5.1.1"},
 		}},
@@ -106,7 +110,7 @@ func (c customer) tx() control.Tx {
 	return control.Tx{
 		PutAccounts: []account.Account{c.Account}, PutDomains: []directory.Domain{c.Domain}, PutMailboxes: []directory.Mailbox{c.Mailbox},
 		PutVerifiers: map[string]string{c.Mailbox.ID: c.Verifier}, PutRules: []directory.Rule{c.Rule}, PutOutbounds: []directory.Outbound{c.Outbound},
-		PutTokens: []control.Token{c.Token}, Entries: []control.Entry{c.Entry},
+		PutTokens: []control.Token{c.Token}, PutLists: []control.RecipientList{c.List}, Entries: []control.Entry{c.Entry},
 	}
 }
 
@@ -136,6 +140,7 @@ type dump struct {
 	Entries   []control.Entry
 	Setting   string
 	Answers   []verify.Answer
+	Lists     []control.RecipientList
 }
 
 const settingName = "a setting"
@@ -176,6 +181,12 @@ func (w *world) dump(t *testing.T) dump {
 		if found {
 			d.Answers = append(d.Answers, a)
 		}
+		l, err := w.Recipients(ctx, system, name+".example")
+		if errors.Is(err, control.ErrNotFound) {
+			continue
+		}
+		must(t, err)
+		d.Lists = append(d.Lists, l)
 	}
 	d.Findings, err = w.Findings(ctx, system, "")
 	must(t, err)

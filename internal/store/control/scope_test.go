@@ -111,6 +111,31 @@ var foreigners = map[string]foreign{
 			t.Errorf("it shows %+v, %v", a, err)
 		}
 	},
+	"Recipients": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		if l, err := w.Recipients(t.Context(), scope, bob.Domain.Name); !errors.Is(err, control.ErrNotFound) || len(l.Locals) > 0 {
+			t.Errorf("it shows %+v, %v", l, err)
+		}
+	},
+	"Listed": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		if l, err := w.Listed(t.Context(), scope, bob.Domain.Name, bob.List.Locals); err != nil || l.There || l.Has {
+			t.Errorf("it shows %+v, %v", l, err)
+		}
+	},
+	"Syncs": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		list, err := w.Syncs(t.Context(), scope)
+		must(t, err)
+		if slices.ContainsFunc(list, func(y verify.Sync) bool { return y.Domain == bob.Domain.Name }) || len(scope.Accounts()) == 0 && len(list) > 0 {
+			t.Errorf("it shows %+v", list)
+		}
+	},
+	"Synced": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		y := verify.Sync{Domain: bob.Domain.Name, Learned: created, From: bob.List.ListSource}
+		must(t, w.Synced(t.Context(), scope, y, true, []string{"made", "up"}))
+	},
 	"KeepAnswer": func(w *world, scope account.Scope, bob customer) {
 		t := w.t
 		a := bob.Answer
@@ -182,6 +207,8 @@ func trespasses(bob customer) map[string]trespass {
 	ann := newCustomer("ann")
 	domain, mailbox, rule, outbound, token := bob.Domain, bob.Mailbox, bob.Rule, bob.Outbound, bob.Token
 	domain.Account, mailbox.Account, rule.Account, outbound.Account, token.Account = ann.Account.ID, ann.Account.ID, ann.Account.ID, ann.Account.ID, ann.Account.ID
+	list := bob.List
+	list.Account = ann.Account.ID
 	here, there, everywhere := mailbox, rule, outbound
 	here.Domain, here.Local, there.Domain, there.Local, everywhere.Domain = ann.Domain.Name, "here", ann.Domain.Name, "there", ""
 	newDomain, newMailbox, newRule, newOutbound, newToken := domain, mailbox, rule, outbound, token
@@ -208,6 +235,9 @@ func trespasses(bob customer) map[string]trespass {
 		"PutTokens":                          {control.ErrDenied, control.Tx{PutTokens: []control.Token{bob.Token}}},
 		"PutTokens, taken over":              {control.ErrExists, control.Tx{PutTokens: []control.Token{token}}},
 		"PutTokens, hash":                    {control.ErrExists, control.Tx{PutTokens: []control.Token{newToken}}},
+		"PutLists":                           {control.ErrDenied, control.Tx{PutLists: []control.RecipientList{bob.List}}},
+		"PutLists, taken over":               {control.ErrNotFound, control.Tx{PutLists: []control.RecipientList{list}}},
+		"Remove recipients":                  {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindRecipients, bob.Domain.Name)}}},
 		"Entries":                            {control.ErrDenied, control.Tx{Entries: []control.Entry{bob.Entry}}},
 		"Remove account":                     {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindAccount, string(bob.Account.ID))}}},
 		"Remove domain":                      {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindDomain, bob.Domain.ID)}}},
@@ -283,7 +313,7 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 	ann, bob := w.add(t, "ann"), w.add(t, "bob")
 	must(t, w.SetSetting(t.Context(), system, settingName, "value"))
 	tables := w.tables(t)
-	if len(tables) != 11 {
+	if len(tables) != 13 {
 		t.Errorf("tables of accounts' rows: %v", tables)
 	}
 	counts := func(scope account.Scope, table string) (own, other int) {

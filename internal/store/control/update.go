@@ -72,6 +72,9 @@ func put(t *sqldb.Tx, tx *control.Tx) error {
 	if err := putOutbounds(t, tx.PutOutbounds); err != nil {
 		return err
 	}
+	if err := putLists(t, tx.PutLists); err != nil {
+		return err
+	}
 	return putTokens(t, tx.PutTokens)
 }
 
@@ -96,6 +99,9 @@ func checkOwners(scope account.Scope, tx *control.Tx) error {
 			return fmt.Errorf("%w: the route of the whole installation is the operator's", control.ErrDenied)
 		}
 		ids = append(ids, o.Account)
+	}
+	for i := range tx.PutLists {
+		ids = append(ids, tx.PutLists[i].Account)
 	}
 	for i := range tx.PutTokens {
 		ids = append(ids, tx.PutTokens[i].Account)
@@ -138,6 +144,11 @@ func checkDomains(t *sqldb.Tx, tx *control.Tx) error {
 			}
 		}
 	}
+	for i := range tx.PutLists {
+		if err := add(tx.PutLists[i].Domain, tx.PutLists[i].Account); err != nil {
+			return err
+		}
+	}
 	names := make([]string, 0, len(inside))
 	for name := range inside {
 		names = append(names, name)
@@ -156,7 +167,7 @@ func checkDomains(t *sqldb.Tx, tx *control.Tx) error {
 
 // goners are ids of what is to be removed, by kind.
 type goners struct {
-	accounts, domains, mailboxes, rules, outbounds, tokens []string
+	accounts, domains, mailboxes, rules, outbounds, tokens, lists []string
 }
 
 func sortRemovals(list []control.Removal) (goners, error) {
@@ -175,6 +186,8 @@ func sortRemovals(list []control.Removal) (goners, error) {
 			g.outbounds = append(g.outbounds, r.ID)
 		case control.KindToken:
 			g.tokens = append(g.tokens, r.ID)
+		case control.KindRecipients:
+			g.lists = append(g.lists, r.ID)
 		case control.KindQueue:
 			return goners{}, fmt.Errorf("%w: queued mail is no part of the configuration", control.ErrInvalid)
 		default:
@@ -203,6 +216,9 @@ func remove(t *sqldb.Tx, g goners) error {
 		if err := removeAll(t, part.kind, part.stmt, part.ids); err != nil {
 			return err
 		}
+	}
+	if err := removeLists(t, g.lists); err != nil {
+		return err
 	}
 	if err := removeMailboxes(t, g.mailboxes); err != nil {
 		return err

@@ -37,9 +37,10 @@ type Memory struct {
 	Mailboxes map[string]directory.Mailbox
 	Rules     map[string]directory.Rule
 	Outbounds map[string]directory.Outbound
-	Given     map[string]control.Token // tokens
-	Verifiers map[string]string        // by mailbox
-	Entries   []control.Entry          // of the audit log
+	Given     map[string]control.Token         // tokens
+	Verifiers map[string]string                // by mailbox
+	Lists     map[string]control.RecipientList // by domain
+	Entries   []control.Entry                  // of the audit log
 
 	Settings map[string]string
 	Found    []finding.Finding
@@ -64,7 +65,7 @@ func NewMemory() *Memory {
 	return &Memory{
 		Accounts: map[string]account.Account{}, Domains: map[string]directory.Domain{}, Mailboxes: map[string]directory.Mailbox{},
 		Rules: map[string]directory.Rule{}, Outbounds: map[string]directory.Outbound{}, Given: map[string]control.Token{},
-		Verifiers: map[string]string{}, Settings: map[string]string{},
+		Lists: map[string]control.RecipientList{}, Verifiers: map[string]string{}, Settings: map[string]string{},
 		Boxes: map[string]mailbox.Mailbox{}, Stored: map[string][]mailbox.Message{}, Bodies: map[string]string{}, Exchangers: map[string]facts.MXAnswer{},
 	}
 }
@@ -72,7 +73,7 @@ func NewMemory() *Memory {
 // Options are those of an installation mx.host.example at 203.0.113.5 over memory.
 func Options(m *Memory) control.Options {
 	return control.Options{
-		Store: m, Boxes: m, Queue: inQueue{m}, Traces: inTraces{m}, Resolver: dnsOf{m}, Hostname: "mx.host.example", RoutingDomain: "in.mx.host.example",
+		Store: m, Boxes: m, Queue: inQueue{m}, Traces: inTraces{m}, Resolver: dnsOf{m}, Fetcher: elsewhere{}, Hostname: "mx.host.example", RoutingDomain: "in.mx.host.example",
 		Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5")},
 		Verifier:  func(p string) (string, error) { return "verifier of " + p, nil },
 	}
@@ -139,6 +140,7 @@ func (m *Memory) Update(_ context.Context, scope account.Scope, version int64, t
 	put(m.Mailboxes, tx.PutMailboxes, func(b directory.Mailbox) string { return b.ID })
 	put(m.Rules, tx.PutRules, func(r directory.Rule) string { return r.ID })
 	put(m.Outbounds, tx.PutOutbounds, func(o directory.Outbound) string { return o.ID })
+	put(m.Lists, tx.PutLists, func(l control.RecipientList) string { return l.Domain })
 	put(m.Given, tx.PutTokens, func(t control.Token) string { return t.ID })
 	maps.Copy(m.Verifiers, tx.PutVerifiers)
 	for _, e := range tx.Entries {
@@ -162,6 +164,7 @@ func (m *Memory) remove(r control.Removal) {
 	case control.KindDomain:
 		name := m.Domains[r.ID].Name
 		delete(m.Domains, r.ID)
+		delete(m.Lists, name)
 		maps.DeleteFunc(m.Mailboxes, func(_ string, b directory.Mailbox) bool { return b.Domain == name })
 		maps.DeleteFunc(m.Rules, func(_ string, r directory.Rule) bool { return r.Domain == name })
 	case control.KindMailbox:
@@ -173,6 +176,8 @@ func (m *Memory) remove(r control.Removal) {
 		delete(m.Outbounds, r.ID)
 	case control.KindToken:
 		delete(m.Given, r.ID)
+	case control.KindRecipients:
+		delete(m.Lists, r.ID)
 	case control.KindQueue:
 	}
 }
@@ -238,6 +243,17 @@ func (m *Memory) Find(_ context.Context, _ account.Scope, f finding.Finding, _ b
 	defer m.Unlock()
 	m.Found = append(m.Found, f)
 	return nil
+}
+
+// Recipients gives a domain's list.
+func (m *Memory) Recipients(_ context.Context, scope account.Scope, domain string) (control.RecipientList, error) {
+	m.Lock()
+	defer m.Unlock()
+	l, ok := m.Lists[domain]
+	if !ok || !scope.Has(l.Account) {
+		return control.RecipientList{}, control.ErrNotFound
+	}
+	return l, nil
 }
 
 // Setting reads one value.
@@ -441,4 +457,11 @@ func (i inTraces) rows(scope account.Scope, wanted func(*trace.Row) bool) (list 
 		}
 	}
 	return list, nil
+}
+
+// elsewhere is another installation, at which one recipient is known.
+type elsewhere struct{}
+
+func (elsewhere) FetchList(context.Context, string, *facts.ListSource) ([]string, error) {
+	return []string{"somebody"}, nil
 }
