@@ -59,3 +59,13 @@ type Rerouted struct {
 	Kept   bool          `json:"kept,omitempty"`  // it is kept for another time: Hold
 	Hold   time.Duration `json:"hold,omitempty"`  // 0: the installation's
 }
+
+// Waiting is the mail for a domain that lies in a lane, and how the lane stands.
+type Waiting struct {
+	Recipients int64
+	Since      time.Time // when the oldest of it came; zero without any
+	Next       time.Time // when the lane is tried next; zero when nothing is scheduled
+	Failures   int       // of the lane in a row
+	Reason     string    // of the last one
+	Host       string    // who gave it
+}

@@ -41,7 +41,7 @@ func (s *Service) anew(l *lane, batch []mail.Delivery) []mail.Delivery {
 				here = append(here, *r)
 				continue
 			}
-			list = append(list, redirection(r, way, now))
+			list = append(list, redirection(r, way, d.Message.Received))
 			events = s.turned(events, d.Message, r, &list[len(list)-1])
 			if len(way.To) == 0 {
 				held = append(held, finding.Finding{Name: finding.QueuedMailHeld, Domain: way.Domain, Evidence: way.Why, Since: now.UTC()})
@@ -69,11 +69,11 @@ func (s *Service) anew(l *lane, batch []mail.Delivery) []mail.Delivery {
 	return left
 }
 
-// redirection is what becomes of a row by a way.
-func redirection(r *mail.Recipient, way *routing.Anew, now time.Time) Redirection {
+// redirection is what becomes of a row by a way. It is due in the order in which messages came.
+func redirection(r *mail.Recipient, way *routing.Anew, received time.Time) Redirection {
 	out := Redirection{Row: r.Row, From: r.Lane, To: routing.RowsAnew(r, way.To), Reply: way.Why}
 	for i := range out.To {
-		out.To[i].Next = now
+		out.To[i].Next = received
 	}
 	return out
 }

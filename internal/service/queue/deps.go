@@ -113,6 +113,19 @@ type Lanes interface {
 	Release(ctx context.Context, token Token, state LaneState) error
 	// NextDue is the earliest time at which a lane becomes due; zero when none is scheduled.
 	NextDue(ctx context.Context) (time.Time, error)
+	// What lies in lanes while they are down.
+	Backlog
+}
+
+// Backlog is what lies in lanes.
+type Backlog interface {
+	// Hasten makes a lane due with all that lies in it, in transactions of a bounded size, in the order in which messages
+	// came. What is remembered of the lane's failures stays.
+	Hasten(ctx context.Context, lane mail.Lane, now time.Time) error
+	// Down lists lanes that back off after failures, at most limit.
+	Down(ctx context.Context, now time.Time, limit int) ([]LaneState, error)
+	// Waiting tells how much mail for a domain lies in a lane, in scope.
+	Waiting(ctx context.Context, scope account.Scope, lane mail.Lane, domain string) (mail.Waiting, error)
 }
 
 // Held is a lane in our hands.
@@ -162,6 +175,12 @@ type Agent interface {
 // Recorder keeps what became of mail for the owners of its domains. It never waits and never fails.
 type Recorder interface {
 	Record(e trace.Event)
+}
+
+// Prober is an agent that can look at a destination without any mail.
+type Prober interface {
+	// Probe returns nil when a host of a lane takes connections for mail; else why none does.
+	Probe(ctx context.Context, lane mail.Lane) error
 }
 
 // Directory gives the view by which reports are routed.

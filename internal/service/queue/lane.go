@@ -314,7 +314,7 @@ func (s *Service) fetch(l *lane) bool {
 	rows := 0
 	for _, d := range list {
 		rows += len(d.Recipients)
-		if l.underWay(d.Message.ID) {
+		if _, arriving := s.arriving[d.Message.ID]; arriving || l.underWay(d.Message.ID) {
 			l.lookAgain(now.Add(time.Second)) // it may have further rows
 			continue
 		}

@@ -23,7 +23,8 @@ type memory struct {
 	held     map[mail.Lane]int64
 	token    int64
 	age      time.Duration
-	fail     error // of Accept and Settle
+	fail     error  // of Accept and Settle
+	stored   func() // called in Accept when it has had its effect
 	settles  int
 	slow     time.Duration // between what Due reads and its answer
 	stale    bool          // every settlement comes too late
@@ -49,12 +50,15 @@ func newMemory() *memory {
 
 func (m *memory) Accept(_ context.Context, _ account.Scope, list []mail.Stored) error {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		return m.fail
+	err, stored := m.fail, m.stored
+	if err == nil {
+		m.put(list...)
 	}
-	m.put(list...)
-	return nil
+	m.mu.Unlock()
+	if stored != nil {
+		stored()
+	}
+	return err
 }
 
 func (m *memory) put(list ...mail.Stored) {
@@ -296,7 +300,9 @@ func (m *memory) Open(context.Context, string, bool) error {
 			if r.State == mail.StateLeased {
 				r.State, r.Next = mail.StateWaiting, time.Now()
 				e.rows[n] = r
-				m.lanes[r.Lane] = queue.LaneState{Lane: r.Lane, Next: r.Next}
+				if m.lanes[r.Lane].Failures == 0 { // a lane that backs off keeps its time
+					m.lanes[r.Lane] = queue.LaneState{Lane: r.Lane, Next: r.Next}
+				}
 			}
 		}
 	}
@@ -374,6 +380,50 @@ func (m *memory) Release(_ context.Context, t queue.Token, state queue.LaneState
 	}
 	m.lanes[t.Lane] = state
 	return nil
+}
+
+func (m *memory) Hasten(_ context.Context, lane mail.Lane, now time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range m.messages {
+		for n, r := range e.rows {
+			if r.Lane == lane && (r.State == mail.StateDeferred || r.State.Scheduled() && r.Next.After(now)) {
+				r.State, r.Next = mail.StateWaiting, e.message.Received
+				e.rows[n] = r
+			}
+		}
+	}
+	if l, ok := m.lanes[lane]; ok {
+		l.Next = now
+		m.lanes[lane] = l
+	}
+	return nil
+}
+
+func (m *memory) Down(_ context.Context, now time.Time, _ int) ([]queue.LaneState, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []queue.LaneState
+	for _, l := range m.lanes {
+		if l.Failures > 0 && l.Next.After(now) {
+			out = append(out, l)
+		}
+	}
+	return out, nil
+}
+
+func (m *memory) Waiting(_ context.Context, _ account.Scope, lane mail.Lane, domain string) (mail.Waiting, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out mail.Waiting
+	for _, e := range m.messages {
+		for _, r := range e.rows {
+			if r.Lane == lane && r.State.Scheduled() && strings.HasSuffix(r.Destination, "@"+domain) {
+				out.Recipients++
+			}
+		}
+	}
+	return out, nil
 }
 
 func (m *memory) NextDue(context.Context) (time.Time, error) {

@@ -41,16 +41,18 @@ type Service struct {
 	memory  atomic.Int64 // octets of bodies in memory
 	m       *obs.Metrics
 
-	mu      sync.Mutex
-	active  map[mail.Lane]*lane
-	gates   map[mail.Lane]gate // lanes given back that are backing off
-	stopped bool
-	running sync.WaitGroup
-	wake    chan struct{}
-	ctx     context.Context // life of the workers, from Start to Stop
-	cancel  context.CancelCauseFunc
-	settler settler
-	room    room
+	mu     sync.Mutex
+	active map[mail.Lane]*lane
+	gates  map[mail.Lane]gate // lanes given back that are backing off
+
+	arriving map[mail.ID]struct{} // stored by now or soon, and not in the hands of their lanes yet
+	stopped  bool
+	running  sync.WaitGroup
+	wake     chan struct{}
+	ctx      context.Context // life of the workers, from Start to Stop
+	cancel   context.CancelCauseFunc
+	settler  settler
+	room     room
 }
 
 // gate is what is remembered of a lane that is not in hand: not before until.
@@ -68,7 +70,7 @@ func New(cfg Config, spool Spool, lanes Lanes, inspect Inspect, agents map[mail.
 	s := &Service{
 		cfg: cfg.withDefaults(), spool: spool, lanes: lanes, inspect: inspect, agents: agents, dir: dir, m: metrics, log: log,
 		epoch:  binary.BigEndian.Uint32(b[:]) & 0xffffff,
-		active: map[mail.Lane]*lane{}, gates: map[mail.Lane]gate{}, wake: make(chan struct{}, 1),
+		active: map[mail.Lane]*lane{}, gates: map[mail.Lane]gate{}, arriving: map[mail.ID]struct{}{}, wake: make(chan struct{}, 1),
 	}
 	s.settler.init(s)
 	s.room.disk, s.room.reserve = cfg.Disk, cfg.Reserve
@@ -87,8 +89,31 @@ func (s *Service) Start(ctx context.Context, only bool) error {
 	}
 	s.age.Store(age)
 	s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	if err := s.remember(ctx); err != nil {
+		return err
+	}
 	s.running.Go(s.schedule)
+	for _, agent := range s.agents {
+		if _, ok := agent.(Prober); ok {
+			s.running.Go(s.watch)
+			break
+		}
+	}
 	s.settler.ended.Go(s.settler.run)
+	return nil
+}
+
+// remember closes the gates of lanes that were backing off when the program ended.
+func (s *Service) remember(ctx context.Context) error {
+	list, err := s.lanes.Down(ctx, time.Now(), maxGates)
+	if err != nil {
+		return fmt.Errorf("read which destinations are down: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range list {
+		s.gates[list[i].Lane] = gate{until: list[i].Next}
+	}
 	return nil
 }
 
@@ -138,8 +163,12 @@ func (s *Service) Accept(ctx context.Context, scope account.Scope, st mail.Store
 	return nil
 }
 
-// prepare gives rows their time, state and ages: leased when this node delivers them at once.
+// prepare gives rows their time, state and ages: leased when this node delivers them at once. Until born or forget is
+// called nobody takes them from the store, whatever makes them due there.
 func (s *Service) prepare(st *mail.Stored, now time.Time) {
+	s.mu.Lock()
+	s.arriving[st.Message.ID] = struct{}{}
+	s.mu.Unlock()
 	age := s.age.Load()
 	st.Message.Rows = len(st.Rows)
 	for i := range st.Rows {
@@ -200,8 +229,16 @@ func (s *Service) free(c mail.Content) {
 	s.cfg.Memory.Give(inMemory(c))
 }
 
+// arrived ends what prepare began.
+func (s *Service) arrived(id mail.ID) {
+	s.mu.Lock()
+	delete(s.arriving, id)
+	s.mu.Unlock()
+}
+
 // forget undoes prepare for a message that was not stored.
 func (s *Service) forget(st mail.Stored) {
+	s.arrived(st.Message.ID)
 	for i := range st.Rows {
 		if st.Rows[i].State == mail.StateLeased {
 			s.free(st.Content)
@@ -211,6 +248,7 @@ func (s *Service) forget(st mail.Stored) {
 
 // born hands a durable message to its lanes.
 func (s *Service) born(st mail.Stored) {
+	defer s.arrived(st.Message.ID)
 	if len(st.Rows) == 1 {
 		s.deliverOrWait(st.Rows[0].Lane, mail.Delivery{Message: st.Message, Recipients: st.Rows, Content: st.Content})
 		return

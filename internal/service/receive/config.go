@@ -46,6 +46,7 @@ type Config struct {
 	Trace              *routing.Tracer // knows mail that comes back; nil: only Received and Delivered-To tell of loops
 	Facts              Facts           // learns what a decision about a recipient lacks; nil: the recipient is refused for now
 	Recorder           Recorder        // is told what is taken and refused; nil: nobody is
+	Turns              Turns           // starts mail that waits for a domain's own server; nil: ETRN is not offered
 	Boxes              Boxes           // tells at RCPT which mailboxes are full; nil: delivery alone judges
 }
 

@@ -43,6 +43,12 @@ type Facts interface {
 	Fetch(ctx context.Context, need routing.Need)
 }
 
+// Turns starts mail that waits for a domain's own server.
+type Turns interface {
+	// Turn tells how many recipients of a domain wait in a lane, and has them tried at once.
+	Turn(ctx context.Context, lane mail.Lane, domain string) (pending int64, err error)
+}
+
 // Boxes tells how full mailboxes are.
 type Boxes interface {
 	// Usage gives counts and octets of mailboxes by id; those that are not there are left out.

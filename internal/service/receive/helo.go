@@ -33,6 +33,9 @@ func (s *session) offers() []string {
 	if cfg.TLS != nil && s.tls == "" {
 		lines = append(lines, "STARTTLS")
 	}
+	if s.offersETRN() {
+		lines = append(lines, "ETRN")
+	}
 	if s.offersAuth() {
 		lines = append(lines, "AUTH "+authMechanisms)
 	}

@@ -40,6 +40,7 @@ type Service struct {
 	sessions  map[*session]struct{}
 	addresses map[netip.Addr]int
 	listeners []net.Listener
+	turns     turns
 	stopping  bool
 	running   sync.WaitGroup
 

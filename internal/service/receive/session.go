@@ -247,7 +247,9 @@ func (s *session) command(line []byte) error {
 		return errQuit
 	case smtp.RSET, smtp.NOOP, smtp.QUIT, smtp.VRFY, smtp.EXPN, smtp.HELP:
 		return s.minor(verb, arg)
-	case smtp.LHLO, smtp.ETRN, smtp.TURN, smtp.SEND, smtp.SOML, smtp.SAML, smtp.XCLIENT, smtp.XFORWARD:
+	case smtp.ETRN:
+		return s.etrn(arg)
+	case smtp.LHLO, smtp.TURN, smtp.SEND, smtp.SOML, smtp.SAML, smtp.XCLIENT, smtp.XFORWARD:
 		return s.mistake(smtp.Reply{Code: 502, Enhanced: smtp.Enhanced{5, 5, 1}, Text: "command not offered"})
 	case smtp.VerbUnknown:
 		return s.mistake(smtp.Reply{Code: 500, Enhanced: smtp.Enhanced{5, 5, 2}, Text: "command not known"})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"postroad/internal/core/account"
@@ -21,6 +22,21 @@ const (
 
 	firstRowSQL sqldb.Stmt = `SELECT next_attempt FROM recipient WHERE lane = $1 AND (state = 'waiting' OR state = 'deferred')
 		ORDER BY next_attempt LIMIT 1`
+
+	downSQL sqldb.Stmt = `SELECT ` + laneColumns + ` FROM lane WHERE next_attempt > $1 AND failures > 0 ORDER BY next_attempt LIMIT $2`
+
+	// By the time at which its message came a row is due before all that came later.
+	hastenSQL sqldb.Stmt = `UPDATE recipient SET state = 'waiting', next_attempt = (SELECT received FROM message WHERE id = message_id)
+		WHERE (message_id, n) IN (SELECT message_id, n FROM recipient WHERE lane = $1 AND (state = 'waiting' OR state = 'deferred')
+			AND (state = 'deferred' OR next_attempt > $2) ORDER BY next_attempt LIMIT $3)`
+
+	// What was born leased and is in nobody's hands waits for the end of its grace.
+	hastenLeasedSQL sqldb.Stmt = `UPDATE recipient SET state = 'waiting', next_attempt = (SELECT received FROM message WHERE id = message_id)
+		WHERE state = 'leased' AND lane = $1`
+
+	waitingSQL sqldb.Stmt = `SELECT count(*), coalesce(min(received), 0) FROM recipient JOIN message ON id = message_id
+		WHERE lane = $1 AND (state = 'waiting' OR state = 'deferred' OR state = 'leased') AND @scope(recipient.account_id)
+		AND lower(substr(destination, length(destination) - length($2) + 1)) = $2`
 
 	putLaneSQL sqldb.Stmt = `INSERT INTO lane (name, next_attempt, failures, reason, host, holder, token, expires)
 		VALUES ($1, $2, $3, $4, $5, '', 0, 0)
@@ -69,10 +85,14 @@ func (s *Store) Lease(ctx context.Context, node string, now time.Time, limit int
 
 // lanesDue reads the lanes whose time has come, the longest waiting first.
 func (s *Store) lanesDue(ctx context.Context, now time.Time, limit int) ([]queue.LaneState, error) {
+	return s.laneStates(ctx, lanesDueSQL, now, limit)
+}
+
+func (s *Store) laneStates(ctx context.Context, stmt sqldb.Stmt, now time.Time, limit int) ([]queue.LaneState, error) {
 	var states []queue.LaneState
 	err := s.db.Read(ctx, account.System(), func(tx *sqldb.Tx) error {
 		states = states[:0]
-		rows, err := tx.Query(lanesDueSQL, sqldb.Micros(now), limit)
+		rows, err := tx.Query(stmt, sqldb.Micros(now), limit)
 		if err != nil {
 			return err
 		}
@@ -198,6 +218,45 @@ func putLane(tx *sqldb.Tx, state queue.LaneState) error {
 		}
 	}
 	return tx.Post(putLaneSQL, string(state.Lane), max(1, next), int64(state.Failures), state.Reason, state.Host)
+}
+
+// Hasten implements queue.Lanes.
+func (s *Store) Hasten(ctx context.Context, lane mail.Lane, now time.Time) error {
+	for {
+		var n int64
+		err := s.db.Write(ctx, account.System(), func(tx *sqldb.Tx) (err error) {
+			if n, err = tx.Exec(hastenSQL, string(lane), sqldb.Micros(now), changeChunk); err != nil {
+				return err
+			}
+			if err := tx.Post(hastenLeasedSQL, string(lane)); err != nil {
+				return err
+			}
+			return tx.Post(openLaneSQL, string(lane), max(1, sqldb.Micros(now)))
+		})
+		if err != nil || n < changeChunk {
+			return storageError(err)
+		}
+	}
+}
+
+// Down implements queue.Lanes.
+func (s *Store) Down(ctx context.Context, now time.Time, limit int) ([]queue.LaneState, error) {
+	return s.laneStates(ctx, downSQL, now, limit)
+}
+
+// Waiting implements queue.Lanes.
+func (s *Store) Waiting(ctx context.Context, scope account.Scope, lane mail.Lane, domain string) (mail.Waiting, error) {
+	var out mail.Waiting
+	err := s.db.Read(ctx, scope, func(tx *sqldb.Tx) error {
+		out = mail.Waiting{}
+		if _, err := tx.Row([]any{&out.Recipients, &out.Since}, waitingSQL, string(lane), "@"+strings.ToLower(domain)); err != nil || out.Recipients == 0 {
+			return err
+		}
+		var name mail.Lane
+		_, err := tx.Row([]any{&name, &out.Next, &out.Failures, &out.Reason, &out.Host}, laneSQL, string(lane))
+		return err
+	})
+	return out, storageError(err)
 }
 
 // NextDue implements queue.Lanes.

@@ -197,3 +197,75 @@ func TestReleasedMailKeepsItsTime(t *testing.T) {
 		}
 	})
 }
+
+func TestALaneThatIsHastenedIsDueInTheOrderOfItsMessages(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		var want []mail.ID
+		for i := range 3 {
+			m := message([]byte("x"), mail.StateDeferred, time.Now().Add(time.Hour), lane, elsewhere)
+			m.Message.Received = at(time.Now().Add(time.Duration(i-10) * time.Minute))
+			if i == 1 {
+				m.Rows[0].State, m.Rows[0].Next = mail.StateWaiting, m.Message.Received
+			}
+			if i == 2 {
+				m.Rows[0].State = mail.StateLeased
+			}
+			if i == 0 {
+				m.Rows[0].Next = at(time.Now().Add(-time.Minute)) // it is due already, behind what came later
+			}
+			m.Rows[0].Attempts = 2
+			w.accept(t, m)
+			want = append(want, m.Message.ID)
+		}
+		held, ok, err := w.Claim(t.Context(), "node", lane, time.Minute)
+		if err != nil || !ok {
+			t.Fatal(err)
+		}
+		must(t, w.Release(t.Context(), held.Token, queue.LaneState{Lane: lane, Next: time.Now().Add(time.Hour), Failures: 4, Reason: "450 refused", Host: "mx"}))
+		down, err := w.Down(t.Context(), time.Now(), 10)
+		if err != nil || len(down) != 1 || down[0].Lane != lane || down[0].Failures != 4 {
+			t.Errorf("down: %v, %v", down, err)
+		}
+		must(t, w.Hasten(t.Context(), lane, time.Now()))
+		due := w.due(t, lane, time.Now())
+		if diff := cmp.Diff(want, ids(due)); diff != "" {
+			t.Error(diff)
+		}
+		if due[0].Recipients[0].Attempts != 2 || len(w.due(t, elsewhere, time.Now())) != 0 {
+			t.Errorf("due: %+v; and in another lane %v", due[0].Recipients[0], w.due(t, elsewhere, time.Now()))
+		}
+		leased, err := w.Lease(t.Context(), "node", time.Now(), 10, time.Minute)
+		if err != nil || len(leased) != 1 || leased[0].State.Failures != 4 {
+			t.Errorf("leased: %v, %v", leased, err)
+		}
+	})
+}
+
+func TestWhatWaitsForADomain(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		none, err := w.Waiting(t.Context(), account.System(), lane, "example.org")
+		if err != nil || none != (mail.Waiting{}) {
+			t.Errorf("in an empty queue: %+v, %v", none, err)
+		}
+		first := message([]byte("x"), mail.StateDeferred, time.Now().Add(time.Hour), lane, lane, elsewhere)
+		first.Message.Received = at(time.Now().Add(-time.Hour))
+		first.Rows[1].Destination = "bob@else.example"
+		second := message([]byte("x"), mail.StateLeased, time.Now(), lane)
+		second.Rows[0].Account = "acc-b"
+		w.accept(t, first, second, message([]byte("x"), mail.StateHeld, time.Now(), lane))
+		held, _, err := w.Claim(t.Context(), "node", lane, time.Minute)
+		must(t, err)
+		next := at(time.Now().Add(time.Hour))
+		must(t, w.Release(t.Context(), held.Token, queue.LaneState{Lane: lane, Next: next, Failures: 4, Reason: "450 refused", Host: "mx"}))
+		want := mail.Waiting{Recipients: 2, Since: first.Message.Received, Next: next, Failures: 4, Reason: "450 refused", Host: "mx"}
+		got, err := w.Waiting(t.Context(), account.System(), lane, "Example.org")
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Error(diff, err)
+		}
+		if own, err := w.Waiting(t.Context(), account.Of("acc-b"), lane, "example.org"); err != nil || own.Recipients != 1 {
+			t.Errorf("in scope of acc-b: %+v, %v", own, err)
+		}
+	})
+}

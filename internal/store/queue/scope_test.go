@@ -69,6 +69,11 @@ var foreign = map[string]func(w *world, scope account.Scope, m mail.Stored) (saw
 		must(t, w.Redirect(t.Context(), scope, queue.Token{}, []queue.Redirection{{Row: m.Rows[0].Row, From: lane, Reply: "held"}}))
 		return nil
 	},
+	"Waiting": func(w *world, scope account.Scope, _ mail.Stored) any {
+		got, err := w.Waiting(w.t.Context(), scope, lane, "example.org")
+		must(w.t, err)
+		return got
+	},
 	"Keep": func(w *world, scope account.Scope, _ mail.Stored) any {
 		must(w.t, w.Keep(w.t.Context(), scope, "example.org", time.Hour))
 		return nil
