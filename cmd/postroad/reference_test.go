@@ -26,7 +26,7 @@ func reference(root *cobra.Command) string {
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
 		if c != root {
-			if c.HasSubCommands() {
+			if c.HasSubCommands() && !c.HasAvailableLocalFlags() {
 				fmt.Fprintf(&b, "\n## %s\n\n%s.\n", strings.TrimPrefix(c.CommandPath(), "postroad "), c.Short)
 			} else {
 				level := "##"

@@ -1,10 +1,13 @@
 package acceptance
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -212,5 +215,77 @@ func TestReplayTellsWhatAChangeOfModeMeans(t *testing.T) {
 	}
 	if status, body := i.call(red, "/traces/"+id+"/replay"); status != http.StatusOK || !strings.Contains(body, "It would be refused now") {
 		t.Errorf("the owner reads %d: %s", status, body)
+	}
+}
+
+func TestATraceTellsOfReportsActionsAndNewDecisions(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	o.zone("far.example", "@ MX 10 a\na A 127.0.0.11\n")
+	o.peer(11, sim.Script{Rcpt: map[string]string{"bad@far.example": "550 5.1.1 who is that?", "late@far.example": "450 4.2.1 later"}})
+	i := o.instance("retry = [\"1h\"]")
+	told := func(id string, texts ...string) {
+		t.Helper()
+		for _, text := range texts {
+			eventually(t, text+" in the trace", func() bool { return strings.Contains(i.run("trace", id), text) })
+		}
+	}
+	id := i.sender().send("ann@here.example", text("bad"), "bad@far.example")
+	told(id, "who is that?", "The sender is told that it could not be delivered, by message ")
+	_, report, _ := strings.Cut(i.run("trace", id), "by message ")
+	report, _, _ = strings.Cut(report, ".")
+	told(report, "Made here: a report", "Delivered into the mailbox ann@here.example")
+
+	id = i.sender().send("ann@here.example", text("late"), "late@far.example")
+	told(id, "a.far.example answered: 450 4.2.1 later")
+	i.run("queue", "hold", id, "--yes")
+	i.run("queue", "release", id, "--yes")
+	told(id, "Held by operator.", "Let go by operator.")
+	i.run("queue", "drop", id, "--yes")
+	told(id, "nobody is told, by operator.")
+
+	i.run("domain", "add", "relay.example", "--mode", "relay", "--recipients", "accept", "--proved", "--next-hop", "127.0.0.12:"+o.port)
+	id = i.sender().send("ann@here.example", text("anew"), "x@relay.example")
+	told(id, "It waits in the queue", "Its destination is not tried before")
+	p := o.peer(13, sim.Script{})
+	i.run("domain", "set", "relay.example", "--next-hop", "127.0.0.13:"+o.port, "--yes")
+	p.Await(1)
+	told(id, "Decided anew: mail for x@relay.example goes to 127.0.0.13:"+o.port, "Handed to ")
+	if out := i.run("trace", "replay", id); !strings.Contains(out, "Now the same would happen.") {
+		t.Errorf("the replay goes by the first decision:\n%s", out)
+	}
+}
+
+// Mail does not depend on traces: not on their being kept, and not on their store being whole.
+func TestMailGoesOnWithoutTraces(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(i *instance){
+		"off": func(i *instance) { i.env = append(i.env, "POSTROAD_TRACE_KEEP=0s") },
+		"damaged": func(i *instance) {
+			for _, end := range []string{"", "-wal", "-shm"} {
+				if err := os.WriteFile(filepath.Join(i.data, "trace.db"+end), bytes.Repeat([]byte("no database "), 1000), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i := newInstance(t, "")
+			i.run("domain", "add", "local.example", "--proved")
+			i.run("mailbox", "add", "b@local.example")
+			if err := i.kill(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			spoil(i)
+			i.start()
+			c := dialSMTP(t, i.smtp)
+			c.say("EHLO mx.far.example", "250")
+			id := c.send("a@far.example", text("untraced"), "b@local.example")
+			i.await("b@local.example", 1)
+			if out, errs, code := i.try("trace", id); code != 1 || !strings.Contains(errs, "keeps no traces") {
+				t.Errorf("exit %d: %s%s", code, out, errs)
+			}
+		})
 	}
 }
