@@ -27,8 +27,9 @@ import (
 // How lists are fetched from other installations.
 const (
 	syncTick    = time.Second      // how often it is looked whether one is due
-	syncTimeout = 30 * time.Second // for one list
-	syncAtOnce  = 4
+	syncTimeout = 15 * time.Second // for one list
+	syncRetry   = 30 * time.Second // after a failure, at least
+	syncAtOnce  = 64
 	maxListSize = 16 << 20 // octets
 	maxListed   = 50_000
 	maxETag     = 200 // octets
@@ -128,11 +129,34 @@ func mayFetch(address string, plain, operator bool) error {
 	return nil
 }
 
-// synchronise fetches the lists that are due, until ctx ends.
+// synchronise fetches the lists that are due, until ctx ends. One that is slow or fails holds up no other.
 func (s *Service) synchronise(ctx context.Context) {
 	tick := time.NewTicker(syncTick)
 	defer tick.Stop()
-	tried := map[string]time.Time{} // by domain
+	var mu sync.Mutex
+	running, next := map[string]bool{}, map[string]time.Time{} // by domain
+	begin := func(y Sync) {
+		mu.Lock()
+		defer mu.Unlock()
+		now := time.Now()
+		if running[y.Domain] || len(running) >= syncAtOnce || now.Before(next[y.Domain]) || now.Sub(y.Learned) < y.From.Every {
+			return
+		}
+		running[y.Domain] = true
+		s.beside.Go(func() {
+			pause := y.From.Every
+			if !s.sync(ctx, y) {
+				pause = max(pause, syncRetry)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			delete(running, y.Domain)
+			if len(next) >= maxDomains {
+				clear(next)
+			}
+			next[y.Domain] = time.Now().Add(pause)
+		})
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -140,45 +164,23 @@ func (s *Service) synchronise(ctx context.Context) {
 		case <-tick.C:
 		}
 		all, err := s.o.Store.Syncs(ctx, account.System())
-		if err != nil {
-			if ctx.Err() == nil {
-				s.o.Log.ErrorContext(ctx, "lists of recipients cannot be looked for", slog.Any(obs.KeyError, err))
-			}
-			continue
+		if err != nil && ctx.Err() == nil {
+			s.o.Log.ErrorContext(ctx, "lists of recipients cannot be looked for", slog.Any(obs.KeyError, err))
 		}
-		var wg sync.WaitGroup
-		places := make(chan struct{}, syncAtOnce)
 		for i := range all {
-			y := &all[i]
-			last := y.Learned
-			if t := tried[y.Domain]; t.After(last) {
-				last = t
-			}
-			if time.Since(last) < y.From.Every {
-				continue
-			}
-			tried[y.Domain] = time.Now()
-			wg.Go(func() {
-				places <- struct{}{}
-				defer func() { <-places }()
-				s.sync(ctx, *y)
-			})
-		}
-		wg.Wait()
-		if len(tried) > len(all)+maxDomains {
-			clear(tried)
+			begin(all[i])
 		}
 	}
 }
 
-// sync fetches one list and writes what came of it.
-func (s *Service) sync(ctx context.Context, y Sync) {
+// sync fetches one list and writes what came of it; false when it could not be fetched.
+func (s *Service) sync(ctx context.Context, y Sync) bool {
 	before := y.From
 	locals, err := s.FetchList(ctx, y.Domain, &y.From)
 	result := "same"
 	switch {
 	case ctx.Err() != nil:
-		return
+		return false
 	case err != nil:
 		result, y.From.Problem = "failed", shortened(err.Error())
 	default:
@@ -189,18 +191,19 @@ func (s *Service) sync(ctx context.Context, y Sync) {
 	}
 	s.o.Metrics.VerifySyncs.WithLabelValues(result).Inc()
 	if result == "failed" && before.Problem == y.From.Problem {
-		return
+		return false
 	}
 	if result == "failed" {
 		s.o.Log.WarnContext(ctx, "a list of recipients cannot be fetched", slog.String(obs.KeyDomain, y.Domain), slog.String(obs.KeyError, y.From.Problem))
 	}
 	if err := s.o.Store.Synced(ctx, account.System(), y, locals != nil, locals); err != nil {
 		s.o.Log.ErrorContext(ctx, "a list of recipients cannot be written", slog.String(obs.KeyDomain, y.Domain), slog.Any(obs.KeyError, err))
-		return
+		return false
 	}
-	if result != "failed" {
+	if result == "changed" {
 		s.recipients.forget(y.Domain)
 	}
+	return result != "failed"
 }
 
 // forget drops what is at hand of a domain.

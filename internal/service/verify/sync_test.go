@@ -1,13 +1,16 @@
 package verify_test
 
 import (
+	"context"
 	"crypto/x509"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"postroad/internal/core/account"
 	"postroad/internal/core/facts"
 	"postroad/internal/service/verify"
 )
@@ -68,6 +71,50 @@ func TestAListIsFetchedOverVerifiedTLS(t *testing.T) {
 		}
 		if tc.want != nil && tc.from.ETag != `"1"` {
 			t.Errorf("%s: ETag %s", tc.name, tc.from.ETag)
+		}
+	}
+}
+
+// syncs is a store with a list that is fetched in time and one whose source never answers.
+type syncs struct {
+	world
+	list []verify.Sync
+	came chan verify.Sync
+}
+
+func (s *syncs) Syncs(context.Context, account.Scope) ([]verify.Sync, error) { return s.list, nil }
+
+func (s *syncs) Synced(_ context.Context, _ account.Scope, y verify.Sync, _ bool, _ []string) error {
+	s.came <- y
+	return nil
+}
+
+func TestASourceThatHangsHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	end := make(chan struct{})
+	hanging := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-end }))
+	defer hanging.Close()
+	defer close(end)
+	answering := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"domain":"good.example","locals":["ann"]}`)) // the client's affair
+	}))
+	defer answering.Close()
+	from := func(domain, url string) verify.Sync {
+		return verify.Sync{Domain: domain, From: facts.ListSource{URL: url, Operator: true, Every: time.Second}}
+	}
+	store := &syncs{came: make(chan verify.Sync, 100), list: []verify.Sync{from("bad.example", hanging.URL), from("good.example", answering.URL)}}
+	service := verify.New(verify.Options{Store: store})
+	service.Start()
+	defer service.Close()
+	deadline := time.After(12 * time.Second)
+	for n := range 3 {
+		select {
+		case y := <-store.came:
+			if y.Domain != "good.example" || y.Learned.IsZero() {
+				t.Errorf("%+v", y)
+			}
+		case <-deadline:
+			t.Fatalf("fetched %d times", n)
 		}
 	}
 }
