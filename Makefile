@@ -11,7 +11,7 @@ BENCH    ?= .
 COUNT    ?= 6
 MINUTES  ?= 20
 
-.PHONY: all build vet short check format modernized static dead architecture lint run test tests race soak upgrade-test fuzz bench man vuln clean
+.PHONY: all build vet short check format modernized static dead architecture lint run test tests race property soak upgrade-test fuzz bench man vuln clean
 
 all: build vet short
 
@@ -84,6 +84,10 @@ soak:
 # Opens the data of earlier programs: of all release tags, or of REV.
 upgrade-test:
 	scripts/upgrade-test $(REV)
+
+# explain against what receive does, over random installations.
+property:
+	POSTROAD_CASES=100000 $(GO) test -count 1 -run TestExplainIsWhatReceiveDoes -v ./internal/service/receive
 
 fuzz:
 	scripts/fuzz $(FUZZTIME)

@@ -101,7 +101,7 @@ func (a *app) printExplanation(e control.Explanation) {
 		if i == 0 {
 			head = "next hops"
 		}
-		a.say("  %-10s %s (%s, preference %d)\n", head, clean(shownHop(h)), h.Transport, h.Preference)
+		a.say("  %-10s %s (%s, preference %d, TLS %s)\n", head, clean(shownHop(h)), h.Transport, h.Preference, h.TLS)
 	}
 	a.say("Why:\n")
 	for _, r := range e.Reasons {
@@ -110,5 +110,9 @@ func (a *app) printExplanation(e control.Explanation) {
 			age = " [" + strconv.FormatInt(r.Age, 10) + " s old]"
 		}
 		a.say("  %s%s\n", clean(r.Sentence), age)
+	}
+	a.say("Why not otherwise:\n")
+	for _, n := range e.WhyNot {
+		a.say("  %s\n", clean(n.Sentence))
 	}
 }

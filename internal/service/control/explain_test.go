@@ -70,13 +70,13 @@ func TestExplainShowsWhereMailWouldGo(t *testing.T) {
 		hops        hops
 		says        string
 	}{
-		{"x@relay.example", "", 250, hops{{Host: "192.0.2.1", Port: 2500, Transport: "relay"}, {Host: "mail.relay.example", Port: 25, Transport: "relay"}}, "given"},
-		{"x@lmtp.example", "", 250, hops{{Host: "192.0.2.1", Port: 24, Transport: "lmtp"}, {Host: "/run/lmtp", Transport: "lmtp"}}, "LMTP"},
+		{"x@relay.example", "", 250, hops{{Host: "192.0.2.1", Port: 2500, TLS: "opportunistic", Transport: "relay"}, {Host: "mail.relay.example", Port: 25, TLS: "opportunistic", Transport: "relay"}}, "given"},
+		{"x@lmtp.example", "", 250, hops{{Host: "192.0.2.1", Port: 24, TLS: "opportunistic", Transport: "lmtp"}, {Host: "/run/lmtp", TLS: "none", Transport: "lmtp"}}, "LMTP"},
 		{"x@away.example", "", 550, hops{}, "Strangers"},
-		{"x@away.example", "box@ann.example", 250, hops{{Host: "a.away.example", Port: 25, Preference: 10, Transport: "remote"}, {Host: "b.away.example", Port: 25, Preference: 20, Transport: "remote"}}, "2 exchangers"},
-		{"x@backup.example", "local", 250, hops{{Host: "a.backup.example", Port: 25, Preference: 10, Transport: "remote"}}, "the best is a.backup.example"},
+		{"x@away.example", "box@ann.example", 250, hops{{Host: "a.away.example", Port: 25, Preference: 10, TLS: "opportunistic", Transport: "remote"}, {Host: "b.away.example", Port: 25, Preference: 20, TLS: "opportunistic", Transport: "remote"}}, "2 exchangers"},
+		{"x@backup.example", "local", 250, hops{{Host: "a.backup.example", Port: 25, Preference: 10, TLS: "opportunistic", Transport: "remote"}}, "the best is a.backup.example"},
 		{"x@looping.example", "local", 250, hops{}, "554 5.4.6"},
-		{"x@nodata.example", "box@ann.example", 250, hops{{Host: "nodata.example", Port: 25, Transport: "remote"}}, "own address"},
+		{"x@nodata.example", "box@ann.example", 250, hops{{Host: "nodata.example", Port: 25, TLS: "opportunistic", Transport: "remote"}}, "own address"},
 		{"x@null.example", "box@ann.example", 250, hops{}, "takes no mail"},
 		{"x@broken.example", "box@ann.example", 250, hops{}, "cannot be learned"},
 		{"x@nx.example", "local", 250, hops{}, "no domain nx.example"},
@@ -130,5 +130,53 @@ func TestExplainShowsNothingOfWhatOthersAddressesStandFor(t *testing.T) {
 		if strings.Contains(string(text), secret) {
 			t.Errorf("ann is shown %s: %s", secret, text)
 		}
+	}
+}
+
+func TestExplainTellsWhyNotOtherwise(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.furnish()
+	domain := func(name string, set control.DomainSettings) {
+		set.Proved = new(true)
+		w.ok(w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: name, DomainSettings: set}))
+	}
+	domain("relay.example", control.DomainSettings{Mode: new("relay"), NextHops: &[]string{"mail.relay.example"}, Recipients: new("accept")})
+	domain("probed.example", control.DomainSettings{Mode: new("split"), NextHops: &[]string{"mail.probed.example"}})
+	w.box("kim@relay.example")
+	w.rule(directory.RuleForward, "fw@ann.example", "x@away.example")
+	w.ok(w.PlanOutboundSet(control.Operator(), control.OutboundSpec{Hop: "smart.example:587", Domain: "ann.example", User: "u", Password: control.NewSecret("smart secret")}))
+	for _, tt := range []struct{ address, as, way, says string }{
+		{"nobody@bob.example", "", "here", "nobody of this name is here, and the domain has no catch-all"},
+		{"nobody@bob.example", "", "mx", "the mode is local"},
+		{"box@ann.example", "", "outbound", "for foreign domains only"},
+		{"kim@relay.example", "", "here", "the mode is relay, so that the mailbox of this name gets nothing"},
+		{"kim@relay.example", "", "mx", "a next hop is named"},
+		{"x@away.example", "", "here", "not hosted here"},
+		{"x@away.example", "box@ann.example", "mx", "leaves through the smart host"},
+		{"fw@ann.example", "", "here", "led elsewhere"},
+		{"x@probed.example", "", "here", "nobody of this name is here"},
+	} {
+		e, err := w.Explain(t.Context(), control.Operator(), control.ExplainRequest{Address: tt.address, As: tt.as})
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := ""
+		for _, n := range e.WhyNot {
+			if n.Way == tt.way {
+				said = n.Sentence
+			}
+		}
+		if !strings.Contains(said, tt.says) {
+			t.Errorf("%s as %q, not %s: %q, want %q", tt.address, tt.as, tt.way, said, tt.says)
+		}
+	}
+	e, err := w.Explain(t.Context(), control.Operator(), control.ExplainRequest{Address: "x@probed.example"})
+	if err != nil || e.Reply.Code/100 != 4 || len(e.NextHops) != 1 || e.NextHops[0].Host != "mail.probed.example" || len(e.Destinations) != 0 {
+		t.Errorf("who is refused for now: %+v %v", e, err)
+	}
+	e, err = w.Explain(t.Context(), control.Operator(), control.ExplainRequest{Address: "x@away.example", As: "box@ann.example"})
+	if err != nil || len(e.NextHops) != 1 || e.NextHops[0].TLS != "verified" {
+		t.Errorf("through a smart host with login: %+v %v", e, err)
 	}
 }

@@ -49,6 +49,7 @@ type Explanation struct {
 	Mailboxes     []string             `json:"mailboxes" doc:"Mailboxes here that get a copy"`
 	NextHops      []ExplainHop         `json:"next_hops" doc:"Where copies go that leave, in the order in which it is tried"`
 	Reasons       []ExplainReason      `json:"reasons"`
+	WhyNot        []ExplainNot         `json:"why_not" doc:"The ways that it does not take, and why"`
 	Destinations  []ExplainDestination `json:"destinations" doc:"Every final destination"`
 }
 
@@ -69,6 +70,7 @@ type ExplainHop struct {
 	Host       string `json:"host" doc:"Name or address, or the path of a unix socket"`
 	Port       uint16 `json:"port" doc:"0 for a unix socket"`
 	Preference uint16 `json:"preference" doc:"Of the MX record; 0 for a next hop that is given"`
+	TLS        string `json:"tls" enum:"opportunistic,verified,none" doc:"verified: nothing is sent but under TLS with a verified certificate; opportunistic: TLS where it is offered; none at a unix socket"`
 	Transport  string `json:"transport" enum:"remote,relay,lmtp" doc:"remote by MX records, relay to a next hop that is given, lmtp to one that speaks LMTP"`
 }
 
@@ -114,6 +116,7 @@ func (e *Explainer) explain(ctx context.Context, actor rights.Actor, st *rights.
 		Reply:     ExplainReply{Code: d.Reply.Code, Enhanced: d.Reply.Enhanced.String(), Text: d.Reply.Text},
 		Mailboxes: []string{}, NextHops: []ExplainHop{}, Reasons: []ExplainReason{}, Destinations: []ExplainDestination{},
 	}
+	out.WhyNot = whyNot(st, &d, rcpt)
 	if !actor.Operator {
 		hideOthers(actor, st, &d)
 	}
@@ -123,7 +126,20 @@ func (e *Explainer) explain(ctx context.Context, actor rights.Actor, st *rights.
 	for _, to := range d.Destinations {
 		e.destination(ctx, st, &out, to)
 	}
+	if d.Reply.Temporary() && d.Class != routing.ClassForeign {
+		e.later(ctx, st, &out, rcpt)
+	}
 	return out
+}
+
+// later adds the next hops of a recipient that is refused for now: where its mail would go once it is taken.
+func (e *Explainer) later(ctx context.Context, st *rights.State, out *Explanation, rcpt smtp.Address) {
+	d := routing.Decide(e.World(st.Directory), routing.Session{Kind: routing.Accepted}, rcpt)
+	for _, to := range d.Destinations {
+		if to.Transport != mail.TransportLocal && to.Account == d.Account {
+			e.leaves(ctx, st, out, to)
+		}
+	}
 }
 
 // decide asks for the route as receive does, and learns what is lacking for it.
@@ -186,22 +202,48 @@ func (e *Explainer) session(actor rights.Actor, st *rights.State, q ExplainReque
 		}
 		out.Client = client.Unmap()
 		trusted := func(p netip.Prefix) bool { return p.Contains(out.Client) }
-		if out.Kind == routing.Stranger && slices.ContainsFunc(e.TrustedNetworks, trusted) {
+		if out.Kind == routing.Stranger && slices.ContainsFunc(e.TrustedNetworks, trusted) && ownSender(st, out.Sender) {
 			out.Kind = routing.Trusted
 		}
 	}
 	return out, nil
 }
 
+// ownSender reports whether a trusted network may send as an address: as any domain hosted here. What it sends as
+// somebody else is a stranger's mail.
+func ownSender(st *rights.State, sender smtp.Address) bool {
+	if sender.IsNull() {
+		return true
+	}
+	d, ok := st.Directory.Domain(sender.Domain)
+	return ok && d.Proved
+}
+
 func (e *Explainer) destination(ctx context.Context, st *rights.State, out *Explanation, to routing.Destination) {
 	out.Destinations = append(out.Destinations, ExplainDestination{Address: to.Address, Transport: string(to.Transport), Lane: string(to.Lane)})
-	switch to.Transport {
-	case mail.TransportLocal:
+	if to.Transport == mail.TransportLocal {
 		out.DeliverHere = true
 		out.Mailboxes = append(out.Mailboxes, to.Address)
+		return
+	}
+	e.leaves(ctx, st, out, to)
+}
+
+// leaves adds the next hops of a destination elsewhere.
+func (e *Explainer) leaves(ctx context.Context, st *rights.State, out *Explanation, to routing.Destination) {
+	switch to.Transport {
+	case mail.TransportLocal:
 	case mail.TransportRelay, mail.TransportLMTP:
+		_, _, route := routing.ParseHops(to.Lane.Key())
 		for _, h := range to.Hops {
-			out.hop(ExplainHop{Host: h.Host, Port: h.Port, Transport: string(to.Transport)})
+			tls := tlsOffered
+			switch {
+			case route != "": // that of an outbound route that demands it
+				tls = tlsVerified
+			case h.Socket():
+				tls = tlsNone
+			}
+			out.hop(ExplainHop{Host: h.Host, Port: h.Port, TLS: tls, Transport: string(to.Transport)})
 		}
 	case mail.TransportRemote:
 		e.exchangers(ctx, st, out, to.Lane.Key())
@@ -216,6 +258,13 @@ func (e *Explanation) hop(h ExplainHop) {
 
 // ruleMX stands in place of a rule for what DNS said beyond the decision.
 const ruleMX = "mx"
+
+// The demands of TLS.
+const (
+	tlsOffered  = "opportunistic"
+	tlsVerified = "verified"
+	tlsNone     = "none"
+)
 
 // maxLookUps bounds the exchangers whose addresses are asked for in one explanation.
 const maxLookUps = 20
@@ -247,11 +296,11 @@ func (e *Explainer) exchangers(ctx context.Context, st *rights.State, out *Expla
 		best, reply = routing.Exchangers(list, addrs, view.Self.Answers, keep, func(int, func(i, j int)) {})
 	}
 	for _, x := range best {
-		out.hop(ExplainHop{Host: x.Host, Port: e.DeliverPort, Preference: x.Preference, Transport: string(mail.TransportRemote)})
+		out.hop(ExplainHop{Host: x.Host, Port: e.DeliverPort, Preference: x.Preference, TLS: tlsOffered, Transport: string(mail.TransportRemote)})
 	}
 	if len(best) == 0 && reply.Temporary() {
 		for _, mx := range list {
-			out.hop(ExplainHop{Host: mx.Host, Port: e.DeliverPort, Preference: mx.Preference, Transport: string(mail.TransportRemote)})
+			out.hop(ExplainHop{Host: mx.Host, Port: e.DeliverPort, Preference: mx.Preference, TLS: tlsOffered, Transport: string(mail.TransportRemote)})
 		}
 	}
 	if reply.Code != 0 {
