@@ -77,23 +77,35 @@ smtputf8_enable = yes
 	if err := os.WriteFile(filepath.Join(dir, "conf", "main.cf"), []byte(text), 0o644); err != nil { //nolint:gosec // Postfix's users read it
 		t.Fatal(err)
 	}
-	p.shell(`unshare -m --propagation private sh -c 'mount --bind "$DIR/resolv.conf" /etc/resolv.conf && exec postfix -c "$DIR/conf" start'`)
+	p.start()
 	t.Cleanup(func() {
-		p.shell(`postfix -c "$DIR/conf" stop; i=0; while [ $i -lt 50 ] && postfix -c "$DIR/conf" status 2>/dev/null; do sleep 0.1; i=$((i+1)); done; true`)
+		p.stop()
 		if t.Failed() {
 			log, _ := os.ReadFile(filepath.Join(dir, "maillog"))
 			t.Logf("Postfix's log:\n%s", tail(string(log), 6000))
 		}
 		_ = os.RemoveAll(dir)
 	})
-	eventually(t, "Postfix's greeting", func() bool {
+	return p
+}
+
+// start runs Postfix and waits until it takes connections.
+func (p *postfix) start() {
+	p.t.Helper()
+	p.shell(`unshare -m --propagation private sh -c 'mount --bind "$DIR/resolv.conf" /etc/resolv.conf && exec postfix -c "$DIR/conf" start'`)
+	eventually(p.t, "Postfix's greeting", func() bool {
 		c, err := net.Dial("tcp", p.addr)
 		if err == nil {
 			_ = c.Close()
 		}
 		return err == nil
 	})
-	return p
+}
+
+// stop ends Postfix and waits until its port is free.
+func (p *postfix) stop() {
+	p.t.Helper()
+	p.shell(`postfix -c "$DIR/conf" stop; i=0; while [ $i -lt 50 ] && postfix -c "$DIR/conf" status 2>/dev/null; do sleep 0.1; i=$((i+1)); done; true`)
 }
 
 // missing skips a test for want of a peer; where tests count it fails instead.

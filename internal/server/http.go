@@ -61,7 +61,7 @@ func (s *Server) openSocket(ctx context.Context) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("API socket: %w", err)
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	l, err := s.opts.Listen(ctx, "unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("API socket: %w", err)
 	}

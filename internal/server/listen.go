@@ -36,7 +36,7 @@ func (s *Server) openListeners(ctx context.Context) error {
 				s.self.learn(address)
 				continue
 			}
-			l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+			l, err := s.opts.Listen(ctx, "tcp", address)
 			if err != nil {
 				return fmt.Errorf("listener %s: %w", list.kind, err)
 			}
@@ -46,7 +46,7 @@ func (s *Server) openListeners(ctx context.Context) error {
 		}
 	}
 	for _, address := range s.cfg.Listen.HTTP {
-		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+		l, err := s.opts.Listen(ctx, "tcp", address)
 		if err != nil {
 			return fmt.Errorf("listener http: %w", err)
 		}

@@ -41,8 +41,10 @@ type Options struct {
 	Roles []Role    // what this node runs; nil: all of them
 	Demo  bool      // add a demo domain and send a message through it
 	Out   io.Writer // where people read: addresses, the first token, the demo; nil: nowhere
-	// Dialer opens outgoing connections; nil: the network's.
+	// Dialer opens outgoing connections, to mail servers and to DNS; nil: the network's.
 	Dialer deliver.Dialer
+	// Listen opens listeners, the API's socket among them; nil: the network's.
+	Listen func(ctx context.Context, network, address string) (net.Listener, error)
 }
 
 // Server is a running Postroad.
@@ -97,6 +99,9 @@ func Start(ctx context.Context, cfg config.Config, opts Options, log *slog.Logge
 	}
 	if opts.Dialer == nil {
 		opts.Dialer = &net.Dialer{}
+	}
+	if opts.Listen == nil {
+		opts.Listen = (&net.ListenConfig{}).Listen
 	}
 	if opts.Roles == nil {
 		opts.Roles = AllRoles()
@@ -172,7 +177,7 @@ func (s *Server) join(ctx context.Context) error {
 		return err
 	}
 	tracer := routing.NewTracer(traceSecret)
-	s.resolver = resolver.New(resolver.Config{Servers: s.cfg.Resolver.Servers}, s.log)
+	s.resolver = resolver.New(resolver.Config{Servers: s.cfg.Resolver.Servers}, s.log, resolver.WithDialer(s.opts.Dialer))
 	s.mailstore = mailstore.New(s.stores.mail)
 	view := &view{self: routing.Self{Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Answers: s.self.Answers}}
 	memory := budget.New(s.cfg.Limits.Memory)

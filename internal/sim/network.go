@@ -62,6 +62,60 @@ func (n *Network) Serve(address string, serve func(net.Conn)) {
 	n.put(address, func(at *place) { at.serve = serve })
 }
 
+// Listen is as a net.ListenConfig has it: who dials the address from then on is accepted. The listener refuses
+// connections once it is closed.
+func (n *Network) Listen(_ context.Context, network, address string) (net.Listener, error) {
+	l := &listener{network: n, address: address, addr: addrOf(address), arrived: make(chan net.Conn), closed: make(chan struct{})}
+	if network == "unix" {
+		l.addr = &net.UnixAddr{Name: address, Net: network}
+	}
+	n.Serve(address, l.take)
+	return l, nil
+}
+
+// listener accepts what is dialled within the process.
+type listener struct {
+	network *Network
+	address string
+	addr    net.Addr
+	arrived chan net.Conn
+	closed  chan struct{}
+	once    sync.Once
+}
+
+func (l *listener) take(conn net.Conn) {
+	select {
+	case l.arrived <- conn:
+	case <-l.closed:
+		_ = conn.Close() // nobody will accept it
+	case <-l.network.done:
+		_ = conn.Close() // nor is anybody left
+	}
+}
+
+// Accept waits for the next connection.
+func (l *listener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.arrived:
+		return conn, nil
+	case <-l.closed:
+	case <-l.network.done:
+	}
+	return nil, &net.OpError{Op: "accept", Net: l.addr.Network(), Addr: l.addr, Err: net.ErrClosed}
+}
+
+// Close takes no further connections.
+func (l *listener) Close() error {
+	l.once.Do(func() {
+		close(l.closed)
+		l.network.Refuse(l.address)
+	})
+	return nil
+}
+
+// Addr is the address that was asked for.
+func (l *listener) Addr() net.Addr { return l.addr }
+
 // Forward leads an address:port to a real one, for example to a program on a loopback port.
 func (n *Network) Forward(address, to string) { n.put(address, func(at *place) { at.forward = to }) }
 
