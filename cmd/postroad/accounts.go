@@ -103,14 +103,26 @@ func (a *app) auditCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return show(a, all, "ID AT ACTOR ACTION SUBJECT", func(e control.EntryInfo) []string {
-				return []string{strconv.FormatInt(e.ID, 10), when(e.At), e.Actor, e.Action, e.Subject}
+			return show(a, all, "ID AT ACTOR ACTION SUBJECT UNDO", func(e control.EntryInfo) []string {
+				return []string{strconv.FormatInt(e.ID, 10), when(e.At), e.Actor, e.Action, e.Subject, yesNo(e.CanUndo)}
 			})
 		}),
 	}
 	c.Flags().StringVar(&domain, "domain", "", "only of this domain")
 	c.Flags().IntVar(&limit, "limit", 100, "how many; 0 for all")
 	return c
+}
+
+func (a *app) undoCommand() *cobra.Command {
+	return a.changes(&cobra.Command{
+		Use: "undo CHANGE", Short: "Restore what was before a change, named by its id in the audit log", Args: cobra.ExactArgs(1),
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			if _, err := strconv.ParseUint(args[0], 10, 63); err != nil {
+				return usagef("%q is no id of a change; postroad audit lists them", args[0])
+			}
+			return a.change(cmd.Context(), http.MethodPost, "/audit"+segment(args[0])+"/undo", nil, nil)
+		}),
+	})
 }
 
 func (a *app) entries(cmd *cobra.Command, domain string, limit int) ([]control.EntryInfo, error) {

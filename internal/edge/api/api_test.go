@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -361,6 +362,7 @@ func calls(h *house) map[string][3]string {
 		"token-add":         {"POST", "/tokens", `{"name":"x","account":"ann"}`},
 		"token-remove":      {"DELETE", "/tokens/" + h.token(), ""},
 		"audit":             {"", "", ""},
+		"undo":              {"POST", "/audit/" + strconv.FormatInt(h.aliasChange(), 10) + "/undo", ""},
 		"explain-change":    {"POST", "/explain", `{"address":"box@ann.example","change":{"method":"PATCH","path":"/domains/ann.example","body":{"mode":"remote"}}}`},
 		"explain":           {"GET", "/explain?address=box@ann.example", ""},
 		"trace-list":        {"", "", ""},
@@ -383,6 +385,16 @@ func calls(h *house) map[string][3]string {
 }
 
 const queuedID = mail.ID("01j00000000000000000000000")
+
+// aliasChange is the entry of the change that made the alias.
+func (h *house) aliasChange() int64 {
+	for _, e := range h.m.Entries {
+		if e.Action == "alias add" {
+			return e.ID
+		}
+	}
+	return 0
+}
 
 func (h *house) token() string {
 	for id, tok := range h.m.Given {

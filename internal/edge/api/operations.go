@@ -399,6 +399,11 @@ type auditList struct {
 	Limit  int   `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 }
 
+type undo struct {
+	How
+	ID int64 `path:"id" minimum:"1" doc:"Of the change, as in the audit log"`
+}
+
 type explain struct {
 	Address string `query:"address" required:"true"`
 	Sender  string `query:"sender" doc:"Reverse-path"`
@@ -409,6 +414,9 @@ type explain struct {
 func (a *api) registerReading() {
 	listing(a, "audit", "/audit", "List changes, newest first", func(ctx context.Context, actor control.Actor, in *auditList) ([]control.EntryInfo, error) {
 		return a.control.Audit(ctx, actor, in.Domain, in.Before, in.Limit)
+	})
+	changing(a, "undo", http.MethodPost, "/audit/{id}/undo", "Restore what was before a change", func(ctx context.Context, actor control.Actor, in *undo) (control.Plan, error) {
+		return a.control.PlanUndo(ctx, actor, in.ID)
 	})
 	a.registerExplainChange()
 	showing(a, "explain", "/explain", "Tell what would happen to mail for an address, and why", func(ctx context.Context, actor control.Actor, in *explain) (control.Explanation, error) {

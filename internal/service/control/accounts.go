@@ -6,15 +6,12 @@ import (
 	"slices"
 
 	"postroad/internal/core/account"
+	"postroad/internal/service/control/undo"
 	"postroad/internal/service/control/words"
 )
 
 // AccountInfo is an account as listings show it.
-type AccountInfo struct {
-	ID      account.ID `json:"id"`
-	Name    string     `json:"name"`
-	Domains int        `json:"domains" doc:"Number of its domains"`
-}
+type AccountInfo = undo.Account
 
 func accountInfo(st *state, a account.Account) AccountInfo {
 	info := AccountInfo{ID: a.ID, Name: a.Name}

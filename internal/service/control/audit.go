@@ -21,6 +21,7 @@ type EntryInfo struct {
 	Before  json.RawMessage `json:"before,omitempty" doc:"The thing before; absent when it was made"`
 	After   json.RawMessage `json:"after,omitempty" doc:"The thing after; absent when it was removed"`
 
+	CanUndo    bool            `json:"can_undo" doc:"Nothing has changed since that would keep it from being undone"`
 	Overridden json.RawMessage `json:"overridden,omitempty" doc:"Warnings that whoever made the change was shown and confirmed"`
 }
 
@@ -39,10 +40,12 @@ func (s *Service) Audit(ctx context.Context, actor Actor, domain string, before 
 		return nil, err
 	}
 	out := make([]EntryInfo, 0, len(list))
+	st := s.current.Load()
 	for _, e := range list {
+		_, kept := undoing(st, &e)
 		out = append(out, EntryInfo{
 			ID: e.ID, At: e.At, Actor: e.Actor, Account: e.Account, Domain: e.Domain, Action: e.Action, Subject: e.Subject,
-			Before: rawJSON(e.Before), After: rawJSON(e.After), Overridden: rawJSON(e.Overridden),
+			Before: rawJSON(e.Before), After: rawJSON(e.After), Overridden: rawJSON(e.Overridden), CanUndo: kept == nil,
 		})
 	}
 	return out, nil

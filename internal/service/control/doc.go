@@ -8,7 +8,8 @@
 // # Subjects
 //
 // Each subject that only reads and judges has a package below this one: inspect tells what would happen to mail,
-// mailqueue shows and selects queued mail. They stand on rights (who may touch what) and words (names and refusals),
+// mailqueue shows and selects queued mail, undo tells how a change is taken back; boxes keeps the mailbox store in
+// step. They stand on rights (who may touch what) and words (names and refusals),
 // get the state that they answer by as an argument, and know nothing of plans. This package alone plans, applies and
 // records, and gives the subjects' types and methods to edges under its own name.
 //

@@ -12,6 +12,7 @@ import (
 	"postroad/internal/core/finding"
 	"postroad/internal/proto/smtp"
 	"postroad/internal/service/control/settings"
+	"postroad/internal/service/control/undo"
 	"postroad/internal/service/control/words"
 )
 
@@ -237,13 +238,6 @@ func (p *Plan) sayRoute(st *state, old, d *directory.Domain) {
 	}
 }
 
-// removedDomain is what the audit log keeps of a domain that went.
-type removedDomain struct {
-	DomainInfo
-	Mailboxes []string `json:"mailboxes"`
-	Rules     []string `json:"rules"`
-}
-
 // PlanDomainRemove plans the end of a domain with everything in it.
 func (s *Service) PlanDomainRemove(ctx context.Context, actor Actor, name string) (Plan, error) {
 	st, p := s.plan(actor)
@@ -251,18 +245,22 @@ func (s *Service) PlanDomainRemove(ctx context.Context, actor Actor, name string
 	if err != nil {
 		return Plan{}, err
 	}
-	gone := removedDomain{DomainInfo: domainInfo(d), Mailboxes: []string{}, Rules: []string{}}
+	gone := undo.RemovedDomain{Info: domainInfo(d), Mailboxes: []MailboxInfo{}, Rules: []RuleInfo{}}
 	for m := range st.Directory.Mailboxes(d.Name) {
-		gone.Mailboxes = append(gone.Mailboxes, m.Address())
+		gone.Mailboxes = append(gone.Mailboxes, undo.ShowMailbox(m))
 		p.unboxed = append(p.unboxed, m.ID)
 	}
 	for r := range st.Directory.Rules(d.Name) {
-		gone.Rules = append(gone.Rules, string(r.Kind)+" "+r.Address())
+		gone.Rules = append(gone.Rules, undo.ShowRule(r))
 	}
-	slices.Sort(gone.Mailboxes)
-	slices.Sort(gone.Rules)
+	slices.SortFunc(gone.Mailboxes, func(a, b MailboxInfo) int { return cmp.Compare(a.Address, b.Address) })
+	slices.SortFunc(gone.Rules, func(a, b RuleInfo) int { return cmp.Compare(a.Address, b.Address) })
 	p.tx.Remove = []Removal{{KindDomain, d.ID}}
 	p.delta.RemoveDomains = []string{d.Name}
+	if o, ok := undo.FindOutbound(st.Directory, d.Name); ok {
+		info := undo.ShowOutbound(o)
+		gone.Outbound = &info
+	}
 	p.change(Change{Kind: KindDomain, Verb: VerbRemove, Subject: d.Name, Domain: d.Name, Account: d.Account, Before: gone})
 	p.say("Removes the domain %s.", words.Show(d.Name))
 	if n := len(gone.Rules); n > 0 {

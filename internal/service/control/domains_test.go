@@ -254,7 +254,7 @@ func TestDomainRemoveTakesEverythingInItAlong(t *testing.T) {
 		t.Errorf("%d boxes, %d mailboxes, %d rules, %d outbounds", len(w.m.Boxes), len(w.m.Mailboxes), len(w.m.Rules), len(w.m.Outbounds))
 	}
 	e := w.m.Entries[len(w.m.Entries)-1]
-	if e.Action != "domain remove" || !strings.Contains(e.Before, `"box@ann.example"`) || !strings.Contains(e.Before, `"alias al@ann.example"`) {
+	if e.Action != "domain remove" || !strings.Contains(e.Before, `"address":"box@ann.example"`) || !strings.Contains(e.Before, `"address":"al@ann.example","kind":"alias"`) {
 		t.Errorf("%+v", e)
 	}
 	if list, err := w.Audit(t.Context(), w.ann, "ann.example", 0, 10); err != nil || len(list) == 0 {

@@ -10,10 +10,10 @@ import (
 	"strconv"
 	"time"
 
-	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/mailbox"
 	"postroad/internal/proto/smtp"
+	"postroad/internal/service/control/undo"
 	"postroad/internal/service/control/words"
 )
 
@@ -31,12 +31,7 @@ type MailboxSettings struct {
 }
 
 // MailboxInfo is a mailbox as plans and audit entries show it.
-type MailboxInfo struct {
-	Address  string     `json:"address"`
-	Account  account.ID `json:"account"`
-	Quota    int64      `json:"quota" doc:"Octets; 0 without limit"`
-	Password string     `json:"password,omitempty" doc:"\"set\" or \"changed\"; never the password"`
-}
+type MailboxInfo = undo.Mailbox
 
 // MailboxUsage is a mailbox as listings show it.
 type MailboxUsage struct {
@@ -54,10 +49,6 @@ type MessageInfo struct {
 	Date    time.Time `json:"date" doc:"Of the Date field; when it was stored if there is none"`
 	Size    int64     `json:"size" doc:"Octets"`
 	Flags   []string  `json:"flags"`
-}
-
-func mailboxInfo(m *directory.Mailbox) MailboxInfo {
-	return MailboxInfo{Address: m.Address(), Account: m.Account, Quota: m.Quota}
 }
 
 // inbox is the folder that mail is delivered to.
@@ -221,7 +212,7 @@ func (p *Plan) addMailbox(actor Actor, st *state, seen map[smtp.Address]bool, sp
 		return err
 	}
 	m := directory.Mailbox{ID: newID(), Account: d.Account, Domain: d.Name, Local: at.Local, Quota: spec.Quota}
-	info := mailboxInfo(&m)
+	info := undo.ShowMailbox(&m)
 	p.say("Adds the mailbox %s.", at.String())
 	if spec.Password != nil {
 		p.passwords[m.ID] = spec.Password
@@ -275,7 +266,7 @@ func (s *Service) PlanMailboxSet(actor Actor, address string, set MailboxSetting
 	if m.Quota == old.Quota && set.Password == nil {
 		return p, nil
 	}
-	before, after := mailboxInfo(old), mailboxInfo(&m)
+	before, after := undo.ShowMailbox(old), undo.ShowMailbox(&m)
 	p.tx.PutMailboxes = []directory.Mailbox{m}
 	p.delta.PutMailboxes = p.tx.PutMailboxes
 	if set.Password != nil {
@@ -312,7 +303,7 @@ func (s *Service) PlanMailboxRemove(ctx context.Context, actor Actor, address st
 	p.tx.Remove = []Removal{{KindMailbox, m.ID}}
 	p.delta.RemoveMailboxes = []string{m.Address()}
 	p.unboxed = []string{m.ID}
-	p.change(Change{Kind: KindMailbox, Verb: VerbRemove, Subject: m.Address(), Domain: m.Domain, Account: m.Account, Before: mailboxInfo(m)})
+	p.change(Change{Kind: KindMailbox, Verb: VerbRemove, Subject: m.Address(), Domain: m.Domain, Account: m.Account, Before: undo.ShowMailbox(m)})
 	p.say("Removes the mailbox %s.", m.Address())
 	if held.Messages > 0 {
 		p.warn("%s go with it and cannot be brought back.", words.Plural(held.Messages, "message", "messages"))

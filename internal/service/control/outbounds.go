@@ -7,6 +7,7 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/service/control/settings"
+	"postroad/internal/service/control/undo"
 	"postroad/internal/service/control/words"
 )
 
@@ -20,21 +21,7 @@ type OutboundSpec struct {
 }
 
 // OutboundInfo is a smart host as listings show it.
-type OutboundInfo struct {
-	Hop     string     `json:"hop" doc:"host:port"`
-	Domain  string     `json:"domain,omitempty" doc:"Sender's domain; absent for the whole installation"`
-	TLS     string     `json:"tls" enum:"opportunistic,verified" doc:"verified: nothing is sent but under TLS with a verified certificate; opportunistic: TLS where it is offered"`
-	User    string     `json:"user,omitempty" doc:"AUTH user; absent without AUTH"`
-	Account account.ID `json:"account"`
-}
-
-func outboundInfo(o directory.Outbound) OutboundInfo {
-	info := OutboundInfo{Hop: settings.ShowHost(o.Hop), Domain: o.Domain, TLS: string(directory.TLSOpportunistic), User: o.User, Account: o.Account}
-	if o.Verified() {
-		info.TLS = string(directory.TLSVerified)
-	}
-	return info
-}
+type OutboundInfo = undo.Outbound
 
 // demand is the TLS that a route demands: with a login always that the host shows who it is.
 func demand(spec OutboundSpec) (directory.TLSDemand, error) {
@@ -56,7 +43,7 @@ func (s *Service) Outbounds(actor Actor) []OutboundInfo {
 	out := []OutboundInfo{}
 	for _, o := range s.Directory().Outbounds() {
 		if actor.Scope.Has(o.Account) {
-			out = append(out, outboundInfo(o))
+			out = append(out, undo.ShowOutbound(o))
 		}
 	}
 	slices.SortFunc(out, func(a, b OutboundInfo) int { return cmp.Compare(a.Domain, b.Domain) })
@@ -81,15 +68,6 @@ func whose(domain string) string {
 		return "our users"
 	}
 	return words.Show(domain)
-}
-
-func findOutbound(st *state, domain string) (directory.Outbound, bool) {
-	for _, o := range st.Directory.Outbounds() {
-		if o.Domain == domain {
-			return o, true
-		}
-	}
-	return directory.Outbound{}, false
 }
 
 // PlanOutboundSet plans the smart host of a sender's domain or of the installation.
@@ -124,14 +102,14 @@ func (s *Service) PlanOutboundSet(actor Actor, spec OutboundSpec) (Plan, error) 
 		}
 	}
 	c := Change{Kind: KindOutbound, Verb: VerbSet, Subject: settings.ShowHop(hop), Domain: domain, Account: owner}
-	if old, ok := findOutbound(st, domain); ok {
+	if old, ok := undo.FindOutbound(st.Directory, domain); ok {
 		o.ID = old.ID
 		if o == old {
 			return p, nil
 		}
-		c.Before = outboundInfo(old)
+		c.Before = undo.ShowOutbound(old)
 	}
-	c.After = outboundInfo(o)
+	c.After = undo.ShowOutbound(o)
 	p.tx.PutOutbounds = []directory.Outbound{o}
 	p.delta.PutOutbounds = p.tx.PutOutbounds
 	p.Asks = true
@@ -155,13 +133,13 @@ func (s *Service) PlanOutboundRemove(actor Actor, domain string) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	old, ok := findOutbound(st, domain)
+	old, ok := undo.FindOutbound(st.Directory, domain)
 	if !ok {
 		return Plan{}, words.Missing("There is no outbound route for " + whose(domain) + ".")
 	}
 	p.tx.Remove = []Removal{{KindOutbound, old.ID}}
 	p.delta.RemoveOutbounds = []string{old.ID}
-	p.change(Change{Kind: KindOutbound, Verb: VerbRemove, Subject: settings.ShowHost(old.Hop), Domain: domain, Account: old.Account, Before: outboundInfo(old)})
+	p.change(Change{Kind: KindOutbound, Verb: VerbRemove, Subject: settings.ShowHost(old.Hop), Domain: domain, Account: old.Account, Before: undo.ShowOutbound(old)})
 	p.say("Mail of %s to foreign domains no longer leaves through %s.", whose(domain), settings.ShowHost(old.Hop))
 	return s.weighed(actor, st, p)
 }

@@ -17,7 +17,6 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/mail"
-	"postroad/internal/core/mailbox"
 	"postroad/internal/obs"
 	"postroad/internal/service/control/mailqueue"
 	"postroad/internal/service/control/words"
@@ -186,15 +185,15 @@ func (s *Service) Apply(ctx context.Context, actor Actor, plan Plan) (Applied, e
 func (s *Service) apply(ctx context.Context, actor Actor, plan Plan, tx Tx) (Applied, []mail.Rerouted, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.unmade.Load() {
-		if err := s.mend(ctx); err != nil {
+	if s.boxes.Due() {
+		if err := s.boxes.Mend(ctx, s.Directory()); err != nil {
 			return Applied{}, nil, err
 		}
 	}
 	if plan.Version != s.Version() {
 		return Applied{}, nil, ErrVersion
 	}
-	if err := s.intendRemoval(ctx, plan.unboxed); err != nil {
+	if err := s.boxes.IntendRemoval(ctx, plan.unboxed); err != nil {
 		return Applied{}, nil, err
 	}
 	moved := s.rerouted(s.Directory(), &plan)
@@ -206,9 +205,9 @@ func (s *Service) apply(ctx context.Context, actor Actor, plan Plan, tx Tx) (App
 		// Whether a failed commit took place is not known; what the store says now is true.
 		return Applied{}, nil, errors.Join(err, s.reload(ctx))
 	}
-	s.makeBoxes(ctx, plan)
+	s.boxes.Make(ctx, plan.tx.PutMailboxes)
 	s.swap(after(s.current.Load(), plan, version))
-	s.unmakeBoxes(ctx, plan.unboxed)
+	s.boxes.Remove(ctx, plan.unboxed)
 	s.tell(ctx, actor, plan, version)
 	return Applied{Version: version, Secret: plan.secret}, moved, nil
 }
@@ -323,23 +322,4 @@ func accountsRemoved(removals []Removal) []account.ID {
 		}
 	}
 	return out
-}
-
-// makeBoxes makes the new mailboxes and sets changed quotas. A mailbox that cannot be made now is made before the
-// next change or at the next start; mail for it is deferred until then.
-func (s *Service) makeBoxes(ctx context.Context, plan Plan) {
-	if s.o.Boxes == nil {
-		return
-	}
-	var g errgroup.Group
-	g.SetLimit(boxesAtATime)
-	for _, m := range plan.tx.PutMailboxes {
-		g.Go(func() error {
-			return s.o.Boxes.Create(ctx, account.System(), mailbox.Mailbox{ID: m.ID, Account: m.Account, Quota: m.Quota})
-		})
-	}
-	if err := g.Wait(); err != nil {
-		s.unmade.Store(true)
-		s.o.Log.ErrorContext(ctx, "a mailbox could not be made yet", slog.Any(obs.KeyError, err))
-	}
 }

@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"strings"
 
-	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/proto/smtp"
+	"postroad/internal/service/control/undo"
 	"postroad/internal/service/control/words"
 )
 
@@ -21,17 +21,7 @@ type RuleSpec struct {
 }
 
 // RuleInfo is an alias, forward, group or catch-all as listings show it.
-type RuleInfo struct {
-	Address string     `json:"address" doc:"@domain for a catch-all"`
-	Kind    string     `json:"kind" enum:"alias,forward,group,catch-all"`
-	Targets []string   `json:"targets"`
-	Keep    bool       `json:"keep,omitempty" doc:"The mailbox of the same address gets a copy too"`
-	Account account.ID `json:"account"`
-}
-
-func ruleInfo(r *directory.Rule) RuleInfo {
-	return RuleInfo{Address: r.Address(), Kind: string(r.Kind), Targets: slices.Clone(r.Targets), Keep: r.Keep, Account: r.Account}
-}
+type RuleInfo = undo.Rule
 
 // maxTargets bounds the targets of one rule.
 const maxTargets = 500
@@ -50,7 +40,7 @@ func (s *Service) Rules(actor Actor, kind directory.RuleKind, domain string) ([]
 	take := func(d *directory.Domain) {
 		for r := range st.Directory.Rules(d.Name) {
 			if r.Kind == kind {
-				out = append(out, ruleInfo(r))
+				out = append(out, undo.ShowRule(r))
 			}
 		}
 	}
@@ -144,12 +134,12 @@ func (s *Service) putRule(actor Actor, st *state, p Plan, spec RuleSpec, at smtp
 	if r.Targets, err = p.targets(actor, st, &r, spec.Targets); err != nil {
 		return Plan{}, err
 	}
-	c := Change{Kind: Kind(r.Kind), Verb: VerbAdd, Subject: r.Address(), Domain: d.Name, Account: d.Account, After: ruleInfo(&r)}
+	c := Change{Kind: Kind(r.Kind), Verb: VerbAdd, Subject: r.Address(), Domain: d.Name, Account: d.Account, After: undo.ShowRule(&r)}
 	if old != nil {
 		if slices.Equal(old.Targets, r.Targets) && old.Keep == r.Keep {
 			return p, nil
 		}
-		c.Verb, c.Before = VerbSet, ruleInfo(old)
+		c.Verb, c.Before = VerbSet, undo.ShowRule(old)
 		p.Asks = true
 	}
 	p.tx.PutRules = []directory.Rule{r}
@@ -241,7 +231,7 @@ func (s *Service) PlanRuleRemove(actor Actor, kind directory.RuleKind, address s
 	}
 	p.tx.Remove = []Removal{{KindRule, r.ID}}
 	p.delta.RemoveRules = []string{r.Address()}
-	p.change(Change{Kind: Kind(kind), Verb: VerbRemove, Subject: r.Address(), Domain: d.Name, Account: d.Account, Before: ruleInfo(r)})
+	p.change(Change{Kind: Kind(kind), Verb: VerbRemove, Subject: r.Address(), Domain: d.Name, Account: d.Account, Before: undo.ShowRule(r)})
 	p.say("Removes the %s %s, which leads to %s.", kind, r.Address(), strings.Join(r.Targets, ", "))
 	if err := p.checkLoops(actor, st, at); err != nil {
 		return Plan{}, err

@@ -18,6 +18,7 @@ import (
 	"postroad/internal/core/mail"
 	"postroad/internal/core/routing"
 	"postroad/internal/obs"
+	"postroad/internal/service/control/boxes"
 	"postroad/internal/service/control/inspect"
 	"postroad/internal/service/control/mailqueue"
 	"postroad/internal/service/control/rights"
@@ -76,7 +77,7 @@ type Service struct {
 	ours      settings.Installation
 	mu        sync.Mutex // held while a change is applied
 	current   atomic.Pointer[state]
-	unmade    atomic.Bool              // a mailbox could not be made; tried again before the next change
+	boxes     boxes.Keeper             // the mailbox store, in step with the configuration
 	moving    map[string]mail.Rerouted // domains whose queued mail is being decided anew; guarded by mu
 }
 
@@ -103,7 +104,8 @@ func New(o Options) *Service {
 			Resolver: o.Resolver, World: o.world, Facts: o.Facts, DeliverPort: o.DeliverPort, TrustedNetworks: o.TrustedNetworks,
 		},
 		queue: mailqueue.Access{Queue: o.Queue}, traces: traces.Access{Traces: o.Traces},
-		ours: settings.Installation{Hostname: o.Hostname, Addresses: o.Addresses, Listeners: o.Listeners},
+		boxes: boxes.Keeper{Boxes: o.Boxes, Memory: o.Store, Log: o.Log},
+		ours:  settings.Installation{Hostname: o.Hostname, Addresses: o.Addresses, Listeners: o.Listeners},
 	}
 	s.current.Store(&state{Directory: directory.NewSnapshot(0, nil, nil, nil, nil), Accounts: map[account.ID]account.Account{}})
 	return s
@@ -127,7 +129,7 @@ func (s *Service) begin(ctx context.Context) error {
 	if err := s.founding(ctx); err != nil {
 		return err
 	}
-	return s.mend(ctx)
+	return s.boxes.Mend(ctx, s.Directory())
 }
 
 // founding makes the operator's account at the first start.

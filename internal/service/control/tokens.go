@@ -7,9 +7,9 @@ import (
 	"crypto/sha256"
 	"slices"
 	"strings"
-	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/service/control/undo"
 	"postroad/internal/service/control/words"
 )
 
@@ -24,12 +24,7 @@ func newSecret() (secret string, hash []byte) {
 }
 
 // TokenInfo is a token as listings show it.
-type TokenInfo struct {
-	ID      string     `json:"id"`
-	Name    string     `json:"name"`
-	Account account.ID `json:"account"`
-	Created time.Time  `json:"created"`
-}
+type TokenInfo = undo.Token
 
 func tokenInfo(t Token) TokenInfo {
 	return TokenInfo{ID: t.ID, Name: t.Name, Account: t.Account, Created: t.Created}

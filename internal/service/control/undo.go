@@ -1,0 +1,139 @@
+package control
+
+import (
+	"context"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+	"postroad/internal/proto/smtp"
+	"postroad/internal/service/control/settings"
+	"postroad/internal/service/control/undo"
+	"postroad/internal/service/control/words"
+)
+
+func undoing(st *state, e *Entry) (undo.Step, error) {
+	return undo.Judge(st, &undo.Change{Action: e.Action, Subject: e.Subject, Domain: e.Domain, Account: e.Account, Before: e.Before, After: e.After}, now())
+}
+
+// PlanUndo plans to restore what was before a change, by the id of its audit entry. It is refused when what the
+// change made has changed since, when what it would need is gone, or when what was before is not kept.
+func (s *Service) PlanUndo(ctx context.Context, actor Actor, id int64) (Plan, error) {
+	list, err := s.o.Store.Audit(ctx, actor.Scope, "", id+1, 1)
+	if err != nil {
+		return Plan{}, err
+	}
+	if len(list) == 0 || list[0].ID != id {
+		return Plan{}, words.Missing("There is no such change.")
+	}
+	step, err := undoing(s.current.Load(), &list[0])
+	if err != nil {
+		return Plan{}, err
+	}
+	p, err := s.undo(ctx, actor, &step)
+	if err != nil {
+		return Plan{}, err
+	}
+	if step.Says != "" {
+		p.say("%s", step.Says)
+	}
+	p.Asks = p.Asks || !p.Empty()
+	return p, nil
+}
+
+// undo plans one step back.
+func (s *Service) undo(ctx context.Context, actor Actor, step *undo.Step) (Plan, error) {
+	switch step.Do {
+	case undo.AddAccount:
+		return s.restoreAccount(actor, step.Account)
+	case undo.SetAccount:
+		return s.PlanAccountSet(actor, step.Subject, step.Account.Name)
+	case undo.RemoveAccount:
+		return s.PlanAccountRemove(ctx, actor, step.Subject)
+	case undo.RestoreDomain:
+		return s.restoreDomain(actor, step.Removed)
+	case undo.SetDomain:
+		p, err := s.PlanDomainSet(actor, step.Subject, step.Settings)
+		if err == nil && len(p.tx.PutDomains) > 0 {
+			if made := domainInfo(&p.tx.PutDomains[0]); !settings.Alike(&made, step.Domain, now()) {
+				err = undo.Inexact()
+			}
+		}
+		return p, err
+	case undo.RemoveDomain:
+		return s.PlanDomainRemove(ctx, actor, step.Subject)
+	case undo.AddMailbox:
+		return s.PlanMailboxAdd(actor, MailboxSpec{Address: step.Subject, Quota: step.Mailbox.Quota})
+	case undo.SetMailbox:
+		return s.PlanMailboxSet(actor, step.Subject, MailboxSettings{Quota: &step.Mailbox.Quota})
+	case undo.RemoveMailbox:
+		return s.PlanMailboxRemove(ctx, actor, step.Subject)
+	case undo.AddRule:
+		return s.PlanRuleAdd(actor, ruleSpec(step.Rule))
+	case undo.SetRule:
+		return s.PlanRuleSet(actor, ruleSpec(step.Rule))
+	case undo.RemoveRule:
+		return s.PlanRuleRemove(actor, directory.RuleKind(step.Rule.Kind), step.Subject)
+	case undo.SetOutbound:
+		return s.PlanOutboundSet(actor, OutboundSpec{Hop: step.Outbound.Hop, Domain: step.Subject, TLS: step.Outbound.TLS})
+	case undo.RemoveOutbound:
+		return s.PlanOutboundRemove(actor, step.Subject)
+	case undo.RemoveToken:
+		return s.PlanTokenRemove(ctx, actor, step.Subject)
+	}
+	return Plan{}, undo.Inexact()
+}
+
+func ruleSpec(r *RuleInfo) RuleSpec {
+	return RuleSpec{Kind: directory.RuleKind(r.Kind), Address: r.Address, Targets: r.Targets, Keep: r.Keep}
+}
+
+// restoreAccount plans an account that was removed under its old id, by which the audit log names it.
+func (s *Service) restoreAccount(actor Actor, was *AccountInfo) (Plan, error) {
+	p, err := s.PlanAccountAdd(actor, was.Name)
+	if err != nil {
+		return Plan{}, err
+	}
+	p.tx.PutAccounts = []account.Account{{ID: was.ID, Name: was.Name}}
+	p.Changes[0].Account, p.Changes[0].After = was.ID, AccountInfo{ID: was.ID, Name: was.Name}
+	return p, nil
+}
+
+// restoreDomain plans a domain that was removed, with its mailboxes, empty, and its rules. Of a proof nothing comes
+// back but by the operator.
+func (s *Service) restoreDomain(actor Actor, gone *undo.RemovedDomain) (Plan, error) {
+	bare := settings.Show(&directory.Domain{Name: gone.Name, Account: gone.Account, Mode: directory.ModeLocal, Zone: directory.ZoneExternal}, now())
+	set := settings.Back(&bare, &gone.Info, now())
+	if !actor.Operator {
+		set.Proved = nil
+	}
+	st := s.current.Load()
+	p, err := s.PlanDomainAdd(actor, DomainSpec{Name: gone.Name, Account: string(gone.Account), DomainSettings: set})
+	if err != nil {
+		return Plan{}, err
+	}
+	if st.Directory.Version() != p.Version {
+		return Plan{}, ErrVersion
+	}
+	p.Warnings, p.AlteredRoutes = nil, nil // weighed again with all that is in it
+	d := &p.tx.PutDomains[0]
+	p.tx.PutMailboxes, p.tx.PutRules = gone.Contents(d, newID)
+	p.delta.PutMailboxes, p.delta.PutRules = p.tx.PutMailboxes, p.tx.PutRules
+	if n := len(gone.Mailboxes); n > 0 {
+		p.say("Also brings back %s, empty: messages and passwords do not come back.", words.Plural(int64(n), "mailbox", "mailboxes"))
+	}
+	if n := len(gone.Rules); n > 0 {
+		p.say("Also brings back %s.", words.Plural(int64(n), "alias, forward, group or catch-all", "aliases, forwards, groups and catch-alls"))
+	}
+	if gone.Outbound != nil {
+		p.say("Its outbound route %s does not come back.", gone.Outbound.Hop)
+	}
+	p.Changes[0].After = undo.RemovedDomain{Info: domainInfo(d), Mailboxes: gone.Mailboxes, Rules: gone.Rules}
+	var all []smtp.Address
+	for i := range p.tx.PutRules {
+		all = append(all, smtp.Address{Local: p.tx.PutRules[i].Local, Domain: d.Name})
+	}
+	if err := p.checkLoops(actor, st, all...); err != nil {
+		return Plan{}, err
+	}
+	return s.weighed(actor, st, p)
+}

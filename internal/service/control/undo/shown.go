@@ -1,0 +1,99 @@
+package undo
+
+import (
+	"slices"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+	"postroad/internal/service/control/settings"
+)
+
+// Mailbox is a mailbox as plans and audit entries show it.
+type Mailbox struct {
+	Address  string     `json:"address"`
+	Account  account.ID `json:"account"`
+	Quota    int64      `json:"quota" doc:"Octets; 0 without limit"`
+	Password string     `json:"password,omitempty" doc:"\"set\" or \"changed\"; never the password"`
+}
+
+// ShowMailbox gives a mailbox as plans show it.
+func ShowMailbox(m *directory.Mailbox) Mailbox {
+	return Mailbox{Address: m.Address(), Account: m.Account, Quota: m.Quota}
+}
+
+// Rule is an alias, forward, group or catch-all as listings show it.
+type Rule struct {
+	Address string     `json:"address" doc:"@domain for a catch-all"`
+	Kind    string     `json:"kind" enum:"alias,forward,group,catch-all"`
+	Targets []string   `json:"targets"`
+	Keep    bool       `json:"keep,omitempty" doc:"The mailbox of the same address gets a copy too"`
+	Account account.ID `json:"account"`
+}
+
+// ShowRule gives a rule as listings show it.
+func ShowRule(r *directory.Rule) Rule {
+	return Rule{Address: r.Address(), Kind: string(r.Kind), Targets: slices.Clone(r.Targets), Keep: r.Keep, Account: r.Account}
+}
+
+// Outbound is a smart host as listings show it.
+type Outbound struct {
+	Hop     string     `json:"hop" doc:"host:port"`
+	Domain  string     `json:"domain,omitempty" doc:"Sender's domain; absent for the whole installation"`
+	TLS     string     `json:"tls" enum:"opportunistic,verified" doc:"verified: nothing is sent but under TLS with a verified certificate; opportunistic: TLS where it is offered"`
+	User    string     `json:"user,omitempty" doc:"AUTH user; absent without AUTH"`
+	Account account.ID `json:"account"`
+}
+
+// ShowOutbound gives a smart host as listings show it.
+func ShowOutbound(o directory.Outbound) Outbound {
+	info := Outbound{Hop: settings.ShowHost(o.Hop), Domain: o.Domain, TLS: string(directory.TLSOpportunistic), User: o.User, Account: o.Account}
+	if o.Verified() {
+		info.TLS = string(directory.TLSVerified)
+	}
+	return info
+}
+
+// FindOutbound finds the smart host of a sender's domain, or of the installation (empty).
+func FindOutbound(snap *directory.Snapshot, domain string) (directory.Outbound, bool) {
+	for _, o := range snap.Outbounds() {
+		if o.Domain == domain {
+			return o, true
+		}
+	}
+	return directory.Outbound{}, false
+}
+
+// Account is an account as listings show it.
+type Account struct {
+	ID      account.ID `json:"id"`
+	Name    string     `json:"name"`
+	Domains int        `json:"domains" doc:"Number of its domains"`
+}
+
+// Token is a token as listings show it.
+type Token struct {
+	ID      string     `json:"id"`
+	Name    string     `json:"name"`
+	Account account.ID `json:"account"`
+	Created time.Time  `json:"created"`
+}
+
+// RemovedDomain is what the audit log keeps of a domain that went.
+type RemovedDomain struct {
+	settings.Info
+	Mailboxes []Mailbox `json:"mailboxes"`
+	Rules     []Rule    `json:"rules"`
+	Outbound  *Outbound `json:"outbound,omitempty"`
+}
+
+// Contents are the mailboxes, empty, and the rules that were in the domain, for the domain that takes its place.
+func (gone *RemovedDomain) Contents(d *directory.Domain, newID func() string) (boxes []directory.Mailbox, rules []directory.Rule) {
+	for _, m := range gone.Mailboxes {
+		boxes = append(boxes, directory.Mailbox{ID: newID(), Account: d.Account, Domain: d.Name, Local: localOf(m.Address), Quota: m.Quota})
+	}
+	for _, r := range gone.Rules {
+		rules = append(rules, directory.Rule{ID: newID(), Account: d.Account, Domain: d.Name, Local: localOf(r.Address), Kind: directory.RuleKind(r.Kind), Targets: r.Targets, Keep: r.Keep})
+	}
+	return boxes, rules
+}

@@ -1,0 +1,252 @@
+// Package undo reads what audit entries keep of things and tells how a change is taken back.
+//
+// # Failure
+//
+// A change that cannot be taken back is refused with a *words.RefusedError: when what it left has changed since, when
+// what it would need is gone, or when what was before is not kept (messages, passwords, tokens).
+package undo
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+	"postroad/internal/service/control/rights"
+	"postroad/internal/service/control/settings"
+	"postroad/internal/service/control/words"
+)
+
+// Change is a change that was made, as its audit entry tells it.
+type Change struct {
+	Action, Subject, Domain string
+	Account                 account.ID
+	Before, After           string // JSON; empty where the thing was not there
+}
+
+// Do is what has to be done.
+type Do uint8
+
+// What takes a change back.
+const (
+	AddAccount Do = iota + 1
+	SetAccount
+	RemoveAccount
+	RestoreDomain
+	SetDomain
+	RemoveDomain
+	AddMailbox
+	SetMailbox
+	RemoveMailbox
+	AddRule
+	SetRule
+	RemoveRule
+	SetOutbound
+	RemoveOutbound
+	RemoveToken
+)
+
+// Step is what takes a change back. Which fields count follows from Do.
+type Step struct {
+	Do       Do
+	Subject  string // what is set or removed: an id, a name, an address
+	Settings settings.Domain
+	Domain   *settings.Info // for SetDomain: what has to come of it
+	Removed  *RemovedDomain
+	Mailbox  *Mailbox
+	Rule     *Rule
+	Outbound *Outbound
+	Account  *Account
+	Says     string // what does not come back; may be empty
+}
+
+// lost refuses to take back what cannot be.
+func lost(why string) error {
+	return &words.RefusedError{Err: words.ErrInvalid, Sentence: "The change cannot be undone: " + why + ".", Hint: "make the change that you want instead"}
+}
+
+// Inexact refuses what would not bring back all that was there.
+func Inexact() error { return lost("not all of it would come back") }
+
+// since refuses to take back what is not any more as the change left it.
+func since(subject string) error {
+	return &words.RefusedError{Err: words.ErrInUse, Sentence: "The change cannot be undone: " + subject + " has changed since.", Hint: "undo the later changes first, or make the change that you want instead"}
+}
+
+// sides reads what an audit entry says of a thing before and after; nil where it was not there.
+func sides[T any](c *Change) (before, after *T, err error) {
+	read := func(text string) (*T, error) {
+		if text == "" {
+			return nil, nil
+		}
+		v := new(T)
+		if json.Unmarshal([]byte(text), v) != nil {
+			return nil, lost("its entry was written by an earlier revision, which kept too little")
+		}
+		return v, nil
+	}
+	if before, err = read(c.Before); err == nil {
+		after, err = read(c.After)
+	}
+	if err == nil && before == nil && after == nil {
+		err = lost("its entry does not say what was changed")
+	}
+	return before, after, err
+}
+
+// localOf is the local part of an address; empty for a catch-all.
+func localOf(address string) string { return address[:max(0, strings.LastIndexByte(address, '@'))] }
+
+// Judge finds what takes a change back, by the state of now, or says why nothing does.
+func Judge(st *rights.State, c *Change, now time.Time) (Step, error) {
+	kind, verb, _ := strings.Cut(c.Action, " ")
+	switch kind {
+	case "domain":
+		if verb == "remove" {
+			return removedDomain(st, c)
+		}
+		return domain(st, c, now)
+	case "mailbox":
+		return mailbox(st, c)
+	case string(directory.RuleAlias), string(directory.RuleForward), string(directory.RuleGroup), string(directory.RuleCatchAll):
+		return rule(st, c)
+	case "outbound":
+		return outbound(st, c)
+	case "account":
+		return accounts(st, c)
+	case "token":
+		_, after, err := sides[Token](c)
+		if err == nil && after == nil {
+			err = lost("a token that was removed stays unknown")
+		}
+		if err != nil {
+			return Step{}, err
+		}
+		return Step{Do: RemoveToken, Subject: after.ID}, nil
+	}
+	return Step{}, lost("what was done is not kept, or has had its effect")
+}
+
+func removedDomain(st *rights.State, c *Change) (Step, error) {
+	gone, _, err := sides[RemovedDomain](c)
+	if err != nil {
+		return Step{}, err
+	}
+	if gone == nil {
+		return Step{}, lost("its entry does not say what was there")
+	}
+	if _, taken := st.Directory.Domain(gone.Name); taken {
+		return Step{}, since("the domain " + words.Show(gone.Name))
+	}
+	if _, owner := st.Accounts[gone.Account]; !owner {
+		return Step{}, lost("the account that owned the domain is gone")
+	}
+	return Step{Do: RestoreDomain, Subject: gone.Name, Removed: gone}, nil
+}
+
+func domain(st *rights.State, c *Change, now time.Time) (Step, error) {
+	before, after, err := sides[settings.Info](c)
+	if err != nil {
+		return Step{}, err
+	}
+	d, there := st.Directory.Domain(c.Domain)
+	if !there || after == nil {
+		return Step{}, since("the domain " + words.Show(c.Domain))
+	}
+	is := settings.Show(d, now)
+	switch {
+	case is.Account != after.Account || !settings.Alike(&is, after, now):
+		return Step{}, since("the domain " + words.Show(c.Domain))
+	case before != nil:
+		return Step{Do: SetDomain, Subject: before.Name, Settings: settings.Back(&is, before, now), Domain: before}, nil
+	}
+	for range st.Directory.Mailboxes(d.Name) {
+		return Step{}, &words.RefusedError{Err: words.ErrInUse, Sentence: "The change cannot be undone: the domain " + words.Show(d.Name) + " has mailboxes now.", Hint: "remove them first, or remove the domain with all that is in it"}
+	}
+	return Step{Do: RemoveDomain, Subject: d.Name}, nil
+}
+
+func mailbox(st *rights.State, c *Change) (Step, error) {
+	before, after, err := sides[Mailbox](c)
+	if err != nil {
+		return Step{}, err
+	}
+	m, there := st.Directory.Mailbox(c.Domain, localOf(c.Subject))
+	switch {
+	case there != (after != nil), there && m.Quota != after.Quota:
+		return Step{}, domainGone(st, c, since("the mailbox "+c.Subject))
+	case after == nil:
+		s := Step{Do: AddMailbox, Subject: c.Subject, Mailbox: before, Says: "It is empty: the messages that were removed with it do not come back."}
+		return s, domainGone(st, c, nil)
+	case before == nil:
+		return Step{Do: RemoveMailbox, Subject: c.Subject}, nil
+	case before.Quota == after.Quota:
+		return Step{}, lost("the old password is not kept")
+	}
+	s := Step{Do: SetMailbox, Subject: c.Subject, Mailbox: before}
+	if after.Password != "" {
+		s.Says = "The password stays as it is: the old one is not kept."
+	}
+	return s, nil
+}
+
+// domainGone is err, or says that the domain of the change is not there any more.
+func domainGone(st *rights.State, c *Change, err error) error {
+	if _, ok := st.Directory.Domain(c.Domain); !ok {
+		return lost("the domain " + words.Show(c.Domain) + " is gone")
+	}
+	return err
+}
+
+func rule(st *rights.State, c *Change) (Step, error) {
+	before, after, err := sides[Rule](c)
+	if err != nil {
+		return Step{}, err
+	}
+	r, there := st.Directory.Rule(c.Domain, localOf(c.Subject))
+	switch {
+	case there != (after != nil), there && !reflect.DeepEqual(ShowRule(r), *after):
+		return Step{}, domainGone(st, c, since("what "+c.Subject+" stands for"))
+	case before == nil:
+		return Step{Do: RemoveRule, Subject: c.Subject, Rule: after}, nil
+	case after == nil && before.Kind != string(directory.RuleCatchAll):
+		return Step{Do: AddRule, Subject: c.Subject, Rule: before}, domainGone(st, c, nil)
+	}
+	return Step{Do: SetRule, Subject: c.Subject, Rule: before}, domainGone(st, c, nil)
+}
+
+func outbound(st *rights.State, c *Change) (Step, error) {
+	before, after, err := sides[Outbound](c)
+	if err != nil {
+		return Step{}, err
+	}
+	o, there := FindOutbound(st.Directory, c.Domain)
+	switch {
+	case there != (after != nil), there && ShowOutbound(o) != *after:
+		return Step{}, since("the outbound route")
+	case before == nil:
+		return Step{Do: RemoveOutbound, Subject: c.Domain}, nil
+	case before.User != "":
+		return Step{}, lost("the password of the route that was there is not kept")
+	}
+	return Step{Do: SetOutbound, Subject: c.Domain, Outbound: before}, nil
+}
+
+func accounts(st *rights.State, c *Change) (Step, error) {
+	before, after, err := sides[Account](c)
+	if err != nil {
+		return Step{}, err
+	}
+	a, there := st.Accounts[c.Account]
+	switch {
+	case there != (after != nil), there && a.Name != after.Name:
+		return Step{}, since("the account")
+	case before == nil:
+		return Step{Do: RemoveAccount, Subject: string(c.Account)}, nil
+	case after != nil:
+		return Step{Do: SetAccount, Subject: string(c.Account), Account: before}, nil
+	}
+	return Step{Do: AddAccount, Account: before, Says: "Its tokens do not come back."}, nil
+}
