@@ -534,3 +534,42 @@ func TestSettlementsThatAreRefusedDoNotSpin(t *testing.T) {
 		}
 	})
 }
+
+// TestAReportSpeaksOfOneAccountsRecipients: whoever may read a report while it is queued learns nothing of somebody
+// else's recipients; of a login's message the sender's account hears everything in one report.
+func TestAReportSpeaksOfOneAccountsRecipients(t *testing.T) {
+	t.Parallel()
+	for login, want := range map[string]int{"": 2, "ann@here.example": 1} {
+		synctest.Test(t, func(t *testing.T) {
+			f := start(t, queue.Config{})
+			defer f.stop()
+			f.remote.answer = func(mail.Delivery, mail.Recipient) mail.Outcome {
+				return mail.Outcome{Result: mail.Failed, Reply: smtp.Reply{Code: 550, Enhanced: smtp.Enhanced{5, 1, 1}, Text: "no"}}
+			}
+			now := time.Now()
+			id := f.q.NewID(now)
+			content := "From: <ann@here.example>\r\n\r\nbody\r\n"
+			st := mail.Stored{
+				Message: &mail.Message{ID: id, Root: id, Account: "a", Sender: "ann@here.example", Size: int64(len(content)), Received: now, Client: mail.Client{Login: login}},
+				Content: mail.Content{Inline: []byte(content)},
+			}
+			for owner, to := range map[account.ID]string{"a": "u@shared.example", "b": "v@shared.example"} {
+				st.Rows = append(st.Rows, mail.Recipient{Account: owner, Original: to, Destination: to, Lane: "relay/shared:25"})
+			}
+			if err := f.q.Accept(t.Context(), account.System(), st); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			reports := f.reports()
+			both := 0
+			for _, r := range reports {
+				if strings.Contains(r, "u@shared.example") && strings.Contains(r, "v@shared.example") {
+					both++
+				}
+			}
+			if len(reports) != want || both != 2-want {
+				t.Errorf("login %q: %d reports, %d of them about both", login, len(reports), both)
+			}
+		})
+	}
+}

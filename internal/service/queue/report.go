@@ -27,10 +27,26 @@ type reported struct {
 // maxReturned bounds the part of an original that is read for a report.
 const maxReturned = 1 << 20
 
-// withReports gives the settlements for a delivery: one for the rows of which nobody is told, and one for each kind of
-// report with the rows that it speaks of.
+// about is what one report tells: of one kind, of rows that one account may know of. Whoever may read a report while it
+// is queued reads nothing of somebody else's recipients.
+type about struct {
+	kind  tell
+	owner account.ID
+}
+
+// owner is who answers for a report about a row: the account of the login that sent the message, else the row's.
+func owner(m *mail.Message, r *mail.Recipient) account.ID {
+	if m.Client.Login != "" {
+		return m.Account
+	}
+	return r.Account
+}
+
+// withReports gives the settlements for a delivery: one for the rows of which nobody is told, and one for each report
+// with the rows that it speaks of.
 func (s *Service) withReports(ctx context.Context, d mail.Delivery, quiet []RowChange, told []reported) []Settlement {
-	byKind := map[tell][]reported{}
+	reports := map[about][]reported{}
+	var order []about
 	var original []byte
 	if len(told) > 0 {
 		original = s.original(ctx, d)
@@ -40,15 +56,16 @@ func (s *Service) withReports(ctx context.Context, d mail.Delivery, quiet []RowC
 			quiet = append(quiet, t.change)
 			continue
 		}
-		byKind[t.kind] = append(byKind[t.kind], t)
+		a := about{t.kind, owner(d.Message, &t.row)}
+		if reports[a] == nil {
+			order = append(order, a)
+		}
+		reports[a] = append(reports[a], t)
 	}
 	var out []Settlement
-	for _, kind := range []tell{tellFailed, tellDelayed, tellRelayed, tellDelivered} {
-		if len(byKind[kind]) == 0 {
-			continue
-		}
-		c := Settlement{Report: s.report(d.Message, kind, byKind[kind], original), Word: string(kind.word())}
-		for _, t := range byKind[kind] {
+	for _, a := range order {
+		c := Settlement{Report: s.report(d.Message, a, reports[a], original), Word: string(a.kind.word())}
+		for _, t := range reports[a] {
 			c.Rows = append(c.Rows, t.change)
 		}
 		if c.Report == nil {
@@ -116,7 +133,8 @@ func fromList(original []byte) bool {
 
 // report composes a delivery status notification (RFC 3464) and its rows, to be prepared as those of new mail; nil when
 // it has no way to go.
-func (s *Service) report(m *mail.Message, kind tell, rows []reported, original []byte) *mail.Stored {
+func (s *Service) report(m *mail.Message, a about, rows []reported, original []byte) *mail.Stored {
+	kind := a.kind
 	to, err := smtp.ParseSender(m.Sender, true)
 	if err != nil {
 		return nil
@@ -153,7 +171,7 @@ func (s *Service) report(m *mail.Message, kind tell, rows []reported, original [
 	content = r.AppendTo(content)
 	st := &mail.Stored{
 		Message: &mail.Message{
-			ID: id, Root: m.Root, Account: m.Account, UTF8: r.NeedsSMTPUTF8(), Body: smtp.Body8BitMIME, Size: int64(len(content)),
+			ID: id, Root: m.Root, Account: a.owner, UTF8: r.NeedsSMTPUTF8(), Body: smtp.Body8BitMIME, Size: int64(len(content)),
 			Hash: xxhash.Sum64(content), Received: now,
 		},
 		Rows:    decision.Rows(m.Sender, smtp.NotifyNever, ""),
@@ -161,7 +179,7 @@ func (s *Service) report(m *mail.Message, kind tell, rows []reported, original [
 	}
 	for i := range st.Rows {
 		if st.Rows[i].Account == "" {
-			st.Rows[i].Account = m.Account
+			st.Rows[i].Account = a.owner
 		}
 	}
 	s.m.QueueReports.WithLabelValues(string(kind.word())).Inc()
