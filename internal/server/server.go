@@ -25,6 +25,7 @@ import (
 	"postroad/internal/core/routing"
 	"postroad/internal/obs"
 	"postroad/internal/service/access"
+	"postroad/internal/service/checks"
 	"postroad/internal/service/control"
 	"postroad/internal/service/deliver"
 	"postroad/internal/service/mailstore"
@@ -227,6 +228,9 @@ func (s *Server) join(ctx context.Context) error {
 	}
 	s.verify.Start()
 	s.atEnd(func(context.Context) { s.verify.Close() })
+	if s.runs(RoleDeliver) {
+		s.watchModes(view)
+	}
 	s.health.Check("queue", func(ctx context.Context) error {
 		_, err := s.stores.queue.Age(ctx, 0)
 		return err
@@ -260,6 +264,18 @@ func (s *Server) traces() control.Traces {
 }
 
 func (s *Server) disk() disk { return disk{s.cfg.DataDir, s.metrics.StoreFreeBytes} }
+
+// watchModes has domains of mode auto follow public DNS.
+func (s *Server) watchModes(v *view) {
+	ctx, cancel := context.WithCancel(context.Background())
+	looks := checks.New(v, s.resolver, s.control, findings{s.stores.control}, s.log)
+	ended := make(chan struct{})
+	go func() { looks.Run(ctx); close(ended) }()
+	s.atEnd(func(context.Context) {
+		cancel()
+		<-ended
+	})
+}
 
 func (s *Server) queueConfig(memory *budget.Budget) queue.Config {
 	return queue.Config{

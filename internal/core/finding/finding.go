@@ -11,6 +11,8 @@ const (
 	RouteLoopSelf    Name = "ROUTE_LOOP_SELF"    // the way to the domain's server leads back to ourselves
 	AliasLoop        Name = "ALIAS_LOOP"         // aliases, forwards or groups lead back to where they started
 	PrimaryMXMissing Name = "PRIMARY_MX_MISSING" // no exchanger in public DNS takes the domain's mail
+	AutoUnresolved   Name = "AUTO_UNRESOLVED"    // public DNS does not say what mode a domain of mode auto has
+	ModeConflictsDNS Name = "MODE_CONFLICTS_DNS" // the chosen mode is not what public DNS says
 	QueuedMailHeld   Name = "QUEUED_MAIL_HELD"   // mail taken before a change of the route has no place to go now
 )
 
@@ -31,6 +33,10 @@ func (n Name) Sentence() string {
 		return "Aliases, forwards or groups of this domain lead in a circle."
 	case PrimaryMXMissing:
 		return "Public DNS shows no server that takes this domain's mail."
+	case AutoUnresolved:
+		return "Public DNS does not say where this domain's mail goes: it goes as before."
+	case ModeConflictsDNS:
+		return "Public DNS sends this domain's mail elsewhere than its mode does."
 	case QueuedMailHeld:
 		return "Mail that was taken before this domain's route changed has no place to go now and is held."
 	}

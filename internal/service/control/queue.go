@@ -6,9 +6,7 @@ import (
 	"log/slog"
 	"slices"
 
-	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
-	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
 	"postroad/internal/obs"
 	"postroad/internal/service/control/mailqueue"
@@ -91,7 +89,7 @@ func (s *Service) applyQueue(ctx context.Context, actor Actor, plan Plan) (Appli
 	}
 	ctx = context.WithoutCancel(ctx)
 	if plan.queue.Action == mail.Release || plan.queue.Action == mail.Drop {
-		if err := s.noneHeld(ctx); err != nil {
+		if err := s.queue.NoneHeld(ctx, s.o.Store); err != nil {
 			s.o.Log.ErrorContext(ctx, "findings of held mail not looked through", slog.Any(obs.KeyError, err))
 		}
 	}
@@ -118,28 +116,4 @@ func (s *Service) applyQueue(ctx context.Context, actor Actor, plan Plan) (Appli
 		}
 	}
 	return Applied{}, err
-}
-
-// noneHeld forgets that mail of domains is held for whose mail that is over.
-func (s *Service) noneHeld(ctx context.Context) error {
-	found, err := s.o.Store.Findings(ctx, account.System(), "")
-	if err != nil {
-		return err
-	}
-	for _, f := range found {
-		if f.Name != finding.QueuedMailHeld {
-			continue
-		}
-		c, err := s.o.Queue.Count(ctx, account.System(), mail.Filter{Domain: f.Domain, States: []mail.State{mail.StateHeld}})
-		if err != nil {
-			return err
-		}
-		if c.Recipients > 0 {
-			continue
-		}
-		if err := s.o.Store.Find(ctx, account.System(), f, true); err != nil {
-			return err
-		}
-	}
-	return nil
 }

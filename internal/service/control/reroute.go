@@ -12,6 +12,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/mail"
 	"postroad/internal/obs"
+	"postroad/internal/service/control/settings"
 )
 
 // settingRerouting names the installation's memory of domains whose queued mail is being decided anew: a JSON list of
@@ -26,16 +27,8 @@ func (s *Service) rerouted(before *directory.Snapshot, plan *Plan) []mail.Rerout
 	var out []mail.Rerouted
 	for i := range plan.delta.PutDomains {
 		d := &plan.delta.PutDomains[i]
-		old, there := before.Domain(d.Name)
-		if !there {
-			old = &directory.Domain{}
-		}
-		r := mail.Rerouted{Domain: d.Name, Gone: old.Proved && !d.Proved}
-		r.Moved = d.Proved && (!old.Proved || !sameRoute(old, d))
-		if d.Hold != old.Hold {
-			r.Kept, r.Hold = true, d.Hold
-		}
-		if r.Gone || r.Moved || r.Kept {
+		old, _ := before.Domain(d.Name)
+		if r, moved := settings.Rerouted(old, d); moved {
 			out = append(out, r)
 		}
 	}
@@ -46,11 +39,6 @@ func (s *Service) rerouted(before *directory.Snapshot, plan *Plan) []mail.Rerout
 		out = append(out, mail.Rerouted{Domain: name, Gone: true})
 	}
 	return out
-}
-
-// sameRoute reports whether two versions of a domain send its mail the same way.
-func sameRoute(a, b *directory.Domain) bool {
-	return a.Effective() == b.Effective() && slices.Equal(a.NextHops, b.NextHops) && a.Dual == b.Dual
 }
 
 // intendReroute remembers domains whose queued mail is about to be decided anew, so that a crash leaves none behind.

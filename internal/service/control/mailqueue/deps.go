@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
 )
 
@@ -20,4 +21,12 @@ type Queue interface {
 	Reroute(ctx context.Context, list []mail.Rerouted) error
 	// Body gives a queued message's content.
 	Body(ctx context.Context, scope account.Scope, id mail.ID) (mail.Content, error)
+}
+
+// Findings keeps what is wrong with domains.
+type Findings interface {
+	// Findings lists what is wrong, of one domain or of all (empty).
+	Findings(ctx context.Context, scope account.Scope, domain string) ([]finding.Finding, error)
+	// Find records a finding, or forgets it when gone is true.
+	Find(ctx context.Context, scope account.Scope, f finding.Finding, gone bool) error
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/words"
@@ -243,4 +244,28 @@ func (f Filter) words() string {
 		return "all"
 	}
 	return strings.Join(out, " ")
+}
+
+// NoneHeld forgets that mail of domains is held for whose mail that is over.
+func (a Access) NoneHeld(ctx context.Context, store Findings) error {
+	found, err := store.Findings(ctx, account.System(), "")
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		if f.Name != finding.QueuedMailHeld {
+			continue
+		}
+		c, err := a.Queue.Count(ctx, account.System(), mail.Filter{Domain: f.Domain, States: []mail.State{mail.StateHeld}})
+		if err != nil {
+			return err
+		}
+		if c.Recipients > 0 {
+			continue
+		}
+		if err := store.Find(ctx, account.System(), f, true); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,0 +1,199 @@
+// Package checks looks at the world from time to time and hands what it sees to core: by it domains of mode auto follow
+// public DNS, and a mode that public DNS contradicts becomes a finding.
+//
+// # Failure
+//
+// A look-up that fails changes nothing: a domain of mode auto keeps its mode, with the finding AUTO_UNRESOLVED.
+package checks
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"time"
+
+	"postroad/internal/core/directory"
+	"postroad/internal/core/facts"
+	"postroad/internal/core/finding"
+	"postroad/internal/core/routing"
+)
+
+const (
+	tick      = time.Second
+	atOnce    = 16          // look-ups
+	leastWait = time.Minute // between two looks at one domain
+	mostWait  = time.Hour
+	lookTime  = 20 * time.Second // for one look
+	maxHosts  = 20               // of one domain, whose addresses are asked for
+)
+
+// Service looks at domains.
+type Service struct {
+	dir      Directory
+	resolver Resolver
+	modes    Modes
+	findings Findings
+	log      *slog.Logger
+
+	mu     sync.Mutex
+	looked map[string]*looked // by domain id
+}
+
+// looked is what is remembered of a domain.
+type looked struct {
+	watch  routing.AutoWatch
+	chosen time.Time // when the mode was chosen for which this holds
+	next   time.Time
+	busy   bool
+	found  map[finding.Name]bool // recorded, or not, since the start
+}
+
+// New makes the service.
+func New(dir Directory, resolver Resolver, modes Modes, findings Findings, log *slog.Logger) *Service {
+	return &Service{dir: dir, resolver: resolver, modes: modes, findings: findings, log: log, looked: map[string]*looked{}}
+}
+
+// Run looks at domains until ctx ends.
+func (s *Service) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	places := make(chan struct{}, atOnce)
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		for _, d := range s.due(time.Now()) {
+			select {
+			case places <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+			running.Go(func() {
+				defer func() { <-places }()
+				s.look(ctx, d)
+			})
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// due lists the domains whose time has come, and forgets those that are gone.
+func (s *Service) due(now time.Time) []*directory.Domain {
+	snap := s.dir.View().Directory
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []*directory.Domain
+	there := 0
+	for d := range snap.Domains() {
+		if !d.Proved || d.Mode != directory.ModeAuto && d.Mode != directory.ModeLocal && d.Mode != directory.ModeRemote {
+			continue
+		}
+		there++
+		l := s.looked[d.ID]
+		if l == nil || !l.busy && !l.chosen.Equal(d.ModeSince) {
+			l = &looked{chosen: d.ModeSince, found: map[finding.Name]bool{}}
+			s.looked[d.ID] = l
+		}
+		if !l.busy && !now.Before(l.next) {
+			l.busy = true
+			out = append(out, d)
+		}
+	}
+	if len(s.looked) > there {
+		s.forget(snap)
+	}
+	return out
+}
+
+// forget drops what is remembered of domains that are not looked at any more. s.mu is held.
+func (s *Service) forget(snap *directory.Snapshot) {
+	ids := map[string]bool{}
+	for d := range snap.Domains() {
+		ids[d.ID] = d.Proved
+	}
+	for id, l := range s.looked {
+		if !ids[id] && !l.busy {
+			delete(s.looked, id)
+		}
+	}
+}
+
+// look asks DNS about one domain and does what follows.
+func (s *Service) look(ctx context.Context, d *directory.Domain) {
+	lookCtx, cancel := context.WithTimeout(ctx, lookTime)
+	x, ttl := s.ask(lookCtx, d.Name)
+	cancel()
+	if ctx.Err() != nil {
+		return
+	}
+	now := time.Now()
+	view := s.dir.View()
+	ours := view.Self.Answers
+	if ours == nil {
+		ours = func(netip.Addr) bool { return false }
+	}
+	mode, evidence, ok := routing.AutoMode(x, ours)
+	s.mu.Lock()
+	l := s.looked[d.ID]
+	l.busy = false
+	l.next = now.Add(wait(ttl))
+	switches := d.Mode == directory.ModeAuto && l.watch.Observe(d.Effective(), mode, ok, !d.AutoSince.After(d.ModeSince), now, max(ttl, leastWait))
+	s.mu.Unlock()
+	if switches {
+		if err := s.modes.SwitchAuto(ctx, d.Name, mode, evidence, ttl); err != nil {
+			s.log.ErrorContext(ctx, "routing mode not switched", "domain", d.Name, "mode", string(mode), "error", err)
+		}
+	}
+	s.judge(ctx, d, l, finding.AutoUnresolved, d.Mode == directory.ModeAuto && !ok, evidence)
+	conflict := ok && (d.Mode == directory.ModeLocal && mode == directory.ModeRemote || d.Mode == directory.ModeRemote && mode == directory.ModeLocal)
+	if ok || d.Mode == directory.ModeAuto {
+		s.judge(ctx, d, l, finding.ModeConflictsDNS, conflict, evidence)
+	}
+}
+
+// judge records a finding or forgets it, once for each change.
+func (s *Service) judge(ctx context.Context, d *directory.Domain, l *looked, name finding.Name, wrong bool, evidence string) {
+	s.mu.Lock()
+	was, known := l.found[name]
+	s.mu.Unlock()
+	if known && was == wrong {
+		return
+	}
+	err := s.findings.Find(ctx, finding.Finding{Name: name, Domain: d.Name, Evidence: evidence, Since: time.Now().UTC()}, !wrong)
+	if err != nil {
+		s.log.ErrorContext(ctx, "finding not recorded", "domain", d.Name, "finding", string(name), "error", err)
+		return
+	}
+	s.mu.Lock()
+	l.found[name] = wrong
+	s.mu.Unlock()
+}
+
+// ask looks up a domain's exchangers and their addresses, and how long that holds.
+func (s *Service) ask(ctx context.Context, domain string) (facts.ExchangersAnswer, time.Duration) {
+	x := facts.ExchangersAnswer{MX: s.resolver.MX(ctx, domain)}
+	ttl := x.MX.TTL
+	list, _ := routing.Candidates(x.MX)
+	x.Addrs = make(map[string]facts.AddrAnswer, len(list))
+	for _, mx := range list[:min(len(list), maxHosts)] {
+		if _, asked := x.Addrs[mx.Host]; asked {
+			continue
+		}
+		a := s.resolver.Addrs(ctx, mx.Host)
+		x.Addrs[mx.Host] = a
+		ttl = min(ttl, a.TTL)
+	}
+	return x, ttl
+}
+
+// wait is how long a domain is left alone: as long as its records hold, within bounds, and a little by chance, so that
+// not all domains are looked at at once.
+func wait(ttl time.Duration) time.Duration {
+	d := min(max(ttl, leastWait), mostWait)
+	return d + rand.N(d/10)
+}

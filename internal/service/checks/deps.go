@@ -1,0 +1,37 @@
+package checks
+
+import (
+	"context"
+	"time"
+
+	"postroad/internal/core/directory"
+	"postroad/internal/core/facts"
+	"postroad/internal/core/finding"
+	"postroad/internal/core/routing"
+)
+
+// Resolver asks public DNS.
+type Resolver interface {
+	// MX gives the exchangers of a domain, an A-label.
+	MX(ctx context.Context, name string) facts.MXAnswer
+	// Addrs gives the addresses of a host.
+	Addrs(ctx context.Context, host string) facts.AddrAnswer
+}
+
+// Directory gives the domains, and what counts as ourselves.
+type Directory interface {
+	View() routing.View
+}
+
+// Modes has domains of mode auto follow public DNS.
+type Modes interface {
+	// SwitchAuto records what was observed of a domain, with the TTL of its records.
+	SwitchAuto(ctx context.Context, domain string, mode directory.Mode, evidence string, ttl time.Duration) error
+}
+
+// Findings keeps what is wrong with domains of this installation.
+type Findings interface {
+	// Find records a finding, or forgets it when gone is true; one that stands keeps its Since. Forgetting what is not
+	// there is no error.
+	Find(ctx context.Context, f finding.Finding, gone bool) error
+}
