@@ -167,6 +167,7 @@ func (s *Service) afterMove(l *lane, gone []mail.ID, list []Redirection, err err
 	now := time.Now()
 	for _, name := range lanes {
 		if to := s.active[name]; to != nil && !now.Before(to.until) {
+			to.afresh = true
 			to.more()
 			s.staff(to)
 		}

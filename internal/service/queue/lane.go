@@ -38,6 +38,7 @@ type lane struct {
 	deferred time.Time // earliest time of a row deferred while in hand
 	workers  int
 	kicks    int    // how often it was made to try at once
+	afresh   bool   // rows have come to lie before the cursor
 	reason   string // of the last failure
 	host     string
 	idle     time.Time // since when nothing was to be done
@@ -289,6 +290,9 @@ func (s *Service) take(l *lane) []mail.Delivery {
 // fetch reads due rows from the store into pending. s.mu is held, and given up while it reads.
 func (s *Service) fetch(l *lane) bool {
 	l.fetching, l.again, l.outdated = true, false, false
+	if l.afresh {
+		l.afresh, l.cursor = false, Cursor{}
+	}
 	after := l.cursor
 	s.mu.Unlock()
 	now := time.Now()
@@ -326,7 +330,7 @@ func (s *Service) fetch(l *lane) bool {
 	}
 	l.cursor = cursor
 	if rows < fetchRows {
-		l.backlog, l.cursor = l.again, Cursor{}
+		l.backlog, l.cursor = l.again || l.afresh, Cursor{}
 	}
 	s.staff(l)
 	return true

@@ -293,6 +293,7 @@ func (s *Service) kick(lanes []mail.Lane) {
 		if a := s.active[l]; a != nil {
 			a.until, a.eager = time.Time{}, !a.claimed || a.leaving
 			a.kicks++
+			a.afresh = true
 			a.more()
 			s.staff(a)
 		}
