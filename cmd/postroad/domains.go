@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -75,6 +76,13 @@ func (a *app) domainCommand() *cobra.Command {
 		}),
 	})
 	changed.on(set)
+	var arrangement string
+	var leaving bool
+	listed := func(c *cobra.Command) *cobra.Command {
+		c.Flags().StringVar(&arrangement, "arrangement", "", "only those of this arrangement: FULL, EMAIL, PARTIAL or none")
+		c.Flags().BoolVar(&leaving, "leaving", false, "only those in their leaving window, and with them those that were removed")
+		return c
+	}
 	return group("domain", "Mail domains", add, set,
 		&cobra.Command{
 			Use: "show NAME", Short: "Show chosen mode, effective mode, why, and arrangement", Args: cobra.ExactArgs(1),
@@ -90,10 +98,17 @@ func (a *app) domainCommand() *cobra.Command {
 				return nil
 			}),
 		},
-		&cobra.Command{
+		listed(&cobra.Command{
 			Use: "list", Short: "List domains", Args: cobra.NoArgs,
 			RunE: work(func(cmd *cobra.Command, _ []string) error {
-				all, err := list[control.DomainInfo](cmd.Context(), a, "/domains", nil)
+				query := url.Values{}
+				if arrangement != "" {
+					query.Set("arrangement", arrangement)
+				}
+				if leaving {
+					query.Set("leaving", "true")
+				}
+				all, err := list[control.DomainInfo](cmd.Context(), a, "/domains", query)
 				if err != nil {
 					return err
 				}
@@ -101,7 +116,8 @@ func (a *app) domainCommand() *cobra.Command {
 					return []string{shownName(d), d.Mode, d.EffectiveMode, d.Arrangement, yesNo(d.Proved), d.Zone, strings.Join(d.NextHops, " ")}
 				})
 			}),
-		},
+		}),
+		a.domainChoose(),
 		a.changes(&cobra.Command{
 			Use: "remove NAME", Short: "Remove a domain with everything in it", Args: cobra.ExactArgs(1),
 			RunE: work(func(cmd *cobra.Command, args []string) error {
@@ -109,6 +125,30 @@ func (a *app) domainCommand() *cobra.Command {
 			}),
 		}),
 	)
+}
+
+func (a *app) domainChoose() *cobra.Command {
+	var hops []string
+	c := &cobra.Command{
+		Use: "choose NAME", Short: "Propose a routing mode from what can be observed, with the reasons", Args: cobra.ExactArgs(1),
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			p, err := get[control.Advice](cmd.Context(), a, "/domains"+segment(args[0])+"/choose", url.Values{"next_hop": hops})
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(p)
+			}
+			a.say("Proposed for %s: %s\n", clean(p.Domain), clean(p.Mode))
+			for _, reason := range p.Reasons {
+				a.say("  %s\n", clean(reason))
+			}
+			a.say("To choose it:\n  %s\n", clean(p.Command))
+			return nil
+		}),
+	}
+	c.Flags().StringArrayVar(&hops, "next-hop", nil, "the domain's own server, HOST:PORT, where that is known; may be repeated")
+	return c
 }
 
 func shownName(d control.DomainInfo) string {
@@ -140,6 +180,7 @@ func (a *app) printDomain(d control.DomainDetail) {
 		line("since", when(*d.Since))
 	}
 	line("why", d.Why)
+	line("machine", d.Machine)
 	line("arrangement", d.Arrangement)
 	line("proved", yesNo(d.Proved))
 	line("zone", d.Zone)

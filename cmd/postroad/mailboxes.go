@@ -67,7 +67,7 @@ func (a *app) mailboxCommand() *cobra.Command {
 	})
 	changed.on(set)
 	return group("mailbox", "Where messages are read", add, set,
-		a.mailboxList(),
+		a.mailboxList(), a.mailboxShow(),
 		a.changes(&cobra.Command{
 			Use: "remove ADDRESS", Short: "Remove a mailbox with its messages", Args: cobra.ExactArgs(1),
 			RunE: work(func(cmd *cobra.Command, args []string) error {
@@ -91,6 +91,32 @@ func (a *app) mailboxCommand() *cobra.Command {
 	)
 }
 
+func (a *app) showMailboxes(all []control.MailboxUsage) error {
+	return show(a, all, "ADDRESS MESSAGES BYTES QUOTA ROUTING-ADDRESS", func(m control.MailboxUsage) []string {
+		quota := "-"
+		if m.Quota > 0 {
+			quota = strconv.FormatInt(m.Quota, 10)
+		}
+		return []string{m.Address, strconv.FormatInt(m.Messages, 10), strconv.FormatInt(m.Bytes, 10), quota, m.Routing}
+	})
+}
+
+func (a *app) mailboxShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show ADDRESS", Short: "Show a mailbox with its routing address", Args: cobra.ExactArgs(1),
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			m, err := get[control.MailboxUsage](cmd.Context(), a, "/mailboxes"+segment(args[0]), nil)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(m)
+			}
+			return a.showMailboxes([]control.MailboxUsage{m})
+		}),
+	}
+}
+
 func (a *app) mailboxList() *cobra.Command {
 	domain := ""
 	c := &cobra.Command{
@@ -104,13 +130,7 @@ func (a *app) mailboxList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return show(a, all, "ADDRESS MESSAGES BYTES QUOTA", func(m control.MailboxUsage) []string {
-				quota := "-"
-				if m.Quota > 0 {
-					quota = strconv.FormatInt(m.Quota, 10)
-				}
-				return []string{m.Address, strconv.FormatInt(m.Messages, 10), strconv.FormatInt(m.Bytes, 10), quota}
-			})
+			return a.showMailboxes(all)
 		}),
 	}
 	c.Flags().StringVar(&domain, "domain", "", "only of this domain")

@@ -115,7 +115,7 @@ func TestExitCodes(t *testing.T) {
 		{"", 0, ""},
 		{"help", 0, ""},
 		{"nonsense", 2, "unknown command"},
-		{"domain", 2, "needs one of add, set, show, list, remove"},
+		{"domain", 2, "needs one of add, set, show, list, choose, remove"},
 		{"domain nonsense", 2, "unknown command \"nonsense\""},
 		{"domain add", 2, "arg"},
 		{"domain add a b", 2, "arg"},
@@ -301,7 +301,7 @@ func TestJSONHasTheKeysOfTheInterface(t *testing.T) {
 		slices.Sort(names)
 		return names
 	}
-	if got := keys("mailbox list --json"); !slices.Equal(got, []string{"address", "bytes", "messages", "quota"}) {
+	if got := keys("mailbox list --json"); !slices.Equal(got, []string{"address", "bytes", "messages", "quota", "routing_address"}) {
 		t.Errorf("%v", got)
 	}
 	if out := p.ok("mailbox list --json"); !strings.Contains(out, `"messages": 0`) || !strings.Contains(out, `"quota": 100`) {

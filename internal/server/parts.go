@@ -326,3 +326,12 @@ func verifier(password string) (string, error) {
 	}
 	return v.String(), nil
 }
+
+// tries tells whether somebody takes connections at an address.
+func (s *Server) tries(ctx context.Context, address string) error {
+	conn, err := s.opts.Dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}

@@ -26,6 +26,9 @@ func (s *Server) sweep(context.Context) error {
 			case n > 0:
 				s.log.InfoContext(ctx, "content files swept", "count", n)
 			}
+			if err := s.control.ForgetDeparted(ctx); err != nil && ctx.Err() == nil {
+				s.log.ErrorContext(ctx, "removed domains not forgotten", "error", err)
+			}
 			select {
 			case <-tick.C:
 			case <-ctx.Done():

@@ -10,6 +10,7 @@ import (
 type Snapshot struct {
 	version   int64
 	domains   *table[*entry]
+	departed  *table[*Departed]
 	tokens    *table[string] // address of the mailbox that a token stands or stood for
 	outbounds []Outbound     // the installation's (empty domain) and those of senders' domains
 }
@@ -29,10 +30,12 @@ type Delta struct {
 	PutMailboxes    []Mailbox
 	PutRules        []Rule
 	PutOutbounds    []Outbound
+	PutDeparted     []Departed
 	RemoveDomains   []string // names; their mailboxes and rules go with them
 	RemoveMailboxes []string // addresses
 	RemoveRules     []string // addresses, "@domain" for a catch-all
 	RemoveOutbounds []string // ids
+	RemoveDeparted  []string // names
 }
 
 // NewSnapshot makes a snapshot of everything. Mailboxes and rules of domains that are not listed are left out.
@@ -221,7 +224,10 @@ func (s *Snapshot) With(d Delta) *Snapshot {
 		}
 		put[name] = e.apply(old)
 	}
-	next := &Snapshot{version: d.Version, domains: removed.domains.with(put, nil), tokens: s.tokens, outbounds: slices.Clone(s.outbounds)}
+	next := &Snapshot{
+		version: d.Version, domains: removed.domains.with(put, nil), departed: s.withDeparted(d.PutDeparted, d.RemoveDeparted),
+		tokens: s.tokens, outbounds: slices.Clone(s.outbounds),
+	}
 	if tokens != nil {
 		next.tokens = s.tokens.with(tokens, nil)
 	}

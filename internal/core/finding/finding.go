@@ -14,6 +14,9 @@ const (
 	AutoUnresolved   Name = "AUTO_UNRESOLVED"    // public DNS does not say what mode a domain of mode auto has
 	ModeConflictsDNS Name = "MODE_CONFLICTS_DNS" // the chosen mode is not what public DNS says
 	QueuedMailHeld   Name = "QUEUED_MAIL_HELD"   // mail taken before a change of the route has no place to go now
+	SplitLoop        Name = "SPLIT_LOOP"         // what a split domain hands on comes back to this installation
+	// StrandedMailboxes: the domain's mail goes elsewhere, and there are mailboxes here.
+	StrandedMailboxes Name = "STRANDED_MAILBOXES"
 )
 
 // Finding is one diagnosis of one domain.
@@ -39,6 +42,10 @@ func (n Name) Sentence() string {
 		return "Public DNS sends this domain's mail elsewhere than its mode does."
 	case QueuedMailHeld:
 		return "Mail that was taken before this domain's route changed has no place to go now and is held."
+	case SplitLoop:
+		return "What this domain hands on to its own server comes back to this installation."
+	case StrandedMailboxes:
+		return "This domain's mail goes elsewhere; its mailboxes here get none."
 	}
 	return string(n)
 }

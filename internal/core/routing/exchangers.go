@@ -49,6 +49,9 @@ func Candidates(mx facts.MXAnswer) ([]facts.MX, smtp.Reply) {
 	return nil, replyDNSTemporary
 }
 
+// LeadsBack reports whether a reply of Exchangers says that the way leads back to ourselves.
+func LeadsBack(r smtp.Reply) bool { return r.Enhanced == replyLoopSelf.Enhanced }
+
 // Keep says which exchangers remain where we are one of them ourselves.
 type Keep uint8
 

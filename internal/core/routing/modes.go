@@ -94,14 +94,27 @@ func (d *Decision) remote(v View, s *Session, rcpt smtp.Address, dom *directory.
 		d.refuse(replyRelay, RuleRelayDenied, dom.Name)
 		return
 	default:
-		d.reason(RuleLeaving, dom.Leaving.Until.UTC().Format("2006-01-02 15:04 MST"))
-		if v.knows(dom, rcpt.Local) {
-			d.reason(RuleKnownHere, rcpt.String())
-		} else if !d.verified(v, s, rcpt, dom) {
-			return
-		}
+		d.leaving(v, s, rcpt, dom, v.knows(dom, rcpt.Local))
+		return
 	}
 	d.onward(v, s, rcpt, dom)
+}
+
+// leaving hands on what strangers send who may still remember that the domain was here.
+func (d *Decision) leaving(v View, s *Session, rcpt smtp.Address, dom *directory.Domain, known bool) {
+	d.reason(RuleLeaving, dom.Leaving.Until.UTC().Format("2006-01-02 15:04 MST"))
+	if known {
+		d.reason(RuleKnownHere, rcpt.String())
+	} else if !d.verified(v, s, rcpt, dom) {
+		return
+	}
+	d.onward(v, s, rcpt, dom)
+}
+
+// departed hands on what strangers send to a domain that was removed a while ago. For all others it is a foreign one.
+func (d *Decision) departed(v View, s *Session, rcpt smtp.Address, left *directory.Departed) {
+	d.Class, d.Account = ClassRemote, left.Account
+	d.leaving(v, s, rcpt, left.Domain(), left.Knew(rcpt.Local))
 }
 
 // unknown refuses a recipient that does not exist: for now only, while the domain is being moved here.

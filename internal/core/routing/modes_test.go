@@ -227,6 +227,78 @@ func shown(d routing.Decision) string {
 	return text
 }
 
+// TestADepartedDomainIsHandedOnForAWhile: senders who remember a removed domain lose nothing, and nobody else is touched.
+func TestADepartedDomainIsHandedOnForAWhile(t *testing.T) {
+	t.Parallel()
+	v := modes()
+	split, _ := v.Directory.Domain("split.example")
+	left, kept := v.Directory.Depart(split, "departed", noon, time.Minute)
+	if !kept || !left.Leaving.Until.Equal(noon.Add(48*time.Hour)) || left.Leaving.From != directory.ModeSplit {
+		t.Fatalf("%+v", left)
+	}
+	long, _ := v.Directory.Depart(split, "departed", noon, 72*time.Hour)
+	if !long.Leaving.Until.Equal(noon.Add(72 * time.Hour)) {
+		t.Errorf("records that live for three days are remembered until %s", long.Leaving.Until)
+	}
+	inert, _ := v.Directory.Domain("inert.example")
+	gone, _ := v.Directory.Domain("gone.example")
+	for _, d := range []*directory.Domain{inert, gone} {
+		if _, kept := v.Directory.Depart(d, "departed", noon, 0); kept {
+			t.Errorf("%s took no mail and is kept", d.Name)
+		}
+	}
+	removed := directory.Delta{Version: 2, RemoveDomains: []string{"split.example"}, PutDeparted: []directory.Departed{left}}
+	v.Directory = v.Directory.With(removed)
+	if _, there := v.Directory.Domain("split.example"); there {
+		t.Error("it is a domain still")
+	}
+	if d := routing.Decide(v, routing.Session{}, smtp.Address{Local: "ann", Domain: "split.example"}); shown(d) != "4.4.6" {
+		t.Errorf("while public DNS names us still: %s", shown(d))
+	}
+	v.Facts.(known).exchangers["split.example"] = mx("10 real")
+	out := "remote/split.example "
+	for _, c := range []struct{ rcpt, stranger, ownUser, queued string }{
+		{"ann", out + "ann@split.example", out + "ann@split.example", out + "ann@split.example"},
+		{"Ann+x", out + "Ann+x@split.example", out + "Ann+x@split.example", out + "Ann+x@split.example"},
+		{"sales", out + "sales@split.example", out + "sales@split.example", out + "sales@split.example"},
+		{"bob", out + "bob@split.example", out + "bob@split.example", out + "bob@split.example"},
+		{"nobody", "5.1.1", out + "nobody@split.example", out + "nobody@split.example"},
+		{"unasked", "need unasked@split.example", out + "unasked@split.example", out + "unasked@split.example"},
+	} {
+		to := smtp.Address{Local: c.rcpt, Domain: "split.example"}
+		for _, s := range []struct {
+			kind routing.SessionKind
+			want string
+		}{{routing.Stranger, c.stranger}, {routing.Login, c.ownUser}, {routing.Accepted, c.queued}} {
+			d := routing.Decide(v, routing.Session{Kind: s.kind}, to)
+			if got := shown(d); got != s.want {
+				t.Errorf("%s from %s: %s, want %s", c.rcpt, s.kind, got, s.want)
+			}
+			if foreign := s.kind == routing.Login; foreign != (d.Class == routing.ClassForeign) || foreign != (d.Account == "") {
+				t.Errorf("%s from %s: class %s, account %q", c.rcpt, s.kind, d.Class, d.Account)
+			}
+		}
+	}
+	after := v
+	after.Now = left.Leaving.Until
+	if d := routing.Decide(after, routing.Session{}, smtp.Address{Local: "ann", Domain: "split.example"}); shown(d) != "5.7.1" {
+		t.Errorf("after the window: %s", shown(d))
+	}
+	// An unproved domain of that name changes nothing for senders; a proved one takes its place.
+	for proved, want := range map[bool]string{false: out + "ann@split.example", true: "5.1.1"} {
+		again := v
+		again.Directory = v.Directory.With(directory.Delta{PutDomains: []directory.Domain{{Name: "split.example", Account: "b", Proved: proved, Mode: directory.ModeLocal}}})
+		if d := routing.Decide(again, routing.Session{}, smtp.Address{Local: "ann", Domain: "split.example"}); shown(d) != want {
+			t.Errorf("added again, proved %v: %s, want %s", proved, shown(d), want)
+		}
+	}
+	forgotten := v
+	forgotten.Directory = v.Directory.With(directory.Delta{RemoveDeparted: []string{"split.example"}})
+	if d := routing.Decide(forgotten, routing.Session{}, smtp.Address{Local: "ann", Domain: "split.example"}); shown(d) != "5.7.1" {
+		t.Errorf("forgotten: %s", shown(d))
+	}
+}
+
 func TestAGatewayMayDeliver(t *testing.T) {
 	t.Parallel()
 	to := smtp.Address{Local: "ann", Domain: "gated.example"}

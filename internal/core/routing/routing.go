@@ -292,6 +292,10 @@ func (d *Decision) byMX(rcpt smtp.Address, owner account.ID) {
 
 func decideForeign(d *Decision, v View, s *Session, rcpt smtp.Address) {
 	d.Class = ClassForeign
+	if left, ok := v.Directory.Departed(rcpt.Domain); ok && (s.Kind == Stranger || s.Kind == Accepted) && v.Now.Before(left.Leaving.Until) {
+		d.departed(v, s, rcpt, left)
+		return
+	}
 	if !s.own() {
 		d.refuse(replyRelay, RuleRelayDenied, rcpt.Domain)
 		return

@@ -134,18 +134,31 @@ type DomainFilter struct {
 	Domain string `query:"domain" doc:"Only of this domain"`
 }
 
+type domainChoose struct {
+	DomainPath
+	NextHops []string `query:"next_hop,explode" doc:"The domain's own server, where that is known; may be repeated"`
+}
+
+type domainList struct {
+	Arrangement string `query:"arrangement" doc:"Only those of this arrangement: FULL, EMAIL, PARTIAL or none"`
+	Leaving     bool   `query:"leaving" doc:"Only those in their leaving window, and with them those that were removed (mode removed)"`
+}
+
 func (a *api) registerDomains() {
-	listing(a, "domain-list", "/domains", "List domains", func(_ context.Context, actor control.Actor, _ *struct{}) ([]control.DomainInfo, error) {
-		return a.control.Domains(actor), nil
+	listing(a, "domain-list", "/domains", "List domains", func(_ context.Context, actor control.Actor, in *domainList) ([]control.DomainInfo, error) {
+		return a.control.Domains(actor, control.DomainFilter(*in))
 	})
 	showing(a, "domain-show", "/domains/{domain}", "Show a domain with its findings", func(ctx context.Context, actor control.Actor, in *DomainPath) (control.DomainDetail, error) {
 		return a.control.Domain(ctx, actor, in.Domain)
 	})
-	changing(a, "domain-add", http.MethodPost, "/domains", "Add a domain", func(_ context.Context, actor control.Actor, in *domainAdd) (control.Plan, error) {
-		return a.control.PlanDomainAdd(actor, control.DomainSpec{Name: in.Body.Name, Account: in.Body.Account, DomainSettings: in.Body.settings()})
+	showing(a, "domain-choose", "/domains/{domain}/choose", "Propose a routing mode, with the reasons", func(ctx context.Context, actor control.Actor, in *domainChoose) (control.Advice, error) {
+		return a.control.Choose(ctx, actor, in.Domain, in.NextHops)
 	})
-	changing(a, "domain-set", http.MethodPatch, "/domains/{domain}", "Change a domain's settings", func(_ context.Context, actor control.Actor, in *domainSet) (control.Plan, error) {
-		return a.control.PlanDomainSet(actor, in.Domain, in.Body.settings())
+	changing(a, "domain-add", http.MethodPost, "/domains", "Add a domain", func(ctx context.Context, actor control.Actor, in *domainAdd) (control.Plan, error) {
+		return a.control.PlanDomainAdd(ctx, actor, control.DomainSpec{Name: in.Body.Name, Account: in.Body.Account, DomainSettings: in.Body.settings()})
+	})
+	changing(a, "domain-set", http.MethodPatch, "/domains/{domain}", "Change a domain's settings", func(ctx context.Context, actor control.Actor, in *domainSet) (control.Plan, error) {
+		return a.control.PlanDomainSet(ctx, actor, in.Domain, in.Body.settings())
 	})
 	changing(a, "domain-remove", http.MethodDelete, "/domains/{domain}", "Remove a domain with everything in it", func(ctx context.Context, actor control.Actor, in *domainRemove) (control.Plan, error) {
 		return a.control.PlanDomainRemove(ctx, actor, in.Domain)
@@ -211,6 +224,9 @@ type mailboxMessage struct {
 func (a *api) registerMailboxes() {
 	listing(a, "mailbox-list", "/mailboxes", "List mailboxes with what they hold", func(ctx context.Context, actor control.Actor, in *DomainFilter) ([]control.MailboxUsage, error) {
 		return a.control.Mailboxes(ctx, actor, in.Domain)
+	})
+	showing(a, "mailbox-show", "/mailboxes/{address}", "Show a mailbox with its routing address", func(ctx context.Context, actor control.Actor, in *AddressPath) (control.MailboxUsage, error) {
+		return a.control.Mailbox(ctx, actor, in.Address)
 	})
 	listing(a, "mailbox-messages", "/mailboxes/{address}/messages", "List the messages of a mailbox", func(ctx context.Context, actor control.Actor, in *mailboxMessages) ([]control.MessageInfo, error) {
 		return a.control.Messages(ctx, actor, in.Address, in.After, in.Limit)

@@ -52,6 +52,9 @@ func problemOf(err error) *ProblemError {
 	var confirm *confirmError
 	if errors.As(err, &confirm) {
 		p.Status, p.Type, p.Plan, p.Title = http.StatusConflict, TypeConfirm, &confirm.plan, http.StatusText(http.StatusConflict)
+		if against := confirm.plan.Overrides; len(against) > 0 {
+			p.Finding = string(against[0].Finding)
+		}
 		return p
 	}
 	var refused *control.RefusedError

@@ -18,6 +18,12 @@ func Customer(name string, id account.ID) Actor { return rights.Customer(name, i
 // System is the program itself: what it does at the first start and for a demonstration.
 func System() Actor { return rights.System() }
 
+// Secret is a password that somebody chose. It never shows itself.
+type Secret = words.Secret
+
+// NewSecret wraps a password.
+func NewSecret(text string) *Secret { return words.NewSecret(text) }
+
 // RefusedError is a refusal in words for people.
 type RefusedError = words.RefusedError
 

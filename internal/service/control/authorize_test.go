@@ -31,7 +31,7 @@ func deedsOnAnn(t *testing.T) []deed {
 		{"domain show", func(w *world, a control.Actor) error { return only(w.Domain(ctx, a, "ann.example")) }},
 		{"domain findings", func(w *world, a control.Actor) error { return only(w.Findings(ctx, a, "ann.example")) }},
 		{"domain set", func(w *world, a control.Actor) error {
-			return planned(w.PlanDomainSet(a, "ann.example", control.DomainSettings{Mode: new("remote")}))
+			return planned(w.PlanDomainSet(t.Context(), a, "ann.example", control.DomainSettings{Mode: new("remote")}))
 		}},
 		{"domain remove", func(w *world, a control.Actor) error { return planned(w.PlanDomainRemove(ctx, a, "ann.example")) }},
 		{"mailbox list", func(w *world, a control.Actor) error { return only(w.Mailboxes(ctx, a, "ann.example")) }},
@@ -68,7 +68,7 @@ func deedsOnAnn(t *testing.T) []deed {
 			return planned(w.PlanTokenRemove(ctx, a, w.token(w.annID)))
 		}},
 		{"domain add for ann", func(w *world, a control.Actor) error {
-			return planned(w.PlanDomainAdd(a, control.DomainSpec{Name: "more.example", Account: "ann"}))
+			return planned(w.PlanDomainAdd(t.Context(), a, control.DomainSpec{Name: "more.example", Account: "ann"}))
 		}},
 		{"explain", func(w *world, a control.Actor) error {
 			return only(w.Explain(ctx, a, control.ExplainRequest{Address: "box@ann.example"}))
@@ -145,17 +145,17 @@ func TestWhatOnlyTheOperatorMay(t *testing.T) {
 		{"account set", func(w *world, a control.Actor) error { return planned(w.PlanAccountSet(a, string(w.annID), "new")) }},
 		{"account remove", func(w *world, a control.Actor) error { return planned(w.PlanAccountRemove(ctx, a, string(w.annID))) }},
 		{"domain add --proved", func(w *world, a control.Actor) error {
-			return planned(w.PlanDomainAdd(a, control.DomainSpec{Name: "p.example", DomainSettings: control.DomainSettings{Proved: new(true)}}))
+			return planned(w.PlanDomainAdd(t.Context(), a, control.DomainSpec{Name: "p.example", DomainSettings: control.DomainSettings{Proved: new(true)}}))
 		}},
 		{"domain set --proved", func(w *world, a control.Actor) error {
-			return planned(w.PlanDomainSet(a, "ann.example", control.DomainSettings{Proved: new(false)}))
+			return planned(w.PlanDomainSet(t.Context(), a, "ann.example", control.DomainSettings{Proved: new(false)}))
 		}},
 		{"outbound set of all", func(w *world, a control.Actor) error {
 			return planned(w.PlanOutboundSet(a, control.OutboundSpec{Hop: "smart.example:587"}))
 		}},
 		{"outbound remove of all", func(w *world, a control.Actor) error { return planned(w.PlanOutboundRemove(a, "")) }},
 		{"domain without a dot", func(w *world, a control.Actor) error {
-			return planned(w.PlanDomainAdd(a, control.DomainSpec{Name: "intranet"}))
+			return planned(w.PlanDomainAdd(t.Context(), a, control.DomainSpec{Name: "intranet"}))
 		}},
 		{"explain as local", func(w *world, a control.Actor) error {
 			return only(w.Explain(ctx, a, control.ExplainRequest{Address: "x@away.example", As: "local"}))
@@ -178,7 +178,7 @@ func TestListingsShowOnlyWhatIsInScope(t *testing.T) {
 	w := newWorld(t)
 	w.furnish()
 	ctx := t.Context()
-	if l := w.Domains(w.bob); len(l) != 1 || l[0].Name != "bob.example" {
+	if l, err := w.Domains(w.bob, control.DomainFilter{}); err != nil || len(l) != 1 || l[0].Name != "bob.example" {
 		t.Errorf("domains %+v", l)
 	}
 	if l := w.Accounts(w.bob); len(l) != 1 || l[0].ID != w.bobID {

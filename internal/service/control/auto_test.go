@@ -13,7 +13,7 @@ func TestASwitchByPublicDNSIsAChangeLikeAnyOther(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	auto := "auto"
-	w.ok(w.PlanDomainSet(control.Operator(), "ann.example", control.DomainSettings{Mode: &auto}))
+	w.ok(w.PlanDomainSet(t.Context(), control.Operator(), "ann.example", control.DomainSettings{Mode: &auto}))
 	w.rerouted()
 	for _, mode := range []directory.Mode{directory.ModeLocal, directory.ModeRemote, directory.ModeBackup} {
 		if err := w.SwitchAuto(t.Context(), "ann.example", mode, "MX records of ann.example: 10 mx", 72*time.Hour); err != nil {

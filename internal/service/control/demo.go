@@ -46,7 +46,7 @@ func (s *Service) Demo(ctx context.Context) (Demo, error) {
 	if _, there := s.Directory().Domain(demoDomain); !there {
 		proved := true
 		spec := DomainSpec{Name: demoDomain, Account: demoAccount, DomainSettings: DomainSettings{Proved: &proved}}
-		if err := run(s.PlanDomainAdd(System(), spec)); err != nil {
+		if err := run(s.PlanDomainAdd(ctx, System(), spec)); err != nil {
 			return out, err
 		}
 	}

@@ -52,6 +52,7 @@ type State struct {
 	Mailboxes []directory.Mailbox
 	Rules     []directory.Rule
 	Outbounds []directory.Outbound
+	Departed  []directory.Departed // domains that were removed and are remembered for a while
 }
 
 // Tx is one change: what is written, what is removed, and what is said of it in the audit log.
@@ -64,6 +65,9 @@ type Tx struct {
 	PutOutbounds []directory.Outbound
 	PutTokens    []Token
 	PutLists     []RecipientList // each takes the place of the one before
+	PutDeparted  []directory.Departed
+	PutFindings  []finding.Finding // of domains in scope, after all else is written
+	DropFindings []finding.Finding // by domain and name; before PutFindings
 	Remove       []Removal
 	Entries      []Entry
 }
@@ -86,6 +90,7 @@ const (
 	KindOutbound   Kind = "outbound"
 	KindToken      Kind = "token"
 	KindRecipients Kind = "recipients" // of a domain, by whose name it is removed
+	KindDeparted   Kind = "departed"   // a domain that was removed and is remembered for a while
 	KindQueue      Kind = "queue"      // only in plans and audit entries: what was done to queued mail
 )
 

@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
-	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
 	"postroad/internal/proto/smtp"
@@ -35,6 +33,7 @@ type DomainSpec struct {
 type DomainDetail struct {
 	DomainInfo
 	Why       string        `json:"why" doc:"Why the effective mode is what it is"`
+	Machine   string        `json:"machine,omitempty" doc:"Which machine gets the domain's mail now, as public DNS tells senders"`
 	Mailboxes int           `json:"mailboxes"`
 	Addresses int           `json:"addresses" doc:"Aliases, forwards, groups and catch-all"`
 	Findings  []FindingInfo `json:"findings"`
@@ -51,16 +50,33 @@ type FindingInfo struct {
 
 func domainInfo(d *directory.Domain) DomainInfo { return settings.Show(d, now()) }
 
+// DomainFilter narrows a listing of domains; the zero value is all of them.
+type DomainFilter struct {
+	Arrangement string // FULL, EMAIL, PARTIAL or none
+	Leaving     bool   // only those in their leaving window, with those that were removed
+}
+
 // Domains lists the domains in scope by name.
-func (s *Service) Domains(actor Actor) []DomainInfo {
-	out := []DomainInfo{}
-	for d := range s.Directory().Domains() {
-		if actor.Scope.Has(d.Account) {
-			out = append(out, domainInfo(d))
+func (s *Service) Domains(actor Actor, f DomainFilter) ([]DomainInfo, error) {
+	arrangements := []string{"", settings.Full, settings.Email, settings.Partial, settings.NoArrangement}
+	if !slices.Contains(arrangements, f.Arrangement) {
+		return nil, words.Invalid("The arrangement is "+words.Quote(f.Arrangement)+".", "FULL, EMAIL, PARTIAL or none")
+	}
+	st, out := s.current.Load(), []DomainInfo{}
+	for d := range st.Directory.Domains() {
+		if !actor.Scope.Has(d.Account) {
+			continue
+		}
+		info := domainInfo(d)
+		if (f.Arrangement == "" || info.Arrangement == f.Arrangement) && (!f.Leaving || info.LeavingUntil != nil) {
+			out = append(out, info)
 		}
 	}
+	if f.Leaving {
+		out = append(out, departed(actor, st)...)
+	}
 	slices.SortFunc(out, func(a, b DomainInfo) int { return cmp.Compare(a.Name, b.Name) })
-	return out
+	return out, nil
 }
 
 // Domain shows one domain with its findings.
@@ -70,7 +86,8 @@ func (s *Service) Domain(ctx context.Context, actor Actor, name string) (DomainD
 	if err != nil {
 		return DomainDetail{}, err
 	}
-	out := DomainDetail{DomainInfo: domainInfo(d), Why: "The mode was chosen."}
+	reach := s.explainer.Reach(ctx, st.Directory, d)
+	out := DomainDetail{DomainInfo: domainInfo(d), Why: settings.Why(d), Machine: reach.Sentence(d.Name)}
 	if !d.Proved {
 		out.Why = "Ownership of the domain is not shown: nothing is delivered or relayed for it here."
 	}
@@ -105,7 +122,7 @@ func (s *Service) Findings(ctx context.Context, actor Actor, domain string) ([]F
 }
 
 // PlanDomainAdd plans a new domain. Without the operator's word it is inert until its ownership is shown.
-func (s *Service) PlanDomainAdd(actor Actor, spec DomainSpec) (Plan, error) {
+func (s *Service) PlanDomainAdd(ctx context.Context, actor Actor, spec DomainSpec) (Plan, error) {
 	st, p := s.plan(actor)
 	name, err := words.DomainName(spec.Name)
 	if err != nil {
@@ -115,7 +132,7 @@ func (s *Service) PlanDomainAdd(actor Actor, spec DomainSpec) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	if err := s.freeDomain(actor, st, name, owner); err != nil {
+	if err := s.ours.Free(actor, st.Directory, name, owner); err != nil {
 		return Plan{}, err
 	}
 	at := now().Truncate(time.Second)
@@ -126,6 +143,7 @@ func (s *Service) PlanDomainAdd(actor Actor, spec DomainSpec) (Plan, error) {
 	if err := s.ours.Settle(actor, &d, spec.DomainSettings, now()); err != nil {
 		return Plan{}, err
 	}
+	p.replace(actor, st, &d)
 	p.tx.PutDomains = []directory.Domain{d}
 	p.delta.PutDomains = p.tx.PutDomains
 	p.change(Change{Kind: KindDomain, Verb: VerbAdd, Subject: name, Domain: name, Account: owner, After: domainInfo(&d)})
@@ -134,46 +152,14 @@ func (s *Service) PlanDomainAdd(actor Actor, spec DomainSpec) (Plan, error) {
 	if !d.Proved {
 		p.say("Nothing is delivered or relayed for it until its ownership is shown.")
 	}
+	if err := s.checkWay(ctx, actor, st, &p, nil, &d); err != nil {
+		return Plan{}, err
+	}
 	return s.weighed(actor, st, p)
 }
 
-// freeDomain refuses names that are taken, our own, or above or below somebody else's.
-func (s *Service) freeDomain(actor Actor, st *state, name string, owner account.ID) error {
-	if d, taken := st.Directory.Domain(name); taken {
-		if actor.Scope.Has(d.Account) {
-			return words.Exists("The domain "+words.Show(name)+" is here already.", "postroad domain set changes it")
-		}
-		return words.Exists("The domain "+words.Show(name)+" is not free.", "if it is yours, ask the operator")
-	}
-	if name == s.o.RoutingDomain {
-		return words.Invalid("The domain "+words.Show(name)+" is that of the installation's routing addresses.", "")
-	}
-	if actor.Operator {
-		return nil
-	}
-	if !strings.Contains(name, ".") {
-		return words.Denied("Only the operator may add a domain without a dot: " + name + ".")
-	}
-	for _, own := range []string{s.o.Hostname, s.o.RoutingDomain} {
-		if own != "" && (name == own || related(name, own)) {
-			return words.Denied("The domain " + words.Show(name) + " holds names of this installation.")
-		}
-	}
-	for d := range st.Directory.Domains() {
-		if d.Account != owner && !actor.Scope.Has(d.Account) && related(name, d.Name) {
-			return words.Denied("The domain " + words.Show(name) + " is above or below one that belongs to somebody else.")
-		}
-	}
-	return nil
-}
-
-// related reports whether one name is a proper subdomain of the other.
-func related(a, b string) bool {
-	return strings.HasSuffix(a, "."+b) || strings.HasSuffix(b, "."+a)
-}
-
 // PlanDomainSet plans other settings for a domain.
-func (s *Service) PlanDomainSet(actor Actor, name string, set DomainSettings) (Plan, error) {
+func (s *Service) PlanDomainSet(ctx context.Context, actor Actor, name string, set DomainSettings) (Plan, error) {
 	st, p := s.plan(actor)
 	old, err := actor.Domain(st, name)
 	if err != nil {
@@ -187,21 +173,26 @@ func (s *Service) PlanDomainSet(actor Actor, name string, set DomainSettings) (P
 	if settings.Same(old, &d) {
 		return p, nil
 	}
+	p.sayRoute(st, old, &d)
+	s.window(ctx, st, &p, old, &d)
+	p.replace(actor, st, &d)
 	before, after := domainInfo(old), domainInfo(&d)
 	p.tx.PutDomains = []directory.Domain{d}
 	p.delta.PutDomains = p.tx.PutDomains
 	p.change(Change{Kind: KindDomain, Verb: VerbSet, Subject: d.Name, Domain: d.Name, Account: d.Account, Before: before, After: after})
-	p.sayRoute(st, old, &d)
-	if d.Mode == directory.ModeLocal && old.Mode != directory.ModeLocal {
+	if settings.Keeps(&d) && d.Effective() != old.Effective() {
 		var all []smtp.Address
 		for r := range st.Directory.Rules(d.Name) {
 			all = append(all, smtp.Address{Local: r.Local, Domain: r.Domain})
 		}
-		if err := p.checkLoops(actor, st, all...); err != nil {
+		if err := s.checkLoops(actor, st, &p, all...); err != nil {
 			return Plan{}, err
 		}
 	}
 	p.Sentences = append(p.Sentences, settings.Changed(old, &d)...)
+	if err := s.checkWay(ctx, actor, st, &p, old, &d); err != nil {
+		return Plan{}, err
+	}
 	return s.weighed(actor, st, p)
 }
 
@@ -224,7 +215,7 @@ func (p *Plan) sayRoute(st *state, old, d *directory.Domain) {
 		p.Asks = true
 	}
 	p.say("Mail for %s: %s. Before: %s.", words.Show(d.Name), settings.Describe(d), settings.Describe(old))
-	if old.Mode == directory.ModeLocal && d.Mode != directory.ModeLocal {
+	if settings.Keeps(old) && !settings.Keeps(d) {
 		n := int64(0)
 		for range st.Directory.Mailboxes(d.Name) {
 			n++
@@ -232,9 +223,6 @@ func (p *Plan) sayRoute(st *state, old, d *directory.Domain) {
 		if n > 0 {
 			p.warn("%s here stop getting mail; what they hold stays.", words.Plural(n, "mailbox", "mailboxes"))
 		}
-	}
-	if d.Mode == directory.ModeRemote && old.Mode != directory.ModeRemote {
-		p.warn("Mail from strangers for %s is refused from now on, also by those who still know the old MX records.", words.Show(d.Name))
 	}
 }
 
@@ -273,9 +261,7 @@ func (s *Service) PlanDomainRemove(ctx context.Context, actor Actor, name string
 		}
 		p.warn("%s with %s go with it and cannot be brought back.", words.Plural(int64(len(p.unboxed)), "mailbox", "mailboxes"), words.Plural(held.Messages, "message", "messages"))
 	}
-	if d.Proved {
-		p.warn("Mail for %s is refused from now on.", words.Show(d.Name))
-	}
+	s.depart(ctx, st, &p, d)
 	for _, out := range st.Directory.Outbounds() {
 		if out.Domain == d.Name {
 			p.tx.Remove = append(p.tx.Remove, Removal{KindOutbound, out.ID})

@@ -68,7 +68,7 @@ func TestDomainSettingsMustFitTogether(t *testing.T) {
 		{"held for ever", control.DomainSettings{Hold: new(31 * 24 * time.Hour)}, "30 days"},
 		{"held for long", control.DomainSettings{Hold: new(30 * 24 * time.Hour)}, ""},
 	} {
-		p, err := w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "new.example", DomainSettings: tt.set})
+		p, err := w.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: "new.example", DomainSettings: tt.set})
 		switch {
 		case tt.says == "" && (err != nil || p.Asks || len(p.Changes) != 1):
 			t.Errorf("%s: %+v %v", tt.name, p, err)
@@ -93,22 +93,22 @@ func TestWhoNamedANextHopIsKept(t *testing.T) {
 	}
 	ann := func(p control.Plan, err error) { t.Helper(); w.by(w.ann, p, err) }
 	const plain, marked = "relay/mail.corp.example:25", "relay/mail.corp.example:25!"
-	ann(w.PlanDomainSet(w.ann, "ann.example", hop))
+	ann(w.PlanDomainSet(t.Context(), w.ann, "ann.example", hop))
 	if got := lane("x@ann.example"); got != plain {
 		t.Errorf("a customer's next hop: %s", got)
 	}
 	if d, err := w.Domain(t.Context(), w.ann, "ann.example"); err != nil || d.OperatorHops {
 		t.Errorf("shown as %+v %v", d, err)
 	}
-	w.ok(w.PlanDomainSet(control.Operator(), "ann.example", hop))
+	w.ok(w.PlanDomainSet(t.Context(), control.Operator(), "ann.example", hop))
 	if got := lane("x@ann.example"); got != marked {
 		t.Errorf("the same one, named by the operator: %s", got)
 	}
-	ann(w.PlanDomainSet(w.ann, "ann.example", control.DomainSettings{Hold: new(time.Hour)}))
+	ann(w.PlanDomainSet(t.Context(), w.ann, "ann.example", control.DomainSettings{Hold: new(time.Hour)}))
 	if got := lane("x@ann.example"); got != marked {
 		t.Errorf("after another change by the customer: %s", got)
 	}
-	ann(w.PlanDomainSet(w.ann, "ann.example", hop))
+	ann(w.PlanDomainSet(t.Context(), w.ann, "ann.example", hop))
 	if got := lane("x@ann.example"); got != plain {
 		t.Errorf("named by the customer again: %s", got)
 	}
@@ -168,7 +168,7 @@ func TestWhatAsks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.furnish()
-	w.ok(w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "inert.example"}))
+	w.ok(w.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: "inert.example"}))
 	op, ctx := control.Operator(), t.Context()
 	hops := &[]string{"mail.corp.example:25"}
 	relay := control.DomainSettings{Mode: new("relay"), NextHops: hops, Recipients: new("accept")}
@@ -203,16 +203,16 @@ func TestWhatAsks(t *testing.T) {
 		{"password", true, "", func() (control.Plan, error) {
 			return w.PlanMailboxSet(op, "box@ann.example", control.MailboxSettings{Password: control.NewSecret("another one")})
 		}},
-		{"domain to relay", true, "stop getting mail", func() (control.Plan, error) { return w.PlanDomainSet(op, "ann.example", relay) }},
+		{"domain to relay", true, "stop getting mail", func() (control.Plan, error) { return w.PlanDomainSet(t.Context(), op, "ann.example", relay) }},
 		{"domain to remote", true, "strangers", func() (control.Plan, error) {
-			return w.PlanDomainSet(op, "bob.example", control.DomainSettings{Mode: new("remote")})
+			return w.PlanDomainSet(t.Context(), op, "bob.example", control.DomainSettings{Mode: new("remote")})
 		}},
-		{"inert domain to relay", false, "", func() (control.Plan, error) { return w.PlanDomainSet(op, "inert.example", relay) }},
+		{"inert domain to relay", false, "", func() (control.Plan, error) { return w.PlanDomainSet(t.Context(), op, "inert.example", relay) }},
 		{"domain proved", false, "", func() (control.Plan, error) {
-			return w.PlanDomainSet(op, "inert.example", control.DomainSettings{Proved: new(true)})
+			return w.PlanDomainSet(t.Context(), op, "inert.example", control.DomainSettings{Proved: new(true)})
 		}},
 		{"domain no longer proved", true, "inert", func() (control.Plan, error) {
-			return w.PlanDomainSet(op, "ann.example", control.DomainSettings{Proved: new(false)})
+			return w.PlanDomainSet(t.Context(), op, "ann.example", control.DomainSettings{Proved: new(false)})
 		}},
 		{"domain remove", true, "1 mailbox with 1 message", func() (control.Plan, error) { return w.PlanDomainRemove(ctx, op, "ann.example") }},
 		{"token add", false, "", func() (control.Plan, error) { return w.PlanTokenAdd(op, "n", "ann") }},
@@ -310,7 +310,7 @@ func TestDomainShow(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.furnish()
-	w.ok(w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "inert.example"}))
+	w.ok(w.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: "inert.example"}))
 	w.m.Found = []finding.Finding{{Name: finding.PrimaryMXMissing, Domain: "ann.example", Evidence: "e"}}
 	d, err := w.Domain(t.Context(), w.ann, "ann.example")
 	if err != nil || d.Arrangement != "EMAIL" || d.EffectiveMode != "local" || d.Mailboxes != 1 || d.Addresses != 1 || len(d.Findings) != 1 || d.Findings[0].Sentence == "" {
@@ -327,7 +327,7 @@ func TestMailboxListingsAndMessages(t *testing.T) {
 	w := newWorld(t)
 	w.furnish()
 	list, err := w.Mailboxes(t.Context(), control.Operator(), "ann.example")
-	if d := cmp.Diff([]control.MailboxUsage{{Address: "box@ann.example", Messages: 1, Bytes: 22}}, list); d != "" || err != nil {
+	if d := cmp.Diff([]control.MailboxUsage{{Address: "box@ann.example", Routing: "box=ann.example@in.mx.host.example", Messages: 1, Bytes: 22}}, list); d != "" || err != nil {
 		t.Error(d, err)
 	}
 	msgs, err := w.Messages(t.Context(), w.ann, "box@ann.example", 0, 10)

@@ -51,10 +51,10 @@ func TestExplainShowsWhereMailWouldGo(t *testing.T) {
 	w := newWorld(t)
 	w.furnish()
 	w.ok(w.PlanOutboundRemove(control.Operator(), "ann.example"))
-	w.ok(w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "relay.example", DomainSettings: control.DomainSettings{
+	w.ok(w.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: "relay.example", DomainSettings: control.DomainSettings{
 		Mode: new("relay"), NextHops: &[]string{"192.0.2.1:2500", "mail.relay.example"}, Recipients: new("accept"), Proved: new(true),
 	}}))
-	w.ok(w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "lmtp.example", DomainSettings: control.DomainSettings{
+	w.ok(w.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: "lmtp.example", DomainSettings: control.DomainSettings{
 		Mode: new("relay"), NextHops: &[]string{"lmtp://192.0.2.1", "lmtp:///run/lmtp"}, Recipients: new("accept"), Proved: new(true),
 	}}))
 	w.m.Exchangers["away.example"] = facts.MXAnswer{Status: facts.Found, Records: []facts.MX{{Preference: 20, Host: "b.away.example"}, {Preference: 10, Host: "a.away.example"}}}
@@ -139,7 +139,7 @@ func TestExplainTellsWhyNotOtherwise(t *testing.T) {
 	w.furnish()
 	domain := func(name string, set control.DomainSettings) {
 		set.Proved = new(true)
-		w.ok(w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: name, DomainSettings: set}))
+		w.ok(w.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: name, DomainSettings: set}))
 	}
 	domain("relay.example", control.DomainSettings{Mode: new("relay"), NextHops: &[]string{"mail.relay.example"}, Recipients: new("accept")})
 	domain("probed.example", control.DomainSettings{Mode: new("split"), NextHops: &[]string{"mail.probed.example"}})

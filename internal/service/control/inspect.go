@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"postroad/internal/service/control/inspect"
+	"postroad/internal/service/control/settings"
 )
 
 // Questions and answers in the words of package inspect.
@@ -20,6 +21,8 @@ type (
 	AlteredRoutes = inspect.AlteredRoutes
 	// AlteredRoute is one of them.
 	AlteredRoute = inspect.AlteredRoute
+	// Advice is a mode that is proposed for a domain.
+	Advice = inspect.Advice
 	// ExplainHop is one next hop.
 	ExplainHop = inspect.ExplainHop
 )
@@ -39,4 +42,21 @@ func (s *Service) ExplainChange(ctx context.Context, actor Actor, q ExplainReque
 // Explain asks the route decision and tells its reasons; for exchangers it asks DNS.
 func (s *Service) Explain(ctx context.Context, actor Actor, q ExplainRequest) (Explanation, error) {
 	return s.explainer.Explain(ctx, actor, s.current.Load(), q)
+}
+
+// Choose proposes a mode for a domain, with the reasons. Next hops, as people write them, are the domain's own server
+// where that is known; without them those that the domain has count.
+func (s *Service) Choose(ctx context.Context, actor Actor, name string, hops []string) (Advice, error) {
+	st := s.current.Load()
+	d, err := actor.Domain(st, name)
+	if err != nil {
+		return Advice{}, err
+	}
+	given := d.NextHops
+	if len(hops) > 0 {
+		if given, err = s.ours.NextHops(actor, hops); err != nil {
+			return Advice{}, err
+		}
+	}
+	return s.explainer.Choose(ctx, actor, st.Directory, d, settings.ShowHops(given)), nil
 }

@@ -75,10 +75,10 @@ func TestRemovingMayUncoverALoop(t *testing.T) {
 func TestAModeThatWakesALoopIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.ok(w.PlanDomainSet(control.Operator(), "bob.example", control.DomainSettings{Mode: new("remote")}))
+	w.ok(w.PlanDomainSet(t.Context(), control.Operator(), "bob.example", control.DomainSettings{Mode: new("remote")}))
 	w.rule(directory.RuleForward, "a@bob.example", "b@ann.example")
 	w.rule(directory.RuleForward, "b@ann.example", "a@bob.example")
-	_, err := w.PlanDomainSet(control.Operator(), "bob.example", control.DomainSettings{Mode: new("local")})
+	_, err := w.PlanDomainSet(t.Context(), control.Operator(), "bob.example", control.DomainSettings{Mode: new("local")})
 	if got := circle(t, err); got != "a@bob.example b@ann.example a@bob.example" {
 		t.Errorf("%q", got)
 	}

@@ -1,18 +1,17 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
-	"time"
 
 	"postroad/internal/core/directory"
 	"postroad/internal/core/mailbox"
 	"postroad/internal/proto/smtp"
+	"postroad/internal/service/control/reading"
+	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/undo"
 	"postroad/internal/service/control/words"
 )
@@ -33,132 +32,37 @@ type MailboxSettings struct {
 // MailboxInfo is a mailbox as plans and audit entries show it.
 type MailboxInfo = undo.Mailbox
 
-// MailboxUsage is a mailbox as listings show it.
-type MailboxUsage struct {
-	Address  string `json:"address"`
-	Messages int64  `json:"messages"`
-	Bytes    int64  `json:"bytes"`
-	Quota    int64  `json:"quota" doc:"Octets; 0 without limit"`
-}
-
-// MessageInfo is a message as listings show it.
-type MessageInfo struct {
-	UID     uint32    `json:"uid"`
-	From    string    `json:"from"`
-	Subject string    `json:"subject"`
-	Date    time.Time `json:"date" doc:"Of the Date field; when it was stored if there is none"`
-	Size    int64     `json:"size" doc:"Octets"`
-	Flags   []string  `json:"flags"`
-}
-
-// inbox is the folder that mail is delivered to.
-const inbox = "INBOX"
+// Mailboxes in the words of package reading.
+type (
+	// MailboxUsage is a mailbox as listings show it.
+	MailboxUsage = reading.Usage
+	// MessageInfo is a message as listings show it.
+	MessageInfo = reading.Message
+)
 
 // Mailboxes lists the mailboxes of one domain, or of all in scope (empty), by address, with what they hold.
 func (s *Service) Mailboxes(ctx context.Context, actor Actor, domain string) ([]MailboxUsage, error) {
-	st := s.current.Load()
-	var boxes []*directory.Mailbox
-	if domain != "" {
-		d, err := actor.Domain(st, domain)
-		if err != nil {
-			return nil, err
-		}
-		boxes = slices.Collect(st.Directory.Mailboxes(d.Name))
-	} else {
-		for d := range st.Directory.Domains() {
-			if actor.Scope.Has(d.Account) {
-				boxes = slices.AppendSeq(boxes, st.Directory.Mailboxes(d.Name))
-			}
-		}
-	}
-	out := make([]MailboxUsage, 0, len(boxes))
-	if len(boxes) == 0 {
-		return out, nil
-	}
-	var ids []string
-	if domain != "" {
-		for _, m := range boxes {
-			ids = append(ids, m.ID)
-		}
-	}
-	usage := map[string]mailbox.Usage{}
-	if s.o.Boxes != nil {
-		var err error
-		if usage, err = s.o.Boxes.Usage(ctx, actor.Scope, ids); err != nil {
-			return nil, err
-		}
-	}
-	for _, m := range boxes {
-		u := usage[m.ID]
-		out = append(out, MailboxUsage{Address: m.Address(), Messages: u.Messages, Bytes: u.Bytes, Quota: m.Quota})
-	}
-	slices.SortFunc(out, func(a, b MailboxUsage) int { return cmp.Compare(a.Address, b.Address) })
-	return out, nil
+	return s.reading.List(ctx, actor, s.current.Load(), domain)
+}
+
+// Mailbox shows one mailbox with what it holds.
+func (s *Service) Mailbox(ctx context.Context, actor Actor, address string) (MailboxUsage, error) {
+	return s.reading.Show(ctx, actor, s.current.Load(), address)
 }
 
 // usage is what several mailboxes hold together.
 func (s *Service) usage(ctx context.Context, actor Actor, ids []string) (mailbox.Usage, error) {
-	var sum mailbox.Usage
-	if s.o.Boxes == nil || len(ids) == 0 {
-		return sum, nil
-	}
-	each, err := s.o.Boxes.Usage(ctx, actor.Scope, ids)
-	if err != nil {
-		return sum, err
-	}
-	for _, u := range each {
-		sum.Messages += u.Messages
-		sum.Bytes += u.Bytes
-	}
-	return sum, nil
+	return s.reading.Held(ctx, actor, ids)
 }
 
 // Messages lists the INBOX of a mailbox by UID from behind after on, at most limit.
 func (s *Service) Messages(ctx context.Context, actor Actor, address string, after uint32, limit int) ([]MessageInfo, error) {
-	m, err := actor.Mailbox(s.current.Load(), address)
-	if err != nil {
-		return nil, err
-	}
-	if s.o.Boxes == nil {
-		return []MessageInfo{}, nil
-	}
-	list, err := s.o.Boxes.Messages(ctx, actor.Scope, m.ID, inbox, after, limit)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]MessageInfo, 0, len(list))
-	for _, msg := range list {
-		info := MessageInfo{UID: msg.UID, From: msg.From, Subject: msg.Subject, Date: msg.Date, Size: msg.Size, Flags: msg.Flags}
-		if info.Flags == nil {
-			info.Flags = []string{}
-		}
-		if info.Date.IsZero() {
-			info.Date = msg.At
-		}
-		out = append(out, info)
-	}
-	return out, nil
+	return s.reading.Messages(ctx, actor, s.current.Load(), address, after, limit)
 }
 
 // Message opens one message's exact bytes; the caller closes it. ErrNotFound when the mailbox has no such UID.
 func (s *Service) Message(ctx context.Context, actor Actor, address string, uid uint32) (io.ReadCloser, error) {
-	m, err := actor.Mailbox(s.current.Load(), address)
-	if err != nil {
-		return nil, err
-	}
-	gone := words.Missing(fmt.Sprintf("The mailbox %s has no message with UID %d.", m.Address(), uid))
-	if s.o.Boxes == nil || uid == 0 {
-		return nil, gone
-	}
-	// Whether it is there is asked of the listing, so that other errors of opening it are told apart.
-	list, err := s.o.Boxes.Messages(ctx, actor.Scope, m.ID, inbox, uid-1, 1)
-	if err != nil {
-		return nil, err
-	}
-	if len(list) == 0 || list[0].UID != uid {
-		return nil, gone
-	}
-	return s.o.Boxes.Body(ctx, actor.Scope, m.ID, inbox, uid)
+	return s.reading.Message(ctx, actor, s.current.Load(), address, uid)
 }
 
 // PlanMailboxAdd plans one new mailbox.
@@ -220,8 +124,8 @@ func (p *Plan) addMailbox(actor Actor, st *state, seen map[smtp.Address]bool, sp
 	} else {
 		p.say("Nobody can log in to it until it has a password.")
 	}
-	if d.Mode != directory.ModeLocal {
-		p.say("It gets no mail while the domain's mode is %s.", d.Mode)
+	if !settings.Keeps(d) {
+		p.say("It gets no mail while the domain's mode is %s, but at its routing address.", d.Effective())
 	}
 	p.tx.PutMailboxes = append(p.tx.PutMailboxes, m)
 	p.delta.PutMailboxes = append(p.delta.PutMailboxes, m)
@@ -242,7 +146,7 @@ func checkMailbox(actor Actor, password *Secret, quota int64) error {
 	if password == nil {
 		return nil
 	}
-	n := len(password.text)
+	n := password.Len()
 	if n == 0 || n > maxPassword || (n < minPassword && !actor.Operator) {
 		return words.Invalid("The password has "+strconv.Itoa(n)+" octets.", fmt.Sprintf("%d to %d", minPassword, maxPassword))
 	}
@@ -308,7 +212,7 @@ func (s *Service) PlanMailboxRemove(ctx context.Context, actor Actor, address st
 	if held.Messages > 0 {
 		p.warn("%s go with it and cannot be brought back.", words.Plural(held.Messages, "message", "messages"))
 	}
-	if err := p.checkLoops(actor, st, smtp.Address{Local: m.Local, Domain: m.Domain}); err != nil {
+	if err := s.checkLoops(actor, st, &p, smtp.Address{Local: m.Local, Domain: m.Domain}); err != nil {
 		return Plan{}, err
 	}
 	return s.weighed(actor, st, p)

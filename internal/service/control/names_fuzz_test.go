@@ -19,7 +19,7 @@ func FuzzNames(f *testing.F) {
 	if err := svc.Start(f.Context()); err != nil {
 		f.Fatal(err)
 	}
-	p, err := svc.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "ann.example"})
+	p, err := svc.PlanDomainAdd(f.Context(), control.Operator(), control.DomainSpec{Name: "ann.example"})
 	if err == nil {
 		_, err = svc.Apply(f.Context(), control.Operator(), p)
 	}
@@ -29,7 +29,7 @@ func FuzzNames(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		plans := map[string]func() (control.Plan, error){
 			"domain": func() (control.Plan, error) {
-				return svc.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: s})
+				return svc.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: s})
 			},
 			"mailbox": func() (control.Plan, error) {
 				return svc.PlanMailboxAdd(control.Operator(), control.MailboxSpec{Address: s})

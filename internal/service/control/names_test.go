@@ -20,7 +20,7 @@ func TestHostileDomainNames(t *testing.T) {
 		"x.example,y.example", "x.example:25", "<x.example>", "@x.example", "a@x.example", "x.example..", strings.Repeat("a", 64) + ".example",
 		strings.Repeat("a.", 130) + "example", "x\x00.example", "xn--a.example", "x.example/../y", "\xff.example", "\u202e.example", "in.mx.host.example",
 	} {
-		if p, err := w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: name}); !errors.Is(err, control.ErrInvalid) {
+		if p, err := w.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: name}); !errors.Is(err, control.ErrInvalid) {
 			t.Errorf("%q: %+v %v", name, p.Changes, err)
 		}
 	}
@@ -29,12 +29,12 @@ func TestHostileDomainNames(t *testing.T) {
 func TestOneDomainUnderItsManySpellings(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.ok(w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "Bücher.Example."}))
+	w.ok(w.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: "Bücher.Example."}))
 	if _, ok := w.Directory().Domain("xn--bcher-kva.example"); !ok {
 		t.Fatal("not under its A-label")
 	}
 	for _, name := range []string{"bücher.example", "BÜCHER.example", "xn--bcher-kva.example", "XN--BCHER-KVA.EXAMPLE.", "bu\u0308cher.example", "bücher。example"} {
-		if _, err := w.PlanDomainAdd(w.ann, control.DomainSpec{Name: name}); !errors.Is(err, control.ErrExists) {
+		if _, err := w.PlanDomainAdd(t.Context(), w.ann, control.DomainSpec{Name: name}); !errors.Is(err, control.ErrExists) {
 			t.Errorf("%q was free: %v", name, err)
 		}
 		if d, err := w.Domain(t.Context(), control.Operator(), name); err != nil || d.Unicode != "bücher.example" {
@@ -46,18 +46,18 @@ func TestOneDomainUnderItsManySpellings(t *testing.T) {
 func TestACustomerGetsNoNameAboveOrBelowOthers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.ok(w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "deep.sub.corp.example", Account: "bob"}))
+	w.ok(w.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: "deep.sub.corp.example", Account: "bob"}))
 	for _, name := range []string{"x.bob.example", "a.b.bob.example", "sub.corp.example", "corp.example", "example", "mx.host.example", "host.example", "x.mx.host.example"} {
-		if _, err := w.PlanDomainAdd(w.ann, control.DomainSpec{Name: name}); !errors.Is(err, control.ErrDenied) {
+		if _, err := w.PlanDomainAdd(t.Context(), w.ann, control.DomainSpec{Name: name}); !errors.Is(err, control.ErrDenied) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for _, name := range []string{"x.ann.example", "notbob.example", "free.example"} {
-		if p, err := w.PlanDomainAdd(w.ann, control.DomainSpec{Name: name}); err != nil || p.Asks {
+		if p, err := w.PlanDomainAdd(t.Context(), w.ann, control.DomainSpec{Name: name}); err != nil || p.Asks {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "x.bob.example"}); err != nil {
+	if _, err := w.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: "x.bob.example"}); err != nil {
 		t.Errorf("the operator may: %v", err)
 	}
 }
@@ -112,7 +112,7 @@ func TestNextHopsOfCustomersAndOfTheOperator(t *testing.T) {
 	customer := control.Customer("token", "someone")
 	plan := func(a control.Actor, hop string) error {
 		set := control.DomainSettings{Mode: new("relay"), NextHops: &[]string{hop}, Recipients: new("accept")}
-		_, err := s.PlanDomainAdd(a, control.DomainSpec{Name: "x.example", DomainSettings: set})
+		_, err := s.PlanDomainAdd(t.Context(), a, control.DomainSpec{Name: "x.example", DomainSettings: set})
 		var r *control.RefusedError
 		if errors.As(err, &r) && r.Finding == finding.RouteLoopSelf {
 			return errLoop

@@ -93,7 +93,7 @@ func (s *Service) PlanOutboundSet(actor Actor, spec OutboundSpec) (Plan, error) 
 	}
 	o := directory.Outbound{ID: newID(), Account: owner, Domain: domain, Hop: directory.HostPort{Host: hop.Host, Port: hop.Port}, Operator: hop.Operator, TLS: tls, User: spec.User}
 	if spec.Password != nil {
-		o.Password = spec.Password.text
+		o.Password = spec.Password.Reveal()
 		if err := checkMailbox(Operator(), spec.Password, 0); err != nil {
 			return Plan{}, err
 		}

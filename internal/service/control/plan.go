@@ -16,6 +16,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
 	"postroad/internal/obs"
 	"postroad/internal/service/control/mailqueue"
@@ -54,11 +55,12 @@ func (c Change) Action() string { return string(c.Kind) + " " + string(c.Verb) }
 // Plan is a proposed change: shown, then applied. Its exported fields are for people; what Apply does lies in the
 // others.
 type Plan struct {
-	Version   int64    `json:"version" doc:"Version of the configuration that the plan was made for"`
-	Changes   []Change `json:"changes"`
-	Sentences []string `json:"sentences" doc:"What happens, in plain words"`
-	Warnings  []string `json:"warnings,omitempty" doc:"What could stop mail or lose something"`
-	Asks      bool     `json:"asks" doc:"The plan removes, replaces, alters routes or warns: it wants a yes"`
+	Version   int64      `json:"version" doc:"Version of the configuration that the plan was made for"`
+	Changes   []Change   `json:"changes"`
+	Sentences []string   `json:"sentences" doc:"What happens, in plain words"`
+	Warnings  []string   `json:"warnings,omitempty" doc:"What could stop mail or lose something"`
+	Overrides []Override `json:"overrides,omitempty" doc:"What stands against the plan and is set aside by a yes"`
+	Asks      bool       `json:"asks" doc:"The plan removes, replaces, alters routes or warns: it wants a yes"`
 
 	AlteredRoutes *AlteredRoutes `json:"altered_routes,omitempty" doc:"Every address whose route is altered, as far as the caller may know; absent when none is"`
 
@@ -73,6 +75,25 @@ type Plan struct {
 
 // Empty reports whether the plan changes nothing.
 func (p *Plan) Empty() bool { return len(p.Changes) == 0 }
+
+// Override is a finding that stands against a plan. The operator may set it aside; it is recorded and stays until it is
+// mended.
+type Override struct {
+	Finding  finding.Name `json:"finding"`
+	Domain   string       `json:"domain"`
+	Evidence string       `json:"evidence"`
+}
+
+// against sets a finding against the plan: for the operator to override, for all others to be refused.
+func (p *Plan) against(actor Actor, f finding.Finding, sentence, hint string) error {
+	if !actor.Operator {
+		return &RefusedError{Err: ErrInvalid, Finding: f.Name, Sentence: sentence, Hint: hint + ", or ask the operator"}
+	}
+	p.Overrides = append(p.Overrides, Override{Finding: f.Name, Domain: f.Domain, Evidence: f.Evidence})
+	p.tx.PutFindings = append(p.tx.PutFindings, f)
+	p.warn("%s: %s (%s; --yes overrides it).", f.Name, strings.TrimSuffix(sentence, "."), hint)
+	return nil
+}
 
 // say adds a sentence.
 func (p *Plan) say(format string, args ...any) {
@@ -123,32 +144,6 @@ type Applied struct {
 func (s *Service) plan(actor Actor) (*state, Plan) {
 	st := s.current.Load()
 	return st, Plan{Version: st.Directory.Version(), Changes: []Change{}, Sentences: []string{}, actor: actor.Name}
-}
-
-// Secret is a password that somebody chose. It never shows itself, and its verifier is made once however often a
-// plan is made again.
-type Secret struct {
-	text string
-	once sync.Once
-	made string
-	err  error
-}
-
-// NewSecret wraps a password.
-func NewSecret(text string) *Secret { return &Secret{text: text} }
-
-// String hides the password.
-func (s *Secret) String() string { return "(secret)" }
-
-// LogValue hides the password.
-func (s *Secret) LogValue() slog.Value { return slog.StringValue("(secret)") }
-
-// MarshalJSON hides the password.
-func (s *Secret) MarshalJSON() ([]byte, error) { return []byte(`"(secret)"`), nil }
-
-func (s *Secret) verifier(hash func(string) (string, error)) (string, error) {
-	s.once.Do(func() { s.made, s.err = hash(s.text) })
-	return s.made, s.err
 }
 
 // Apply makes a plan true: one durable transaction with its audit entries, then mailboxes, then the directory.
@@ -228,6 +223,8 @@ func (s *Service) complete(actor Actor, plan Plan) (Tx, error) {
 	if tx.PutVerifiers, err = s.verifiers(plan.passwords); err != nil {
 		return Tx{}, err
 	}
+	stranded, freed := plan.stranding(s.current.Load())
+	tx.PutFindings, tx.DropFindings = slices.Concat(plan.tx.PutFindings, stranded), slices.Concat(plan.tx.DropFindings, freed)
 	at := now()
 	tx.Entries = make([]Entry, 0, len(plan.Changes))
 	overridden, err := entryJSON(nothing(plan.Warnings))
@@ -283,7 +280,7 @@ func (s *Service) verifiers(passwords map[string]*Secret) (map[string]string, er
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for id, p := range passwords {
 		g.Go(func() error {
-			v, err := p.verifier(s.o.Verifier)
+			v, err := p.Verifier(s.o.Verifier)
 			if err != nil {
 				return words.Invalid("The password cannot be used: "+err.Error()+".", "")
 			}

@@ -107,10 +107,10 @@ func TestEveryChangeLeavesOneEntryWithBeforeAndAfter(t *testing.T) {
 		{"account set", "carla", true, true, func() (control.Plan, error) { return w.PlanAccountSet(control.Operator(), "carl", "carla") }},
 		{"account remove", "carla", true, false, func() (control.Plan, error) { return w.PlanAccountRemove(t.Context(), control.Operator(), "carla") }},
 		{"domain add", "new.example", false, true, func() (control.Plan, error) {
-			return w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "new.example"})
+			return w.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: "new.example"})
 		}},
 		{"domain set", "new.example", true, true, func() (control.Plan, error) {
-			return w.PlanDomainSet(control.Operator(), "new.example", control.DomainSettings{Mode: new("remote")})
+			return w.PlanDomainSet(t.Context(), control.Operator(), "new.example", control.DomainSettings{Mode: new("remote")})
 		}},
 		{"domain remove", "new.example", true, false, func() (control.Plan, error) {
 			return w.PlanDomainRemove(t.Context(), control.Operator(), "new.example")
@@ -176,7 +176,7 @@ func TestAPlanThatChangesNothingWritesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	before := w.m.Version
-	p, err := w.PlanDomainSet(control.Operator(), "ann.example", control.DomainSettings{Mode: new("local"), Proved: new(true)})
+	p, err := w.PlanDomainSet(t.Context(), control.Operator(), "ann.example", control.DomainSettings{Mode: new("local"), Proved: new(true)})
 	if err != nil || !p.Empty() || p.Asks {
 		t.Fatalf("%+v %v", p, err)
 	}
@@ -218,7 +218,7 @@ func TestPasswordsAreHashedOnceHoweverOftenAPlanIsMade(t *testing.T) {
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	p, err := s.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "x.example"})
+	p, err := s.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: "x.example"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ func TestAListOfRecipientsIsReplacedByAPlan(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	spec := control.DomainSpec{Name: "list.example", Account: "ann", DomainSettings: control.DomainSettings{Mode: new("relay"), NextHops: &[]string{"mx.real.example:25"}, Recipients: new("list")}}
-	w.ok(w.PlanDomainAdd(control.Operator(), spec))
+	w.ok(w.PlanDomainAdd(t.Context(), control.Operator(), spec))
 	plan := func(addresses ...string) control.Plan {
 		t.Helper()
 		p, err := w.PlanRecipientsImport(t.Context(), w.ann, "List.Example", addresses)

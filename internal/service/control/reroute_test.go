@@ -25,7 +25,9 @@ func TestTheQueueIsToldWhoseMailGoesAnotherWay(t *testing.T) {
 	hops := []string{"198.51.100.7:25"}
 	month, zone := 30*24*time.Hour, "hosted"
 	set := func(s control.DomainSettings) func() (control.Plan, error) {
-		return func() (control.Plan, error) { return w.PlanDomainSet(control.Operator(), "ann.example", s) }
+		return func() (control.Plan, error) {
+			return w.PlanDomainSet(t.Context(), control.Operator(), "ann.example", s)
+		}
 	}
 	for _, c := range []struct {
 		name string
@@ -42,7 +44,7 @@ func TestTheQueueIsToldWhoseMailGoesAnotherWay(t *testing.T) {
 			return w.PlanDomainRemove(t.Context(), control.Operator(), "ann.example")
 		}, []mail.Rerouted{{Domain: "ann.example", Gone: true}}},
 		{"inert from the start", func() (control.Plan, error) {
-			return w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "new.example"})
+			return w.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: "new.example"})
 		}, nil},
 		{"inert and removed", func() (control.Plan, error) {
 			return w.PlanDomainRemove(t.Context(), control.Operator(), "new.example")

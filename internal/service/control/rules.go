@@ -8,6 +8,8 @@ import (
 
 	"postroad/internal/core/directory"
 	"postroad/internal/proto/smtp"
+	"postroad/internal/service/control/loops"
+	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/undo"
 	"postroad/internal/service/control/words"
 )
@@ -146,7 +148,7 @@ func (s *Service) putRule(actor Actor, st *state, p Plan, spec RuleSpec, at smtp
 	p.delta.PutRules = p.tx.PutRules
 	p.change(c)
 	p.Sentences = append([]string{describeRule(&r)}, p.Sentences...)
-	if err := p.checkLoops(actor, st, at); err != nil {
+	if err := s.checkLoops(actor, st, &p, at); err != nil {
 		return Plan{}, err
 	}
 	return s.weighed(actor, st, p)
@@ -206,13 +208,13 @@ func (p *Plan) targets(actor Actor, st *state, r *directory.Rule, list []string)
 // localTarget tells when an address of a domain here is nobody's. Of other accounts' domains nothing is told.
 func (p *Plan) localTarget(actor Actor, st *state, to smtp.Address) error {
 	d, ok := st.Directory.Domain(to.Domain)
-	if !ok || !actor.Scope.Has(d.Account) || d.Mode != directory.ModeLocal {
+	if !ok || !actor.Scope.Has(d.Account) || !settings.Keeps(d) {
 		return nil
 	}
 	if strings.ContainsAny(to.Local, "%!@:\"\\/ ") {
 		return words.Invalid("The target "+to.String()+" has a character that is not taken here in a local part.", "")
 	}
-	if _, known := resolve(st.Directory, to); !known {
+	if _, known := loops.Resolve(st.Directory, to); !known && d.Effective() == directory.ModeLocal {
 		p.say("There is nobody at %s yet.", to.String())
 	}
 	return nil
@@ -233,7 +235,7 @@ func (s *Service) PlanRuleRemove(actor Actor, kind directory.RuleKind, address s
 	p.delta.RemoveRules = []string{r.Address()}
 	p.change(Change{Kind: Kind(kind), Verb: VerbRemove, Subject: r.Address(), Domain: d.Name, Account: d.Account, Before: undo.ShowRule(r)})
 	p.say("Removes the %s %s, which leads to %s.", kind, r.Address(), strings.Join(r.Targets, ", "))
-	if err := p.checkLoops(actor, st, at); err != nil {
+	if err := s.checkLoops(actor, st, &p, at); err != nil {
 		return Plan{}, err
 	}
 	return s.weighed(actor, st, p)

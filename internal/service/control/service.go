@@ -21,6 +21,7 @@ import (
 	"postroad/internal/service/control/boxes"
 	"postroad/internal/service/control/inspect"
 	"postroad/internal/service/control/mailqueue"
+	"postroad/internal/service/control/reading"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/traces"
@@ -37,6 +38,7 @@ type Options struct {
 	Hops     routing.Hops  // what next hops offer, for explanations; nil: nothing is known
 	Fetcher  Fetcher       // of lists from other installations; nil: none is fetched
 	Facts    inspect.Facts // what is known of other servers, for explanations; nil: nothing is
+	Dial     inspect.Dial  // tries whether another server answers, for proposals; nil: nobody does
 	// Verifier makes the SCRAM verifier of a password (RFC 5802 §3). It is slow on purpose and called from several
 	// goroutines at a time. Its error is shown to whoever gave the password.
 	Verifier func(password string) (string, error)
@@ -75,6 +77,7 @@ type Service struct {
 	queue     mailqueue.Access
 	traces    traces.Access
 	ours      settings.Installation
+	reading   reading.Access
 	mu        sync.Mutex // held while a change is applied
 	current   atomic.Pointer[state]
 	boxes     boxes.Keeper             // the mailbox store, in step with the configuration
@@ -101,11 +104,14 @@ func New(o Options) *Service {
 	s := &Service{
 		o: o,
 		explainer: inspect.Explainer{
-			Resolver: o.Resolver, World: o.world, Facts: o.Facts, DeliverPort: o.DeliverPort, TrustedNetworks: o.TrustedNetworks,
+			Resolver: o.Resolver, World: o.world, Facts: o.Facts, Dial: o.Dial, DeliverPort: o.DeliverPort, TrustedNetworks: o.TrustedNetworks,
 		},
 		queue: mailqueue.Access{Queue: o.Queue}, traces: traces.Access{Traces: o.Traces},
 		boxes: boxes.Keeper{Boxes: o.Boxes, Memory: o.Store, Log: o.Log},
-		ours:  settings.Installation{Hostname: o.Hostname, Addresses: o.Addresses, Listeners: o.Listeners},
+		ours:  settings.Installation{Hostname: o.Hostname, RoutingDomain: o.RoutingDomain, Addresses: o.Addresses, Listeners: o.Listeners},
+	}
+	if s.reading.RoutingDomain = o.RoutingDomain; o.Boxes != nil {
+		s.reading.Store = o.Boxes
 	}
 	s.current.Store(&state{Directory: directory.NewSnapshot(0, nil, nil, nil, nil), Accounts: map[account.ID]account.Account{}})
 	return s
@@ -153,6 +159,9 @@ func (s *Service) reload(ctx context.Context) error {
 	next := &state{
 		Directory: directory.NewSnapshot(all.Version, all.Domains, all.Mailboxes, all.Rules, all.Outbounds),
 		Accounts:  make(map[account.ID]account.Account, len(all.Accounts)),
+	}
+	if len(all.Departed) > 0 {
+		next.Directory = next.Directory.With(directory.Delta{Version: all.Version, PutDeparted: all.Departed})
 	}
 	for _, a := range all.Accounts {
 		next.Accounts[a.ID] = a

@@ -50,9 +50,9 @@ func (s *Service) undo(ctx context.Context, actor Actor, step *undo.Step) (Plan,
 	case undo.RemoveAccount:
 		return s.PlanAccountRemove(ctx, actor, step.Subject)
 	case undo.RestoreDomain:
-		return s.restoreDomain(actor, step.Removed)
+		return s.restoreDomain(ctx, actor, step.Removed)
 	case undo.SetDomain:
-		p, err := s.PlanDomainSet(actor, step.Subject, step.Settings)
+		p, err := s.PlanDomainSet(ctx, actor, step.Subject, step.Settings)
 		if err == nil && len(p.tx.PutDomains) > 0 {
 			if made := domainInfo(&p.tx.PutDomains[0]); !settings.Alike(&made, step.Domain, now()) {
 				err = undo.Inexact()
@@ -100,14 +100,14 @@ func (s *Service) restoreAccount(actor Actor, was *AccountInfo) (Plan, error) {
 
 // restoreDomain plans a domain that was removed, with its mailboxes, empty, and its rules. Of a proof nothing comes
 // back but by the operator.
-func (s *Service) restoreDomain(actor Actor, gone *undo.RemovedDomain) (Plan, error) {
+func (s *Service) restoreDomain(ctx context.Context, actor Actor, gone *undo.RemovedDomain) (Plan, error) {
 	bare := settings.Show(&directory.Domain{Name: gone.Name, Account: gone.Account, Mode: directory.ModeLocal, Zone: directory.ZoneExternal}, now())
 	set := settings.Back(&bare, &gone.Info, now())
 	if !actor.Operator {
 		set.Proved = nil
 	}
 	st := s.current.Load()
-	p, err := s.PlanDomainAdd(actor, DomainSpec{Name: gone.Name, Account: string(gone.Account), DomainSettings: set})
+	p, err := s.PlanDomainAdd(ctx, actor, DomainSpec{Name: gone.Name, Account: string(gone.Account), DomainSettings: set})
 	if err != nil {
 		return Plan{}, err
 	}
@@ -132,7 +132,7 @@ func (s *Service) restoreDomain(actor Actor, gone *undo.RemovedDomain) (Plan, er
 	for i := range p.tx.PutRules {
 		all = append(all, smtp.Address{Local: p.tx.PutRules[i].Local, Domain: d.Name})
 	}
-	if err := p.checkLoops(actor, st, all...); err != nil {
+	if err := s.checkLoops(actor, st, &p, all...); err != nil {
 		return Plan{}, err
 	}
 	return s.weighed(actor, st, p)

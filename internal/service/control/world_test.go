@@ -23,14 +23,20 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	m := controltest.NewMemory()
-	w := &world{Service: control.New(controltest.Options(m)), m: m, t: t}
+	return openWorld(t, m, controltest.Options(m))
+}
+
+// openWorld is newWorld with other options.
+func openWorld(t *testing.T, m *controltest.Memory, o control.Options) *world {
+	t.Helper()
+	w := &world{Service: control.New(o), m: m, t: t}
 	if err := w.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"ann", "bob"} {
 		w.ok(w.PlanAccountAdd(control.Operator(), name))
 		yes := true
-		w.ok(w.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: name + ".example", Account: name, DomainSettings: control.DomainSettings{Proved: &yes}}))
+		w.ok(w.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: name + ".example", Account: name, DomainSettings: control.DomainSettings{Proved: &yes}}))
 	}
 	for _, a := range w.Accounts(control.Operator()) {
 		switch a.Name {

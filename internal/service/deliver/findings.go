@@ -54,6 +54,18 @@ func (s *Service) elsewhere(name string) (*directory.Domain, bool) {
 	return d, ours && d.Proved && d.Effective() != directory.ModeLocal
 }
 
+// served finds a domain whose DNS is never final: one of this installation, or one that has left it just now.
+func (s *Service) served(name string) (*directory.Domain, bool) {
+	v := s.dir.View()
+	if d, ours := v.Directory.Domain(name); ours && d.Proved {
+		return d, true
+	}
+	if left, ok := v.Directory.Departed(name); ok && time.Now().Before(left.Leaving.Until) {
+		return left.Domain(), true
+	}
+	return nil, false
+}
+
 // find records what is wrong with the way to the domains of a batch.
 func (s *Service) find(ctx context.Context, why *nowhere, domains []string) {
 	if s.cfg.Findings == nil || why.finding == "" {

@@ -88,11 +88,10 @@ func (s *Service) byMX(ctx context.Context, domain, avoid string) (plan, *nowher
 			return s.byLiteral(domain, addr)
 		}
 	}
-	d, known := s.dir.View().Directory.Domain(domain)
-	var own *directory.Domain
 	keep := routing.Better
-	if known && d.Proved {
-		own, keep = d, routing.KeepFor(d)
+	own, ours := s.served(domain)
+	if ours {
+		keep = routing.KeepFor(own)
 	}
 	said := s.resolver.MX(ctx, domain)
 	list, reply := routing.Candidates(said)

@@ -48,7 +48,8 @@ func putAccounts(t *sqldb.Tx, list []account.Account) error {
 	return nil
 }
 
-// removeAccounts removes accounts without domains, and their tokens.
+// removeAccounts removes accounts without domains, and their tokens. What is remembered of their former domains stays
+// until its time is over.
 func removeAccounts(t *sqldb.Tx, ids []string) error {
 	if len(ids) == 0 {
 		return nil

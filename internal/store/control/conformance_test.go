@@ -29,7 +29,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 		want := dump{
 			State: control.State{
 				Version: 1, Accounts: []account.Account{c.Account}, Domains: []directory.Domain{c.Domain}, Mailboxes: []directory.Mailbox{c.Mailbox},
-				Rules: []directory.Rule{c.Rule}, Outbounds: []directory.Outbound{c.Outbound},
+				Rules: []directory.Rule{c.Rule}, Outbounds: []directory.Outbound{c.Outbound}, Departed: []directory.Departed{c.Departed},
 			},
 			Verifiers: map[string]string{c.Mailbox.Address(): c.Verifier}, Tokens: []control.Token{c.Token},
 			Findings: []finding.Finding{c.Finding}, Entries: []control.Entry{c.Entry}, Answers: []verify.Answer{c.Answer}, Lists: []control.RecipientList{c.List},
@@ -49,12 +49,14 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 		changed.Outbound = directory.Outbound{ID: c.Outbound.ID, Account: c.Outbound.Account, Domain: c.Domain.Name, Hop: directory.HostPort{Host: "h", Port: 1}}
 		changed.List.ListSource = facts.ListSource{}
 		changed.List.Source, changed.List.Learned, changed.List.Locals = "another", created, []string{"anybody", "carol"}
+		changed.Departed = directory.Departed{ID: c.Departed.ID, Account: c.Departed.Account, Name: "another.example"}
 		tx := changed.tx()
 		tx.PutTokens, tx.Entries = nil, nil
 		w.apply(t, tx)
 		want.State = control.State{
 			Version: 2, Accounts: []account.Account{changed.Account}, Domains: []directory.Domain{changed.Domain},
 			Mailboxes: []directory.Mailbox{changed.Mailbox}, Rules: []directory.Rule{changed.Rule}, Outbounds: []directory.Outbound{changed.Outbound},
+			Departed: []directory.Departed{changed.Departed},
 		}
 		want.Verifiers = map[string]string{changed.Mailbox.Address(): changed.Verifier}
 		want.Lists = []control.RecipientList{changed.List}
@@ -211,6 +213,7 @@ func TestRemovals(t *testing.T) {
 			gone(control.KindMailbox, c.Mailbox.ID),
 			gone(control.KindRule, c.Rule.ID),
 			gone(control.KindOutbound, c.Outbound.ID),
+			gone(control.KindDeparted, c.Departed.ID),
 			gone(control.KindToken, c.Token.ID),
 			gone(control.KindDomain, c.Domain.ID),
 			gone(control.KindAccount, string(c.Account.ID)),
@@ -248,6 +251,7 @@ func TestRemovals(t *testing.T) {
 		w.again(t, bob)
 		w.apply(t, control.Tx{Remove: []control.Removal{gone(control.KindDomain, bob.Domain.ID)}})
 		w.apply(t, control.Tx{Remove: []control.Removal{gone(control.KindAccount, string(bob.Account.ID))}})
+		w.apply(t, control.Tx{Remove: []control.Removal{gone(control.KindDeparted, bob.Departed.ID)}}) // it outlives both
 		left("domain, then account")
 
 		// All in one change, the thing named before what lies in it.
@@ -592,7 +596,7 @@ func TestTheServiceStandsOnTheStore(t *testing.T) {
 		}
 		yes := true
 		apply(s.PlanAccountAdd(control.Operator(), "ann"))
-		apply(s.PlanDomainAdd(control.Operator(), control.DomainSpec{Name: "ann.example", Account: "ann", DomainSettings: control.DomainSettings{Proved: &yes}}))
+		apply(s.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: "ann.example", Account: "ann", DomainSettings: control.DomainSettings{Proved: &yes}}))
 		apply(s.PlanMailboxAdd(control.Operator(), control.MailboxSpec{Address: "bob@ann.example", Password: control.NewSecret("password")}))
 		apply(s.PlanOutboundSet(control.Operator(), control.OutboundSpec{Hop: "smart.example:587", Domain: "ann.example"}))
 		other := control.New(options)

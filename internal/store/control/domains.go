@@ -120,7 +120,7 @@ func putDomains(t *sqldb.Tx, list []directory.Domain) error {
 				}
 			}
 			if old.mode != string(d.Mode) || old.hops != hops {
-				if err := t.Post(forgetWaySQL, d.Name, []string{string(finding.RouteLoopSelf), string(finding.PrimaryMXMissing)}); err != nil {
+				if err := t.Post(forgetWaySQL, d.Name, []string{string(finding.RouteLoopSelf), string(finding.PrimaryMXMissing), string(finding.SplitLoop)}); err != nil {
 					return err
 				}
 			}

@@ -46,18 +46,40 @@ func (s *Store) Find(ctx context.Context, scope account.Scope, f finding.Finding
 		if gone {
 			return tx.Post(forgetFindingSQL, f.Domain, f.Name)
 		}
-		owner := account.Operator
-		if f.Domain != "" {
-			found, err := tx.Row([]any{&owner}, domainOwnerSQL, f.Domain)
-			if err != nil {
-				return err
+		if f.Domain == "" {
+			if !scope.Has(account.Operator) {
+				return fmt.Errorf("%w: findings without a domain are the operator's", control.ErrDenied)
 			}
-			if !found {
-				return fmt.Errorf("%w: there is no domain %s", control.ErrNotFound, f.Domain)
-			}
-		} else if !scope.Has(owner) {
-			return fmt.Errorf("%w: findings without a domain are the operator's", control.ErrDenied)
+			return tx.Post(putFindingSQL, f.Domain, f.Name, account.Operator, f.Evidence, f.Since)
 		}
-		return tx.Post(putFindingSQL, f.Domain, f.Name, owner, f.Evidence, f.Since)
+		return putFinding(tx, f)
 	}))
+}
+
+// putFinding records a finding of a domain in scope.
+func putFinding(tx *sqldb.Tx, f finding.Finding) error {
+	var owner account.ID
+	found, err := tx.Row([]any{&owner}, domainOwnerSQL, f.Domain)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return fmt.Errorf("%w: there is no domain %s", control.ErrNotFound, f.Domain)
+	}
+	return tx.Post(putFindingSQL, f.Domain, f.Name, owner, f.Evidence, f.Since)
+}
+
+// putFindings forgets findings and records others.
+func putFindings(tx *sqldb.Tx, put, drop []finding.Finding) error {
+	for _, f := range drop {
+		if err := tx.Post(forgetFindingSQL, f.Domain, f.Name); err != nil {
+			return err
+		}
+	}
+	for _, f := range put {
+		if err := putFinding(tx, f); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -34,7 +34,7 @@ func must(t *testing.T, err error) {
 
 func same(t *testing.T, what string, want, got any) {
 	t.Helper()
-	if diff := gocmp.Diff(want, got, cmpopts.IgnoreUnexported(directory.Domain{}, directory.Mailbox{}), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
+	if diff := gocmp.Diff(want, got, cmpopts.IgnoreUnexported(directory.Domain{}, directory.Mailbox{}, directory.Departed{}), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }
@@ -65,6 +65,7 @@ type customer struct {
 	Finding  finding.Finding
 	Answer   verify.Answer
 	List     control.RecipientList
+	Departed directory.Departed
 }
 
 func newCustomer(name string) customer {
@@ -102,6 +103,10 @@ func newCustomer(name string) customer {
 		Answer: verify.Answer{Way: "the way of " + name, RecipientAnswer: facts.RecipientAnswer{
 			Address: "anybody@" + domain, Presence: facts.Absent, Origin: facts.Origin{Source: "mx." + domain, At: created.Add(time.Second), Detail: "550 5.1.1"},
 		}},
+		Departed: directory.Departed{
+			ID: "departed-" + name, Account: id, Name: "left." + domain, Leaving: directory.Leaving{Until: created.Add(49 * time.Hour), From: directory.ModeSplit},
+			Recipients: directory.RecipientsList, Unreachable: directory.UnreachableQueue, Former: []string{"bøb", name},
+		},
 	}
 }
 
@@ -110,7 +115,7 @@ func (c customer) tx() control.Tx {
 	return control.Tx{
 		PutAccounts: []account.Account{c.Account}, PutDomains: []directory.Domain{c.Domain}, PutMailboxes: []directory.Mailbox{c.Mailbox},
 		PutVerifiers: map[string]string{c.Mailbox.ID: c.Verifier}, PutRules: []directory.Rule{c.Rule}, PutOutbounds: []directory.Outbound{c.Outbound},
-		PutTokens: []control.Token{c.Token}, PutLists: []control.RecipientList{c.List}, Entries: []control.Entry{c.Entry},
+		PutDeparted: []directory.Departed{c.Departed}, PutTokens: []control.Token{c.Token}, PutLists: []control.RecipientList{c.List}, Entries: []control.Entry{c.Entry},
 	}
 }
 
@@ -203,6 +208,7 @@ func sorted(st *control.State) {
 	slices.SortFunc(st.Domains, func(a, b directory.Domain) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(st.Mailboxes, func(a, b directory.Mailbox) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(st.Rules, func(a, b directory.Rule) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(st.Departed, func(a, b directory.Departed) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(st.Outbounds, func(a, b directory.Outbound) int { return cmp.Compare(a.ID, b.ID) })
 }
 

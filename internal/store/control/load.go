@@ -101,7 +101,10 @@ func (s *Store) Load(ctx context.Context, scope account.Scope) (control.State, e
 		if st.Rules, err = loadRules(tx, shared); err != nil {
 			return err
 		}
-		st.Outbounds, err = loadOutbounds(tx)
+		if st.Outbounds, err = loadOutbounds(tx); err != nil {
+			return err
+		}
+		st.Departed, err = loadDeparted(tx)
 		return err
 	})
 	if err != nil {

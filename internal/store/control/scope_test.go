@@ -23,7 +23,7 @@ var foreigners = map[string]foreign{
 	"Load": func(w *world, scope account.Scope, _ customer) {
 		t := w.t
 		st := w.load(t, scope)
-		for _, list := range []any{st.Accounts, st.Domains, st.Mailboxes, st.Rules, st.Outbounds} {
+		for _, list := range []any{st.Accounts, st.Domains, st.Mailboxes, st.Rules, st.Outbounds, st.Departed} {
 			v := reflect.ValueOf(list)
 			for i := range v.Len() {
 				element := v.Index(i)
@@ -209,29 +209,37 @@ func trespasses(bob customer) map[string]trespass {
 	domain.Account, mailbox.Account, rule.Account, outbound.Account, token.Account = ann.Account.ID, ann.Account.ID, ann.Account.ID, ann.Account.ID, ann.Account.ID
 	list := bob.List
 	list.Account = ann.Account.ID
+	departed := bob.Departed
+	departed.Account = ann.Account.ID
 	here, there, everywhere := mailbox, rule, outbound
 	here.Domain, here.Local, there.Domain, there.Local, everywhere.Domain = ann.Domain.Name, "here", ann.Domain.Name, "there", ""
 	newDomain, newMailbox, newRule, newOutbound, newToken := domain, mailbox, rule, outbound, token
 	newDomain.ID, newMailbox.ID, newRule.ID, newOutbound.ID, newToken.ID = "new", "new", "new", "new", "new"
 	newMailbox.Local, newRule.Local = "new", "new"
 	return map[string]trespass{
-		"PutAccounts":                        {control.ErrDenied, control.Tx{PutAccounts: []account.Account{{ID: bob.Account.ID, Name: "mine"}}}},
-		"PutDomains":                         {control.ErrDenied, control.Tx{PutDomains: []directory.Domain{bob.Domain}}},
-		"PutDomains, taken over":             {control.ErrExists, control.Tx{PutDomains: []directory.Domain{domain}}},
-		"PutDomains, name":                   {control.ErrExists, control.Tx{PutDomains: []directory.Domain{newDomain}}},
-		"PutMailboxes":                       {control.ErrDenied, control.Tx{PutMailboxes: []directory.Mailbox{bob.Mailbox}}},
-		"PutMailboxes, taken over":           {control.ErrNotFound, control.Tx{PutMailboxes: []directory.Mailbox{mailbox}}},
-		"PutMailboxes, taken home":           {control.ErrExists, control.Tx{PutMailboxes: []directory.Mailbox{here}}},
-		"PutMailboxes, in the domain":        {control.ErrNotFound, control.Tx{PutMailboxes: []directory.Mailbox{newMailbox}}},
-		"PutVerifiers":                       {control.ErrNotFound, control.Tx{PutVerifiers: map[string]string{bob.Mailbox.ID: "mine"}}},
-		"PutRules":                           {control.ErrDenied, control.Tx{PutRules: []directory.Rule{bob.Rule}}},
-		"PutRules, taken over":               {control.ErrNotFound, control.Tx{PutRules: []directory.Rule{rule}}},
-		"PutRules, taken home":               {control.ErrExists, control.Tx{PutRules: []directory.Rule{there}}},
-		"PutRules, in the domain":            {control.ErrNotFound, control.Tx{PutRules: []directory.Rule{newRule}}},
-		"PutOutbounds":                       {control.ErrDenied, control.Tx{PutOutbounds: []directory.Outbound{bob.Outbound}}},
-		"PutOutbounds, taken over":           {control.ErrNotFound, control.Tx{PutOutbounds: []directory.Outbound{outbound}}},
-		"PutOutbounds, of the domain":        {control.ErrNotFound, control.Tx{PutOutbounds: []directory.Outbound{newOutbound}}},
-		"PutOutbounds, of everybody":         {control.ErrDenied, control.Tx{PutOutbounds: []directory.Outbound{everywhere}}},
+		"PutAccounts":                 {control.ErrDenied, control.Tx{PutAccounts: []account.Account{{ID: bob.Account.ID, Name: "mine"}}}},
+		"PutDomains":                  {control.ErrDenied, control.Tx{PutDomains: []directory.Domain{bob.Domain}}},
+		"PutDomains, taken over":      {control.ErrExists, control.Tx{PutDomains: []directory.Domain{domain}}},
+		"PutDomains, name":            {control.ErrExists, control.Tx{PutDomains: []directory.Domain{newDomain}}},
+		"PutMailboxes":                {control.ErrDenied, control.Tx{PutMailboxes: []directory.Mailbox{bob.Mailbox}}},
+		"PutMailboxes, taken over":    {control.ErrNotFound, control.Tx{PutMailboxes: []directory.Mailbox{mailbox}}},
+		"PutMailboxes, taken home":    {control.ErrExists, control.Tx{PutMailboxes: []directory.Mailbox{here}}},
+		"PutMailboxes, in the domain": {control.ErrNotFound, control.Tx{PutMailboxes: []directory.Mailbox{newMailbox}}},
+		"PutVerifiers":                {control.ErrNotFound, control.Tx{PutVerifiers: map[string]string{bob.Mailbox.ID: "mine"}}},
+		"PutRules":                    {control.ErrDenied, control.Tx{PutRules: []directory.Rule{bob.Rule}}},
+		"PutRules, taken over":        {control.ErrNotFound, control.Tx{PutRules: []directory.Rule{rule}}},
+		"PutRules, taken home":        {control.ErrExists, control.Tx{PutRules: []directory.Rule{there}}},
+		"PutRules, in the domain":     {control.ErrNotFound, control.Tx{PutRules: []directory.Rule{newRule}}},
+		"PutOutbounds":                {control.ErrDenied, control.Tx{PutOutbounds: []directory.Outbound{bob.Outbound}}},
+		"PutOutbounds, taken over":    {control.ErrNotFound, control.Tx{PutOutbounds: []directory.Outbound{outbound}}},
+		"PutOutbounds, of the domain": {control.ErrNotFound, control.Tx{PutOutbounds: []directory.Outbound{newOutbound}}},
+		"PutOutbounds, of everybody":  {control.ErrDenied, control.Tx{PutOutbounds: []directory.Outbound{everywhere}}},
+		"PutDeparted":                 {control.ErrDenied, control.Tx{PutDeparted: []directory.Departed{bob.Departed}}},
+		"PutDeparted, taken over":     {control.ErrExists, control.Tx{PutDeparted: []directory.Departed{departed}}},
+		"PutFindings":                 {control.ErrNotFound, control.Tx{PutFindings: []finding.Finding{bob.Finding}}},
+		"Remove departed":             {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindDeparted, bob.Departed.ID)}}},
+		// Forgetting finds nothing: the rest of the change is refused, and bob's finding stands.
+		"DropFindings":                       {control.ErrDenied, control.Tx{DropFindings: []finding.Finding{bob.Finding}, PutRules: []directory.Rule{bob.Rule}}},
 		"PutTokens":                          {control.ErrDenied, control.Tx{PutTokens: []control.Token{bob.Token}}},
 		"PutTokens, taken over":              {control.ErrExists, control.Tx{PutTokens: []control.Token{token}}},
 		"PutTokens, hash":                    {control.ErrExists, control.Tx{PutTokens: []control.Token{newToken}}},
@@ -274,7 +282,7 @@ func TestAnAccountChangesWhatIsItsOwn(t *testing.T) {
 		st := w.load(t, scope)
 		want := control.State{
 			Version: 2, Accounts: []account.Account{ann.Account}, Domains: []directory.Domain{ann.Domain}, Mailboxes: []directory.Mailbox{ann.Mailbox},
-			Rules: []directory.Rule{ann.Rule}, Outbounds: []directory.Outbound{ann.Outbound},
+			Rules: []directory.Rule{ann.Rule}, Outbounds: []directory.Outbound{ann.Outbound}, Departed: []directory.Departed{ann.Departed},
 		}
 		same(t, "what the account sees", want, st)
 		tx := ann.tx()
@@ -300,6 +308,9 @@ func TestAnAccountChangesWhatIsItsOwn(t *testing.T) {
 		must(t, err)
 		st = w.load(t, system)
 		same(t, "what is left", []account.Account{bob.Account}, st.Accounts)
+		if i := slices.IndexFunc(st.Departed, func(d directory.Departed) bool { return d.ID == ann.Departed.ID }); i < 0 {
+			t.Errorf("what senders may still remember is gone with its account: %+v", st.Departed)
+		}
 		if len(st.Domains) != 1 || len(st.Mailboxes) != 1 {
 			t.Errorf("what is left: %+v", st)
 		}
@@ -313,7 +324,7 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 	ann, bob := w.add(t, "ann"), w.add(t, "bob")
 	must(t, w.SetSetting(t.Context(), system, settingName, "value"))
 	tables := w.tables(t)
-	if len(tables) != 13 {
+	if len(tables) != 14 {
 		t.Errorf("tables of accounts' rows: %v", tables)
 	}
 	counts := func(scope account.Scope, table string) (own, other int) {

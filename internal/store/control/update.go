@@ -75,6 +75,12 @@ func put(t *sqldb.Tx, tx *control.Tx) error {
 	if err := putLists(t, tx.PutLists); err != nil {
 		return err
 	}
+	if err := putDeparted(t, tx.PutDeparted); err != nil {
+		return err
+	}
+	if err := putFindings(t, tx.PutFindings, tx.DropFindings); err != nil {
+		return err
+	}
 	return putTokens(t, tx.PutTokens)
 }
 
@@ -102,6 +108,9 @@ func checkOwners(scope account.Scope, tx *control.Tx) error {
 	}
 	for i := range tx.PutLists {
 		ids = append(ids, tx.PutLists[i].Account)
+	}
+	for i := range tx.PutDeparted {
+		ids = append(ids, tx.PutDeparted[i].Account)
 	}
 	for i := range tx.PutTokens {
 		ids = append(ids, tx.PutTokens[i].Account)
@@ -167,7 +176,7 @@ func checkDomains(t *sqldb.Tx, tx *control.Tx) error {
 
 // goners are ids of what is to be removed, by kind.
 type goners struct {
-	accounts, domains, mailboxes, rules, outbounds, tokens, lists []string
+	accounts, domains, mailboxes, rules, outbounds, tokens, lists, departed []string
 }
 
 func sortRemovals(list []control.Removal) (goners, error) {
@@ -188,6 +197,8 @@ func sortRemovals(list []control.Removal) (goners, error) {
 			g.tokens = append(g.tokens, r.ID)
 		case control.KindRecipients:
 			g.lists = append(g.lists, r.ID)
+		case control.KindDeparted:
+			g.departed = append(g.departed, r.ID)
 		case control.KindQueue:
 			return goners{}, fmt.Errorf("%w: queued mail is no part of the configuration", control.ErrInvalid)
 		default:
@@ -212,6 +223,7 @@ func remove(t *sqldb.Tx, g goners) error {
 		{control.KindToken, removeTokensSQL, g.tokens},
 		{control.KindOutbound, removeOutboundsSQL, g.outbounds},
 		{control.KindRule, removeRulesSQL, g.rules},
+		{control.KindDeparted, removeDepartedSQL, g.departed},
 	} {
 		if err := removeAll(t, part.kind, part.stmt, part.ids); err != nil {
 			return err

@@ -37,6 +37,7 @@ type Memory struct {
 	Mailboxes map[string]directory.Mailbox
 	Rules     map[string]directory.Rule
 	Outbounds map[string]directory.Outbound
+	Departed  map[string]directory.Departed
 	Given     map[string]control.Token         // tokens
 	Verifiers map[string]string                // by mailbox
 	Lists     map[string]control.RecipientList // by domain
@@ -64,7 +65,7 @@ type Memory struct {
 func NewMemory() *Memory {
 	return &Memory{
 		Accounts: map[string]account.Account{}, Domains: map[string]directory.Domain{}, Mailboxes: map[string]directory.Mailbox{},
-		Rules: map[string]directory.Rule{}, Outbounds: map[string]directory.Outbound{}, Given: map[string]control.Token{},
+		Rules: map[string]directory.Rule{}, Outbounds: map[string]directory.Outbound{}, Departed: map[string]directory.Departed{}, Given: map[string]control.Token{},
 		Lists: map[string]control.RecipientList{}, Verifiers: map[string]string{}, Settings: map[string]string{},
 		Boxes: map[string]mailbox.Mailbox{}, Stored: map[string][]mailbox.Message{}, Bodies: map[string]string{}, Exchangers: map[string]facts.MXAnswer{},
 	}
@@ -111,6 +112,7 @@ func (m *Memory) Load(_ context.Context, scope account.Scope) (control.State, er
 		Mailboxes: inScope(scope, m.Mailboxes, func(b directory.Mailbox) account.ID { return b.Account }),
 		Rules:     inScope(scope, m.Rules, func(r directory.Rule) account.ID { return r.Account }),
 		Outbounds: inScope(scope, m.Outbounds, func(o directory.Outbound) account.ID { return o.Account }),
+		Departed:  inScope(scope, m.Departed, func(d directory.Departed) account.ID { return d.Account }),
 	}, nil
 }
 
@@ -141,6 +143,14 @@ func (m *Memory) Update(_ context.Context, scope account.Scope, version int64, t
 	put(m.Rules, tx.PutRules, func(r directory.Rule) string { return r.ID })
 	put(m.Outbounds, tx.PutOutbounds, func(o directory.Outbound) string { return o.ID })
 	put(m.Lists, tx.PutLists, func(l control.RecipientList) string { return l.Domain })
+	put(m.Departed, tx.PutDeparted, func(d directory.Departed) string { return d.ID })
+	for _, f := range tx.DropFindings {
+		m.forget(f)
+	}
+	for _, f := range tx.PutFindings {
+		m.forget(f)
+		m.Found = append(m.Found, f)
+	}
 	put(m.Given, tx.PutTokens, func(t control.Token) string { return t.ID })
 	maps.Copy(m.Verifiers, tx.PutVerifiers)
 	for _, e := range tx.Entries {
@@ -178,8 +188,15 @@ func (m *Memory) remove(r control.Removal) {
 		delete(m.Given, r.ID)
 	case control.KindRecipients:
 		delete(m.Lists, r.ID)
+	case control.KindDeparted:
+		delete(m.Departed, r.ID)
 	case control.KindQueue:
 	}
+}
+
+// forget drops a finding.
+func (m *Memory) forget(gone finding.Finding) {
+	m.Found = slices.DeleteFunc(m.Found, func(f finding.Finding) bool { return f.Domain == gone.Domain && f.Name == gone.Name })
 }
 
 // Audit lists entries, newest first.

@@ -32,6 +32,7 @@ type Explainer struct {
 	Resolver Resolver // nil: nothing is said of exchangers
 	// World makes the view of a directory: what this installation is, and what it knows of the world.
 	World func(*directory.Snapshot) routing.View
+	Dial  Dial  // tries other servers, for proposals; nil: nobody does
 	Facts Facts // learns what a decision lacks; nil: it is explained as it stands
 	// DeliverPort is the port of exchangers found by MX records.
 	DeliverPort uint16
@@ -111,6 +112,9 @@ func (e *Explainer) Explain(ctx context.Context, actor rights.Actor, st *rights.
 // explain decides for a session and tells why, as far as the actor may see it.
 func (e *Explainer) explain(ctx context.Context, actor rights.Actor, st *rights.State, session routing.Session, rcpt smtp.Address) Explanation {
 	d := e.decide(ctx, st, session, rcpt)
+	if left, gone := st.Directory.Departed(rcpt.Domain); gone && !actor.Scope.Has(left.Account) {
+		d.Reasons = d.Reasons[:1] // what somebody else had is not told
+	}
 	out := Explanation{
 		Address: rcpt.String(), EffectiveMode: string(d.EffectiveMode), Class: string(d.Class),
 		Reply:     ExplainReply{Code: d.Reply.Code, Enhanced: d.Reply.Enhanced.String(), Text: d.Reply.Text},

@@ -31,8 +31,8 @@ const maxSocketPath = 100
 // maxHops bounds a list of next hops.
 const maxHops = 20
 
-// nextHops reads a list of next hops, all by SMTP or all by LMTP.
-func (in *Installation) nextHops(actor rights.Actor, list []string) ([]directory.NextHop, error) {
+// NextHops reads a list of next hops, all by SMTP or all by LMTP.
+func (in *Installation) NextHops(actor rights.Actor, list []string) ([]directory.NextHop, error) {
 	if len(list) > maxHops {
 		return nil, words.Invalid("There are "+strconv.Itoa(len(list))+" next hops.", "at most "+strconv.Itoa(maxHops))
 	}
@@ -86,7 +86,7 @@ func (in *Installation) NextHop(actor rights.Actor, text string) (directory.Next
 	if actor.Operator {
 		return h, nil
 	}
-	if (literal && !public(addr)) || host == "localhost" || strings.HasSuffix(host, ".localhost") {
+	if (literal && !Public(addr)) || host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return directory.NextHop{}, words.Denied("Only the operator may name a private or loopback next hop: " + ShowHop(h) + ".")
 	}
 	if !slices.Contains([]uint16{25, 465, 587}, port) {
@@ -161,12 +161,22 @@ func (in *Installation) isOurselves(h directory.NextHop, addr netip.Addr) bool {
 	if h.Port != HopPort {
 		return false
 	}
-	return h.Host == in.Hostname && h.Host != "localhost" || addr.IsValid() && slices.Contains(in.Addresses, addr)
+	named := h.Host == in.Hostname && h.Host != "localhost" || h.Host == in.RoutingDomain && h.Host != ""
+	return named || addr.IsValid() && slices.Contains(in.Addresses, addr)
 }
 
-// public reports whether an address is one of the public Internet: not private, loopback, link-local, shared
+// Leads reports whether mail for a next hop comes back to us, as far as the configuration tells.
+func (in *Installation) Leads(h directory.NextHop) bool {
+	addr, err := netip.ParseAddr(h.Host)
+	if err != nil {
+		return in.isOurselves(h, netip.Addr{})
+	}
+	return in.isOurselves(h, addr.Unmap())
+}
+
+// Public reports whether an address is one of the public Internet: not private, loopback, link-local, shared
 // (RFC 6598), multicast, unspecified, documentation or reserved (RFC 6890), whatever it is wrapped in.
-func public(a netip.Addr) bool {
+func Public(a netip.Addr) bool {
 	a = a.Unmap()
 	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLinkLocalUnicast() {
 		return false

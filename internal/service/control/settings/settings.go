@@ -33,9 +33,10 @@ type Domain struct {
 
 // Installation is what counts as ourselves.
 type Installation struct {
-	Hostname  string
-	Addresses []netip.Addr
-	Listeners []netip.AddrPort // SMTP listeners
+	Hostname      string
+	RoutingDomain string
+	Addresses     []netip.Addr
+	Listeners     []netip.AddrPort // SMTP listeners
 }
 
 const (
@@ -102,7 +103,7 @@ func choose(d *directory.Domain, text string, now time.Time) error {
 // settleRoute writes what says where mail goes, who may bring it, and how its recipients are judged.
 func (in *Installation) settleRoute(actor rights.Actor, d *directory.Domain, set Domain, now time.Time) error {
 	if set.NextHops != nil {
-		hops, err := in.nextHops(actor, *set.NextHops)
+		hops, err := in.NextHops(actor, *set.NextHops)
 		if err != nil {
 			return err
 		}

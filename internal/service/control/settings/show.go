@@ -7,6 +7,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/finding"
 	"postroad/internal/proto/idna"
 	"postroad/internal/service/control/words"
 )
@@ -36,6 +37,14 @@ type Info struct {
 	Created       time.Time  `json:"created"`
 }
 
+// The arrangements (docs/requirements.md, S1): who answers for the zone and where the mail is.
+const (
+	Full          = "FULL"    // zone and mail are here
+	Email         = "EMAIL"   // all mail is here, the zone is not
+	Partial       = "PARTIAL" // some mailboxes are here
+	NoArrangement = "none"    // no mailbox here gets mail
+)
+
 // Inert is shown as the effective mode of a domain that is not proved.
 const Inert = "inert"
 
@@ -44,7 +53,7 @@ func Show(d *directory.Domain, now time.Time) Info {
 	mode := d.Effective()
 	info := Info{
 		Name: d.Name, Account: d.Account, Proved: d.Proved, Mode: string(d.Mode), ModeSince: known(d.ModeSince), EffectiveMode: string(mode),
-		Since: known(later(d.ModeSince, d.AutoSince)), Arrangement: "none", Zone: string(d.Zone), NextHops: ShowHops(d.NextHops), Dual: d.Dual,
+		Since: known(later(d.ModeSince, d.AutoSince)), Arrangement: NoArrangement, Zone: string(d.Zone), NextHops: ShowHops(d.NextHops), Dual: d.Dual,
 		Onboarding: ahead(d.Onboarding, now), HoldSeconds: int64(d.Hold / time.Second), Created: d.Created,
 	}
 	info.OperatorHops = len(d.NextHops) > 0 && d.NextHops[0].Operator
@@ -72,11 +81,11 @@ func Show(d *directory.Domain, now time.Time) Info {
 	case !d.Proved:
 		info.EffectiveMode = Inert
 	case mode == directory.ModeLocal && d.Zone == directory.ZoneHosted:
-		info.Arrangement = "FULL"
+		info.Arrangement = Full
 	case mode == directory.ModeLocal:
-		info.Arrangement = "EMAIL"
+		info.Arrangement = Email
 	case mode == directory.ModeSplit:
-		info.Arrangement = "PARTIAL"
+		info.Arrangement = Partial
 	}
 	return info
 }
@@ -142,6 +151,51 @@ func describe(d *directory.Domain) string {
 	case directory.ModeAuto: // an effective mode is never auto
 	}
 	return ""
+}
+
+// Why tells why the effective mode is what it is.
+func Why(d *directory.Domain) string {
+	switch {
+	case d.Mode != directory.ModeAuto:
+		return "The mode was chosen."
+	case d.Auto == "":
+		return "Mode auto was chosen, and public DNS has told nothing yet."
+	}
+	return "Mode auto was chosen, and public DNS says " + string(d.Auto) + "."
+}
+
+// Keeps reports whether mail for mailboxes of a domain is delivered into them.
+func Keeps(d *directory.Domain) bool {
+	return d.Effective() == directory.ModeLocal || d.Effective() == directory.ModeSplit
+}
+
+// Stranded counts the mailboxes of a domain that get no mail because it goes elsewhere.
+func Stranded(snap *directory.Snapshot, name string) int {
+	d, ok := snap.Domain(name)
+	if !ok || !d.Proved || d.Effective() != directory.ModeRemote && d.Effective() != directory.ModeBackup {
+		return 0
+	}
+	n := 0
+	for range snap.Mailboxes(name) {
+		n++
+	}
+	return n
+}
+
+// Stranding gives what is found of stranded mailboxes in domains after a change, and what is so no longer.
+func Stranding(before, after *directory.Snapshot, domains []string, now time.Time) (put, drop []finding.Finding) {
+	slices.Sort(domains)
+	for _, name := range slices.Compact(domains) {
+		f := finding.Finding{Name: finding.StrandedMailboxes, Domain: name, Since: now}
+		d, there := after.Domain(name)
+		if n := Stranded(after, name); n > 0 {
+			f.Evidence = words.Plural(int64(n), "mailbox", "mailboxes") + " here, mode " + string(d.Effective())
+			put = append(put, f)
+		} else if there && Stranded(before, name) > 0 {
+			drop = append(drop, f)
+		}
+	}
+	return put, drop
 }
 
 // Same reports whether two states of a domain are the same in all that can be chosen.

@@ -1,0 +1,109 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"postroad/internal/core/directory"
+	"postroad/internal/core/finding"
+	"postroad/internal/service/control/settings"
+	"postroad/internal/service/control/words"
+)
+
+// lifetime is how long senders may remember what DNS says of a domain now.
+func (s *Service) lifetime(ctx context.Context, st *state, d *directory.Domain) time.Duration {
+	reach := s.explainer.Reach(ctx, st.Directory, d)
+	return reach.Lifetime()
+}
+
+// window opens the leaving window of a domain whose mail goes elsewhere from now on, and closes that of one that comes
+// back.
+func (s *Service) window(ctx context.Context, st *state, p *Plan, old, d *directory.Domain) {
+	switch {
+	case d.Effective() != directory.ModeRemote:
+		d.Leaving = directory.Leaving{}
+	case old.Proved && d.Proved && old.Effective() != directory.ModeRemote:
+		d.Leaving = directory.Window(now(), old.Effective(), s.lifetime(ctx, st, d))
+		p.say("Mail from strangers who still know the old MX records is handed on until %s.", words.When(d.Leaving.Until))
+		p.warn("After that mail from strangers for %s is refused.", words.Show(d.Name))
+	}
+}
+
+// depart keeps what is needed of a domain that is removed, so that senders who remember it lose nothing.
+func (s *Service) depart(ctx context.Context, st *state, p *Plan, d *directory.Domain) {
+	left, kept := st.Directory.Depart(d, newID(), now(), s.lifetime(ctx, st, d))
+	if !kept {
+		if d.Proved {
+			p.warn("Mail for %s is refused from now on.", words.Show(d.Name))
+		}
+		return
+	}
+	p.tx.PutDeparted = []directory.Departed{left}
+	p.delta.PutDeparted = p.tx.PutDeparted
+	p.say("Mail from strangers who still know the old MX records is handed on until %s.", words.When(left.Leaving.Until))
+	p.warn("After that mail for %s is refused.", words.Show(d.Name))
+}
+
+// replace forgets a removed domain whose name is in use again.
+func (p *Plan) replace(actor Actor, st *state, d *directory.Domain) {
+	left, ok := st.Directory.Departed(d.Name)
+	if !ok || !d.Proved {
+		return
+	}
+	p.delta.RemoveDeparted = append(p.delta.RemoveDeparted, left.Name)
+	if actor.Scope.Has(left.Account) {
+		p.tx.Remove = append(p.tx.Remove, Removal{KindDeparted, left.ID})
+	}
+}
+
+// departed lists the removed domains in scope whose mail is still handed on.
+func departed(actor Actor, st *state) []DomainInfo {
+	var out []DomainInfo
+	for _, left := range st.Directory.AllDeparted() {
+		if actor.Scope.Has(left.Account) && now().Before(left.Leaving.Until) {
+			info := settings.Show(left.Domain(), now())
+			info.Mode = "removed"
+			out = append(out, info)
+		}
+	}
+	return out
+}
+
+// ForgetDeparted forgets removed domains whose time is over. It is called now and then.
+func (s *Service) ForgetDeparted(ctx context.Context) error {
+	st, p := s.plan(System())
+	for _, left := range st.Directory.AllDeparted() {
+		if now().Before(left.Leaving.Until) {
+			continue
+		}
+		p.tx.Remove = append(p.tx.Remove, Removal{KindDeparted, left.ID})
+		p.delta.RemoveDeparted = append(p.delta.RemoveDeparted, left.Name)
+		p.change(Change{Kind: KindDeparted, Verb: VerbRemove, Subject: left.Name, Domain: left.Name, Account: left.Account})
+	}
+	_, err := s.Apply(ctx, System(), p)
+	if errors.Is(err, ErrVersion) {
+		return nil // the next time will do
+	}
+	return err
+}
+
+// stranding finds mailboxes that get no mail because their domain's mail goes elsewhere, in the domains that a plan
+// changes: what is found newly or otherwise, and what is so no longer.
+func (p *Plan) stranding(st *state) (put, drop []finding.Finding) {
+	var touched []string
+	for i := range p.delta.PutDomains {
+		touched = append(touched, p.delta.PutDomains[i].Name)
+	}
+	for i := range p.delta.PutMailboxes {
+		touched = append(touched, p.delta.PutMailboxes[i].Domain)
+	}
+	for _, address := range p.delta.RemoveMailboxes {
+		touched = append(touched, address[strings.LastIndexByte(address, '@')+1:])
+	}
+	if len(touched) == 0 {
+		return nil, nil
+	}
+	return settings.Stranding(st.Directory, st.Directory.With(p.delta), touched, now().Truncate(time.Second))
+}
