@@ -33,11 +33,12 @@ func (s *Service) window(ctx context.Context, st *state, p *Plan, old, d *direct
 
 // depart keeps what is needed of a domain that is removed, so that senders who remember it lose nothing.
 func (s *Service) depart(ctx context.Context, st *state, p *Plan, d *directory.Domain) {
+	if !d.Proved {
+		return
+	}
 	left, kept := st.Directory.Depart(d, newID(), now(), s.lifetime(ctx, st, d))
 	if !kept {
-		if d.Proved {
-			p.warn("Mail for %s is refused from now on.", words.Show(d.Name))
-		}
+		p.warn("Mail for %s is refused from now on.", words.Show(d.Name))
 		return
 	}
 	p.tx.PutDeparted = []directory.Departed{left}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"postroad/internal/core/directory"
+	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
 	"postroad/internal/service/control"
 )
@@ -92,5 +93,69 @@ func TestALoopThroughOthersShowsNothingOfThem(t *testing.T) {
 	_, err := w.PlanRuleAdd(w.ann, control.RuleSpec{Kind: directory.RuleForward, Address: "mine@ann.example", Targets: []string{"open@bob.example"}})
 	if got := circle(t, err); got == "" || strings.Contains(err.Error(), "bob.example") {
 		t.Errorf("%q %v", got, err)
+	}
+}
+
+func TestRulesOfASplitDomainAreWalked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx, op := t.Context(), control.Operator()
+	w.ok(w.PlanDomainSet(ctx, op, "bob.example", control.DomainSettings{Mode: new("split"), NextHops: &[]string{"mail.corp.example"}}))
+	w.rule(directory.RuleForward, "a@bob.example", "b@ann.example")
+	_, err := w.PlanRuleAdd(op, control.RuleSpec{Kind: directory.RuleForward, Address: "b@ann.example", Targets: []string{"a@bob.example"}})
+	if got := circle(t, err); got != "b@ann.example a@bob.example b@ann.example" {
+		t.Errorf("%q", got)
+	}
+	// A catch-all counts for nothing in a split domain: what is not known here goes to the real server.
+	w.ok(w.PlanRuleSet(op, control.RuleSpec{Kind: directory.RuleCatchAll, Address: "bob.example", Targets: []string{"b@ann.example"}}))
+	if _, err := w.PlanRuleAdd(op, control.RuleSpec{Kind: directory.RuleForward, Address: "b@ann.example", Targets: []string{"else@bob.example"}}); err != nil {
+		t.Errorf("a way through a catch-all that counts for nothing: %v", err)
+	}
+}
+
+func TestAForwardIntoWhatComesBackIsRefused(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[string]finding.Name{"split": finding.SplitLoop, "backup": finding.RouteLoopSelf} {
+		w := newAskingWorld(t, map[string]facts.MXAnswer{"bob.example": mxs(0, "own.bob.example"), "ann.example": mxs(0, "own.ann.example")})
+		ctx, op := t.Context(), control.Operator()
+		w.box("here@bob.example")
+		w.ok(w.PlanDomainSet(ctx, op, "bob.example", control.DomainSettings{Mode: &mode}))
+		forward := func(to string) error {
+			_, err := w.PlanRuleAdd(op, control.RuleSpec{Kind: directory.RuleForward, Address: "a@ann.example", Targets: []string{to}})
+			return err
+		}
+		var refused *control.RefusedError
+		if err := forward("gone@bob.example"); !errors.As(err, &refused) || refused.Finding != want || strings.Join(refused.Path, " ") != "a@ann.example gone@bob.example own.bob.example gone@bob.example" {
+			t.Errorf("%s: %v", mode, err)
+		}
+		if err := forward("here@bob.example"); (err == nil) != (mode == "split") {
+			t.Errorf("%s, to a mailbox here: %v", mode, err)
+		}
+		if err := forward("x@far.example"); err != nil {
+			t.Errorf("%s, elsewhere: %v", mode, err)
+		}
+	}
+}
+
+func TestANextHopWhoseNameLeadsToOurselvesIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for hop, loops := range map[string]bool{"own.corp.example": true, "mail.corp.example": false, "own.corp.example:2525": false} {
+		for _, mode := range []string{"relay", "split"} {
+			set := control.DomainSettings{Mode: &mode, NextHops: &[]string{hop}}
+			p, err := w.PlanDomainSet(t.Context(), control.Operator(), "ann.example", set)
+			if err != nil || loops != (len(p.Overrides) == 1 && p.Overrides[0].Finding == finding.RouteLoopSelf && strings.Contains(p.Overrides[0].Evidence, "ann.example → own.corp.example:25 → this installation")) {
+				t.Errorf("%s to %s: %+v %v", mode, hop, p.Overrides, err)
+			}
+			var refused *control.RefusedError
+			if _, err := w.PlanDomainSet(t.Context(), w.ann, "ann.example", set); loops != (errors.As(err, &refused) && refused.Finding == finding.RouteLoopSelf) {
+				t.Errorf("%s to %s by a customer: %v", mode, hop, err)
+			}
+		}
+	}
+	_, err := w.PlanDomainSet(t.Context(), control.Operator(), "ann.example", control.DomainSettings{Mode: new("split"), NextHops: &[]string{"in.mx.host.example"}})
+	var refused *control.RefusedError
+	if !errors.As(err, &refused) || refused.Finding != finding.RouteLoopSelf {
+		t.Errorf("the domain of routing addresses as next hop: %v", err)
 	}
 }

@@ -54,16 +54,10 @@ func (s *Service) elsewhere(name string) (*directory.Domain, bool) {
 	return d, ours && d.Proved && d.Effective() != directory.ModeLocal
 }
 
-// served finds a domain whose DNS is never final: one of this installation, or one that has left it just now.
-func (s *Service) served(name string) (*directory.Domain, bool) {
-	v := s.dir.View()
-	if d, ours := v.Directory.Domain(name); ours && d.Proved {
-		return d, true
-	}
-	if left, ok := v.Directory.Departed(name); ok && time.Now().Before(left.Leaving.Until) {
-		return left.Domain(), true
-	}
-	return nil, false
+// leaving reports whether a domain was removed here a while ago, so that strangers still bring mail for it.
+func (s *Service) leaving(name string) bool {
+	left, ok := s.dir.View().Directory.Departed(name)
+	return ok && time.Now().Before(left.Leaving.Until)
 }
 
 // find records what is wrong with the way to the domains of a batch.
@@ -138,6 +132,14 @@ func evidenceOf(a facts.MXAnswer) string {
 
 // maxShown is how many exchangers an evidence names.
 const maxShown = 5
+
+// later makes a reason one for now: DNS may still show the time before a domain left.
+func (n *nowhere) later() *nowhere {
+	if n.reply.Permanent() {
+		n.reply.Code, n.reply.Enhanced[0] = 451, 4
+	}
+	return n
+}
 
 // byDNS is why a domain's exchangers are of no use. For a domain of this installation that is a finding, unless it may
 // pass by itself.

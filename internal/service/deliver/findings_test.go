@@ -132,3 +132,22 @@ func TestAFindingIsForgottenWhenMailArrives(t *testing.T) {
 		}
 	})
 }
+
+// What DNS says of a domain that was removed here is not final while senders may still remember that it was here.
+func TestADomainThatHasLeftIsNotReturnedByItsOldDNS(t *testing.T) {
+	for name, c := range map[string]struct{ zone, during, after string }{
+		"we are its exchangers": {"@ MX 10 us\nus A 192.0.2.1", "- | down 4.4.6 us.example", "failed 554 5.4.6"},
+		"it has a null MX":      {"@ MX 0 .", "- | down 4.1.10 us.example", "failed 556 5.1.10"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, sim.Zones{"example.net": c.zone}, nil, func(w *world) {
+				w.ours = []netip.Addr{netip.MustParseAddr("192.0.2.1")}
+				left := directory.Departed{ID: "left", Account: "a", Name: "example.net", Leaving: directory.Leaving{Until: time.Now().Add(time.Hour), From: directory.ModeLocal}}
+				w.directory = directory.NewSnapshot(1, nil, nil, nil, nil).With(directory.Delta{PutDeparted: []directory.Departed{left}})
+				w.expect(w.deliver(remote("example.net"), message("m1", "a@example.net")), c.during)
+				pass(time.Hour)
+				w.expect(w.deliver(remote("example.net"), message("m1", "a@example.net")), c.after)
+			})
+		})
+	}
+}

@@ -88,15 +88,23 @@ func (s *Service) byMX(ctx context.Context, domain, avoid string) (plan, *nowher
 			return s.byLiteral(domain, addr)
 		}
 	}
+	d, known := s.dir.View().Directory.Domain(domain)
+	var own *directory.Domain
 	keep := routing.Better
-	own, ours := s.served(domain)
-	if ours {
-		keep = routing.KeepFor(own)
+	if known && d.Proved {
+		own, keep = d, routing.KeepFor(d)
+	}
+	nowhere := func(reply smtp.Reply, said facts.MXAnswer) *nowhere {
+		why := byDNS(reply, own, said)
+		if own == nil && s.leaving(domain) {
+			return why.later()
+		}
+		return why
 	}
 	said := s.resolver.MX(ctx, domain)
 	list, reply := routing.Candidates(said)
 	if reply.Code != 0 {
-		return plan{}, byDNS(reply, own, said)
+		return plan{}, nowhere(reply, said)
 	}
 	if len(list) > maxExchangers {
 		slices.SortStableFunc(list, func(a, b facts.MX) int { return cmp.Compare(a.Preference, b.Preference) })
@@ -104,7 +112,7 @@ func (s *Service) byMX(ctx context.Context, domain, avoid string) (plan, *nowher
 	}
 	exchangers, reply := routing.Exchangers(list, s.addrs(ctx, list), s.self.Answers, keep, rand.Shuffle)
 	if reply.Code != 0 {
-		return plan{}, byDNS(reply, own, said)
+		return plan{}, nowhere(reply, said)
 	}
 	late := func(x routing.Exchanger) int {
 		if x.Host == avoid || s.hosts.failing(at(netip.AddrPortFrom(x.Addrs[0], s.cfg.Port))) {
