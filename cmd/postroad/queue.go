@@ -60,6 +60,9 @@ func (a *app) queueCommand() *cobra.Command {
 					return a.printJSON(c)
 				}
 				a.say("%d messages for %d recipients, %d due, %d held\n", c.Messages, c.Recipients, c.Due, c.Held)
+				if c.Waiting != nil {
+					a.printWaiting(c.Waiting)
+				}
 				return nil
 			}),
 		}),
@@ -69,6 +72,18 @@ func (a *app) queueCommand() *cobra.Command {
 		a.queueChange(control.VerbRelease, "Let go what is held"),
 		a.queueChange(control.VerbDrop, "Remove messages; nobody is told"),
 	)
+}
+
+// printWaiting tells what is held for a domain's own server.
+func (a *app) printWaiting(w *control.QueueWaiting) {
+	a.say("holding %d for the domain's own server since %s\n", w.Recipients, when(w.Since))
+	if w.Failures > 0 {
+		a.say("it could not be reached: %s %s\n", clean(w.Host), clean(w.Reason))
+	}
+	if w.Next != nil {
+		a.say("next attempt %s\n", when(*w.Next))
+	}
+	a.say("what is held here is safe; large senders whose mail was put off give up from %s on\n", when(w.GiveUpFrom))
 }
 
 func (a *app) queueChange(verb control.Verb, short string) *cobra.Command {

@@ -37,6 +37,20 @@ func TestS5_9PostfixIsAPrimaryThatGoesAwayAndComesBack(t *testing.T) {
 	p.stop()
 	inject(t, i.smtp, list[50:], to)
 	eventually(t, "held mail", func() bool { return ask[counts](i, "queue", "count").Messages == 100 })
+	held := ask[struct {
+		Waiting struct {
+			Recipients int
+			Since      time.Time
+			Reason     string
+			GiveUpFrom time.Time `json:"senders_give_up_from"`
+		}
+	}](i, "queue", "count", "--domain", "virtual.example").Waiting
+	if held.Recipients != 100 || held.Since.IsZero() || !held.GiveUpFrom.After(held.Since) || !strings.Contains(held.Reason, "refused") {
+		t.Errorf("what is held is told as %+v", held)
+	}
+	if text := i.run("queue", "count", "--domain", "virtual.example"); !strings.Contains(text, "holding 100 for the domain's own server since") {
+		t.Errorf("what is held is told as\n%s", text)
+	}
 	p.start()
 	back := time.Now()
 	eventually(t, "an empty queue", func() bool { return ask[counts](i, "queue", "count").Messages == 0 })

@@ -20,6 +20,8 @@ type (
 	QueueFilter = mailqueue.Filter
 	// QueuedMessage is a queued message as listings show it.
 	QueuedMessage = mailqueue.QueuedMessage
+	// QueueWaiting is what is held for a domain's own server.
+	QueueWaiting = mailqueue.Waiting
 	// QueueCounts are totals over the queue.
 	QueueCounts = mailqueue.QueueCounts
 )
@@ -41,7 +43,7 @@ func (s *Service) QueueContent(ctx context.Context, actor Actor, id string) (mai
 
 // QueueCount gives totals over what the filter selects.
 func (s *Service) QueueCount(ctx context.Context, actor Actor, f QueueFilter) (QueueCounts, error) {
-	return s.queue.Count(ctx, actor, f)
+	return s.queue.Count(ctx, actor, s.current.Load(), f)
 }
 
 // QueueVerbs are the verbs of PlanQueue.

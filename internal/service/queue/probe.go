@@ -185,5 +185,14 @@ func (s *Service) Turn(ctx context.Context, lane mail.Lane, domain string) (int6
 // Waiting tells how much mail for a domain lies in a lane, in scope, and how the lane stands.
 func (s *Service) Waiting(ctx context.Context, scope account.Scope, lane mail.Lane, domain string) (mail.Waiting, error) {
 	s.settler.flush()
-	return s.lanes.Waiting(ctx, scope, lane, domain)
+	w, err := s.lanes.Waiting(ctx, scope, lane, domain)
+	if err != nil || w.Recipients == 0 {
+		return w, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l := s.active[lane]; l != nil && l.failures > 0 { // the store hears of it when the lane is given back
+		w.Failures, w.Reason, w.Host, w.Next = l.failures, l.reason, l.host, l.until
+	}
+	return w, nil
 }

@@ -414,6 +414,22 @@ func (q inQueue) Change(_ context.Context, scope account.Scope, f mail.Filter, a
 }
 
 // Reroute notes what is to be decided anew, unless FailReroute is set.
+// Waiting tells of the rows in the lane.
+func (q inQueue) Waiting(_ context.Context, scope account.Scope, lane mail.Lane, domain string) (mail.Waiting, error) {
+	q.m.Lock()
+	defer q.m.Unlock()
+	var w mail.Waiting
+	for _, l := range q.selected(scope, mail.Filter{Domain: domain}) {
+		for _, r := range l.Rows {
+			if r.Lane == lane {
+				w.Recipients++
+				w.Since = l.Message.Received
+			}
+		}
+	}
+	return w, nil
+}
+
 func (q inQueue) Reroute(_ context.Context, list []mail.Rerouted) error {
 	q.m.Lock()
 	defer q.m.Unlock()

@@ -14,6 +14,8 @@ type Queue interface {
 	List(ctx context.Context, scope account.Scope, f mail.Filter, after mail.ID, limit int) ([]mail.Listed, error)
 	// Count gives totals over what the filter selects.
 	Count(ctx context.Context, scope account.Scope, f mail.Filter) (mail.Counts, error)
+	// Waiting tells how much mail for a domain lies in a lane, and how the lane stands.
+	Waiting(ctx context.Context, scope account.Scope, lane mail.Lane, domain string) (mail.Waiting, error)
 	// Change applies an action to every row that the filter selects and gives the number of rows changed. by is who
 	// does it, for the traces.
 	Change(ctx context.Context, scope account.Scope, f mail.Filter, a mail.Action, by string) (int64, error)

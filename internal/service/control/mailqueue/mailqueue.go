@@ -14,8 +14,10 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
+	"postroad/internal/core/routing"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/words"
 )
@@ -71,6 +73,40 @@ type QueueCounts struct {
 	Recipients int64 `json:"recipients"`
 	Due        int64 `json:"due" doc:"Rows whose time has come"`
 	Held       int64 `json:"held" doc:"Held, quarantined and dead rows"`
+	// Waiting is told of a domain whose mail goes on to its own server.
+	Waiting *Waiting `json:"waiting,omitempty" doc:"Of the domain that is asked for: what waits for its own server"`
+}
+
+// Waiting is what is held for a domain's own server, and how that stands.
+type Waiting struct {
+	Recipients int64      `json:"recipients" doc:"Rows that wait"`
+	Since      time.Time  `json:"since" doc:"When the oldest of it came"`
+	Next       *time.Time `json:"next,omitempty" doc:"When the server is tried next"`
+	Failures   int        `json:"failures" doc:"How often in a row it could not be reached"`
+	Reason     string     `json:"reason,omitempty" doc:"Of the last failure"`
+	Host       string     `json:"host,omitempty" doc:"Who gave the reason"`
+	GiveUpFrom time.Time  `json:"senders_give_up_from" doc:"From when on large senders return what we have put off: what we hold is safe"`
+}
+
+// senderPatience is how long large senders go on trying, at least: some can be set to 12 hours.
+const senderPatience = 12 * time.Hour
+
+// waiting tells what waits for a domain's own server; nil for a domain that has none, and when nothing does.
+func (a Access) waiting(ctx context.Context, actor rights.Actor, d *directory.Domain) (*Waiting, error) {
+	if d == nil || !d.Proved || d.Effective() == directory.ModeLocal {
+		return nil, nil //nolint:nilnil // nothing waits, and nothing is wrong
+	}
+	w, err := a.Queue.Waiting(ctx, actor.Scope, routing.Onward(d), d.Name)
+	if err != nil || w.Recipients == 0 {
+		return nil, err
+	}
+	out := &Waiting{
+		Recipients: w.Recipients, Since: w.Since, Failures: w.Failures, Reason: w.Reason, Host: w.Host, GiveUpFrom: w.Since.Add(senderPatience),
+	}
+	if !w.Next.IsZero() {
+		out.Next = &w.Next
+	}
+	return out, nil
 }
 
 var errNoQueue = errors.New("this server has no queue")
@@ -163,13 +199,24 @@ func (a Access) Content(ctx context.Context, actor rights.Actor, id string) (mai
 }
 
 // Count gives totals over what the filter selects.
-func (a Access) Count(ctx context.Context, actor rights.Actor, f Filter) (QueueCounts, error) {
+func (a Access) Count(ctx context.Context, actor rights.Actor, st *rights.State, f Filter) (QueueCounts, error) {
 	filter, err := a.filter(f)
 	if err != nil {
 		return QueueCounts{}, err
 	}
 	c, err := a.Queue.Count(ctx, actor.Scope, filter)
-	return QueueCounts(c), err
+	if err != nil {
+		return QueueCounts{}, err
+	}
+	out := counts(c)
+	if d, ours := st.Directory.Domain(filter.Domain); ours && actor.Scope.Has(d.Account) {
+		out.Waiting, err = a.waiting(ctx, actor, d)
+	}
+	return out, err
+}
+
+func counts(c mail.Counts) QueueCounts {
+	return QueueCounts{Messages: c.Messages, Recipients: c.Recipients, Due: c.Due, Held: c.Held}
 }
 
 // Change is what shall be done to queued mail.
@@ -207,7 +254,7 @@ func (a Access) Prepare(ctx context.Context, actor rights.Actor, verb string, f 
 	if c.Recipients == 0 && len(f.IDs) > 0 {
 		return Change{}, words.Missing("There is no such message in the queue.")
 	}
-	out := Change{Filter: filter, Action: action, Subject: f.words(), Counts: QueueCounts(c)}
+	out := Change{Filter: filter, Action: action, Subject: f.words(), Counts: counts(c)}
 	what := words.Plural(c.Messages, "message", "messages") + " for " + words.Plural(c.Recipients, "recipient", "recipients")
 	switch {
 	case c.Recipients == 0:
