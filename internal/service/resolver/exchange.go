@@ -71,7 +71,7 @@ func (s *Service) askServers(ctx context.Context, name string, kind uint16) resu
 			s.counts.failures.Add(1)
 			said := out.heard
 			if err != nil {
-				said = err.Error()
+				said = cause(err)
 			}
 			if said += " from " + server; len(failures) < heardMax && !slices.Contains(failures, said) {
 				failures = append(failures, said)
@@ -218,6 +218,15 @@ func timedOut(err error) bool {
 	var timeout net.Error
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) ||
 		errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// cause is what went wrong with an exchange, without the addresses of the socket: they say nothing to people and are
+// others each time.
+func cause(err error) string {
+	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Err != nil {
+		return op.Op + ": " + op.Err.Error()
+	}
+	return err.Error()
 }
 
 // printable makes a name from an answer fit for a log line.
