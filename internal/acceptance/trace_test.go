@@ -210,11 +210,16 @@ func TestReplayTellsWhatAChangeOfModeMeans(t *testing.T) {
 	}
 	i.run("domain", "set", "red.example", "--mode", "remote", "--yes")
 	out := i.run("trace", "replay", id)
-	if !strings.Contains(out, "It would be refused now: 550") || !strings.Contains(out, "into the mailbox rob@red.example") {
+	if !strings.Contains(out, "It would go to rob@red.example by remote/red.example now.") || !strings.Contains(out, "into the mailbox rob@red.example") {
 		t.Errorf("the change of mode is not told:\n%s", out)
 	}
-	if status, body := i.call(red, "/traces/"+id+"/replay"); status != http.StatusOK || !strings.Contains(body, "It would be refused now") {
+	if status, body := i.call(red, "/traces/"+id+"/replay"); status != http.StatusOK || !strings.Contains(body, "It would go to rob@red.example") {
 		t.Errorf("the owner reads %d: %s", status, body)
+	}
+	i.run("domain", "set", "red.example", "--mode", "local", "--yes")
+	i.run("mailbox", "remove", "rob@red.example", "--yes")
+	if out := i.run("trace", "replay", id); !strings.Contains(out, "It would be refused now: 550 5.1.1") {
+		t.Errorf("the end of the mailbox is not told:\n%s", out)
 	}
 }
 

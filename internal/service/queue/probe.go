@@ -14,7 +14,7 @@ import (
 // Mail for a domain of this installation that waits for the domain's own server is to leave soon after that is back, and
 // not at the end of a back-off. So while such a lane is down the server is looked at often, without any mail.
 const (
-	probeEvery  = 3 * time.Second // between two looks at one lane
+	probeEvery  = 2 * time.Second // between two looks at one lane
 	probeTick   = time.Second
 	probesATick = 50              // over all lanes
 	probesOpen  = 200             // at once
