@@ -80,7 +80,7 @@ func TestAMessagesLifeIsForItsOwnerToRead(t *testing.T) {
 	i.run("mailbox", "add", "rob@red.example")
 	i.run("mailbox", "add", "bea@blue.example")
 	i.run("forward", "add", "away@red.example", "x@far.example")
-	id := i.sender().send("stranger@else.example", text("life"), "away@red.example", "rob@red.example", "bea@blue.example") //nolint:misspell // an address
+	id := i.sender().send("stranger@else.example", text("life"), "away@red.example", "rob@red.example", "bea@blue.example")
 	eventually(t, "a deferral in the trace", func() bool {
 		return strings.Contains(i.run("trace", id), "not now, dear")
 	})

@@ -81,9 +81,9 @@ func (s *Server) openTraces(ctx context.Context) {
 		s.log.ErrorContext(ctx, "no traces are kept", "error", err)
 		return
 	}
-	s.atEnd(func(context.Context) {
+	s.atEnd(func(ctx context.Context) {
 		if err := db.Close(); err != nil {
-			s.log.Error("database not closed well", "error", err)
+			s.log.ErrorContext(ctx, "database not closed well", "error", err)
 		}
 	})
 	s.stores.trace = tracestore.New(db)

@@ -36,12 +36,6 @@ type Need struct {
 // MaxNeeds is how often a caller fetches facts for one decision before it gives the temporary reply.
 const MaxNeeds = 2
 
-const (
-	present  = facts.Present
-	absent   = facts.Absent
-	outdated = facts.Outdated
-)
-
 // need ends a decision for now: a fact is lacking.
 func (d *Decision) need(kind NeedKind, domain, address string) {
 	d.refuse(replyNeeds, RuleNeeded, strings.TrimSpace(domain+" "+address))

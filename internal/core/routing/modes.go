@@ -142,16 +142,17 @@ func (d *Decision) verified(v View, s *Session, rcpt smtp.Address, dom *director
 	}
 	r := Reason{Fact: address + " (" + said(&a.Origin) + ")", Age: a.Age(v.Now)}
 	switch a.Presence {
-	case present:
+	case facts.Present:
 		r.Rule = RuleRecipientPresent
 		d.Reasons = append(d.Reasons, r)
 		return true
-	case absent:
+	case facts.Absent:
 		d.unknown(v, dom, RuleRecipientAbsent, r.Fact)
 		return false
-	case outdated:
+	case facts.Outdated:
 		d.refuse(replyUnverified, RuleListOutdated, r.Fact)
 		return false
+	case facts.Unreachable:
 	}
 	if dom.Queues() {
 		r.Rule = RuleRecipientUnreachable

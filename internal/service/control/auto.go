@@ -3,11 +3,9 @@ package control
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"postroad/internal/core/directory"
-	"postroad/internal/obs"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/words"
@@ -37,7 +35,7 @@ func (s *Service) SwitchAuto(ctx context.Context, name string, mode directory.Mo
 		}
 	}
 	if err == nil {
-		s.o.Log.WarnContext(ctx, "the routing mode follows public DNS", "domain", name, "mode", string(mode), "evidence", evidence, slog.String(obs.KeyActor, actor.Name))
+		s.o.Log.WarnContext(ctx, "the routing mode follows public DNS", "domain", name, "mode", string(mode), "evidence", evidence, "actor", actor.Name)
 	}
 	return err
 }

@@ -60,9 +60,10 @@ func mxs(ttl time.Duration, hosts ...string) facts.MXAnswer {
 	return a
 }
 
-func (w *world) findings(domain string) string {
+// findings are those of ann.example.
+func (w *world) findings() string {
 	w.t.Helper()
-	list, err := w.Findings(w.t.Context(), control.Operator(), domain)
+	list, err := w.Findings(w.t.Context(), control.Operator(), "ann.example")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -175,7 +176,7 @@ func TestStrandedMailboxesAreFoundByTheChangeItself(t *testing.T) {
 	ctx, op := t.Context(), control.Operator()
 	set := func(mode string) { w.ok(w.PlanDomainSet(ctx, op, "ann.example", control.DomainSettings{Mode: &mode})) }
 	set("remote")
-	if got := w.findings("ann.example"); got != "" {
+	if got := w.findings(); got != "" {
 		t.Errorf("no mailbox is here: %s", got)
 	}
 	set("local")
@@ -195,8 +196,8 @@ func TestStrandedMailboxesAreFoundByTheChangeItself(t *testing.T) {
 		{"split", func() { set("split") }, ""},
 		{"remote again", func() { set("remote") }, "STRANDED_MAILBOXES 1 mailbox here, mode remote"},
 	} {
-		if step.do(); w.findings("ann.example") != step.want {
-			t.Errorf("%s: %q, want %q", step.what, w.findings("ann.example"), step.want)
+		if step.do(); w.findings() != step.want {
+			t.Errorf("%s: %q, want %q", step.what, w.findings(), step.want)
 		}
 	}
 }
@@ -243,7 +244,7 @@ func TestAWayThatPublicDNSDoesNotShowIsRefusedUnlessOverridden(t *testing.T) {
 		t.Errorf("with a next hop: %+v %v", p.Overrides, err)
 	}
 	w.ok(w.PlanDomainSet(ctx, op, "ann.example", split))
-	if got := w.findings("ann.example"); !strings.HasPrefix(got, "ROUTE_LOOP_SELF ") || !strings.Contains(got, "own.ann.example") {
+	if got := w.findings(); !strings.HasPrefix(got, "ROUTE_LOOP_SELF ") || !strings.Contains(got, "own.ann.example") {
 		t.Errorf("after the override: %q", got)
 	}
 	if e := w.m.Entries[len(w.m.Entries)-1]; !strings.Contains(e.Overridden, "ROUTE_LOOP_SELF") {

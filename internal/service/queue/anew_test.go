@@ -101,7 +101,7 @@ func TestMailBornUnderAnOldRouteIsNotAttemptedByIt(t *testing.T) {
 		if len(f.remote.copies()) != 1 {
 			t.Fatalf("delivered %v, left %v", f.remote.copies(), f.rowsOf())
 		}
-		if lane := f.remote.seen[0].Recipients[0].Lane; lane != "relay/b:25" {
+		if lane := f.remote.deliveries()[0].Recipients[0].Lane; lane != "relay/b:25" {
 			t.Errorf("delivered by %s", lane)
 		}
 	})
@@ -185,8 +185,8 @@ func TestAnAttemptUnderWayIsNotDisturbed(t *testing.T) {
 				}
 				w.end <- struct{}{}
 				time.Sleep(5 * time.Second)
-				if n := len(w.seen); n != 1 || w.seen[0].Recipients[0].Lane != c.by {
-					t.Errorf("delivered %d times: %+v; left %v", n, w.seen, f.rowsOf())
+				if seen := w.deliveries(); len(seen) != 1 || seen[0].Recipients[0].Lane != c.by {
+					t.Errorf("delivered %d times: %+v; left %v", len(seen), seen, f.rowsOf())
 				}
 				if s := f.store.states(); len(s) != 0 {
 					t.Errorf("left: %v", s)

@@ -70,6 +70,13 @@ func (p *peer) copies() map[string]int {
 	return maps.Clone(p.delivered)
 }
 
+// deliveries are what was delivered, a row each time.
+func (p *peer) deliveries() []mail.Delivery {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.seen)
+}
+
 // attempts tells when Deliver was called.
 func (p *peer) attempts() []time.Time {
 	p.mu.Lock()
@@ -182,10 +189,8 @@ func (f *fixture) send(sender string, notify smtp.Notify, rcpts ...string) mail.
 
 // reports gives the texts of the reports delivered to ann.
 func (f *fixture) reports() []string {
-	f.local.mu.Lock()
-	defer f.local.mu.Unlock()
 	var out []string
-	for _, d := range f.local.seen {
+	for _, d := range f.local.deliveries() {
 		out = append(out, string(d.Content.Inline))
 	}
 	return out

@@ -206,9 +206,9 @@ func (s *Service) flush(ctx context.Context) {
 		if failing := err != nil; failing != s.failing {
 			s.failing = failing
 			if failing {
-				s.log.Error("traces not recorded", "error", err)
+				s.log.ErrorContext(ctx, "traces not recorded", "error", err)
 			} else {
-				s.log.Info("traces are recorded again")
+				s.log.InfoContext(ctx, "traces are recorded again")
 			}
 		}
 		rows = rows[n:]

@@ -121,7 +121,7 @@ func mayFetch(address string, plain, operator bool) error {
 	}
 	a := at.Addr().Unmap().WithZone("")
 	switch {
-	case plain && !(operator && (a.IsLoopback() || a.IsPrivate())):
+	case plain && (!operator || !a.IsLoopback() && !a.IsPrivate()):
 		return errNotPrivate
 	case !operator && reach.Unusual(a) != "":
 		return errNotPublic

@@ -144,7 +144,7 @@ var foreigners = map[string]foreign{
 			must(t, w.keep(scope, bob.Domain.Name, local, a))
 		}
 	},
-	"ForgetAnswers": func(w *world, scope account.Scope, bob customer) {
+	"ForgetAnswers": func(w *world, scope account.Scope, _ customer) {
 		t := w.t
 		own, _, err := w.Answer(t.Context(), scope, "ann.example", "anybody")
 		must(t, err)

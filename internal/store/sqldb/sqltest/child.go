@@ -29,7 +29,7 @@ func Main(m *testing.M, cluster *sim.Postgres, child func(dir string)) int {
 // Child is this test binary once more, not yet started: a process of its own that runs what the package gave to Main.
 func Child(tb testing.TB, dir string) *exec.Cmd {
 	tb.Helper()
-	cmd := exec.CommandContext(tb.Context(), os.Args[0]) //nolint:gosec // this very binary
+	cmd := exec.CommandContext(tb.Context(), os.Args[0]) //nolint:gosec,forbidigo // this very binary, in tests
 	cmd.Env = append(os.Environ(), childFolder+"="+dir)
 	cmd.Stderr = os.Stderr
 	return cmd
