@@ -221,7 +221,7 @@ func (p *Plan) sayRoute(st *state, old, d *directory.Domain) {
 			n++
 		}
 		if n > 0 {
-			p.warn("%s here stop getting mail; what they hold stays.", words.Plural(n, "mailbox", "mailboxes"))
+			p.warn("No mail comes any more for %s here; what they hold stays.", words.Plural(n, "mailbox", "mailboxes"))
 		}
 	}
 }

@@ -203,7 +203,7 @@ func TestWhatAsks(t *testing.T) {
 		{"password", true, "", func() (control.Plan, error) {
 			return w.PlanMailboxSet(op, "box@ann.example", control.MailboxSettings{Password: control.NewSecret("another one")})
 		}},
-		{"domain to relay", true, "stop getting mail", func() (control.Plan, error) { return w.PlanDomainSet(t.Context(), op, "ann.example", relay) }},
+		{"domain to relay", true, "No mail comes any more", func() (control.Plan, error) { return w.PlanDomainSet(t.Context(), op, "ann.example", relay) }},
 		{"domain to remote", true, "strangers", func() (control.Plan, error) {
 			return w.PlanDomainSet(t.Context(), op, "bob.example", control.DomainSettings{Mode: new("remote")})
 		}},

@@ -86,9 +86,12 @@ func aboutUs(text string) bool {
 	return false
 }
 
-// told adds what a host said, in plain ASCII and not at length.
+// told adds what a host said, if it said anything, in plain ASCII and not at length.
 func told(what string, r smtp.Reply) string {
 	const most = 200
+	if r.Code == 0 {
+		return what
+	}
 	text := strings.Map(func(c rune) rune {
 		if c < ' ' || c > '~' {
 			return ' '
