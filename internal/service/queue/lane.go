@@ -81,8 +81,8 @@ func (s *Service) push(name mail.Lane, d mail.Delivery, waiting bool) {
 		case l != nil && !now.Before(l.until):
 			l.more()
 			s.staff(l)
-		case l == nil && len(s.active) == 0:
-			s.poke() // the schedule may be asleep
+		case l == nil && len(s.active) == 0 && !now.Before(s.gates[name].until):
+			s.poke() // the schedule may be asleep; it knows when a gate opens
 		}
 		return
 	}
