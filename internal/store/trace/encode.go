@@ -45,41 +45,67 @@ const (
 var errForm = errors.New("a trace cannot be read")
 
 // words are texts that need not be written. What stands here is stored by its place: new ones go to the end.
-func words() []string {
-	return []string{
-		"TLS1.3 TLS_AES_128_GCM_SHA256", "TLS1.3 TLS_AES_256_GCM_SHA384", "TLS1.3 TLS_CHACHA20_POLY1305_SHA256",
-		"hold", "release", "drop", "retry", "failed", "delayed", "delivered", "relayed", "operator", "local/0",
-		"domain-ours", "domain-foreign", "mode-local", "mode-relay", "mode-remote", "mode-split", "mode-backup", "auto-mode",
-		"mailbox", "alias", "forward", "plus-address", "catch-all", "next-hop", "by-mx", "outbound", "own-user",
-		"unknown-recipient", "relay-denied",
-	}
+var words = [...]string{
+	"TLS1.3 TLS_AES_128_GCM_SHA256", "TLS1.3 TLS_AES_256_GCM_SHA384", "TLS1.3 TLS_CHACHA20_POLY1305_SHA256",
+	"hold", "release", "drop", "retry", "failed", "delayed", "delivered", "relayed", "operator", "local/0",
+	"domain-ours", "domain-foreign", "mode-local", "mode-relay", "mode-remote", "mode-split", "mode-backup", "auto-mode",
+	"mailbox", "alias", "forward", "plus-address", "catch-all", "next-hop", "by-mx", "outbound", "own-user",
+	"unknown-recipient", "relay-denied",
 }
 
-// book numbers the texts of a row: sender, recipient and their domains, words, and then each text when it first comes.
+// places are the places of words.
+var places = func() map[string]int {
+	at := make(map[string]int, len(words))
+	for i, w := range words {
+		at[w] = i
+	}
+	return at
+}()
+
+// book numbers texts: even numbers are a row's own, sender, recipient and their domains, and then each text when it
+// first comes; odd ones are words, so that neither list is in the other's way.
 type book struct {
 	list []string
 	at   map[string]int
 }
 
 func newBook(r *trace.Row) *book {
-	b := &book{at: make(map[string]int, 32)}
+	b := &book{at: make(map[string]int, 16)}
 	b.add(r.Sender)
 	b.add(r.Recipient)
 	for _, a := range [...]string{r.Sender, r.Recipient} {
 		b.add(a[strings.LastIndexByte(a, '@')+1:])
 	}
-	for _, w := range words() {
-		b.add(w)
-	}
 	return b
 }
 
-// add gives a text the next number. The first number of a text counts.
+// add gives a row's own text the next number. The first number of a text counts.
 func (b *book) add(s string) {
 	if _, there := b.at[s]; !there {
 		b.at[s] = len(b.list)
 	}
 	b.list = append(b.list, s)
+}
+
+// number finds a text's number.
+func (b *book) number(s string) (int, bool) {
+	if i, ok := b.at[s]; ok {
+		return 2 * i, true
+	}
+	i, ok := places[s]
+	return 2*i + 1, ok
+}
+
+// text finds the text of a number.
+func (b *book) text(n uint64) (string, bool) {
+	list := b.list
+	if n%2 == 1 {
+		list = words[:]
+	}
+	if n/2 >= uint64(len(list)) {
+		return "", false
+	}
+	return list[n/2], true
 }
 
 // maxText bounds a text of a step in octets: what strangers said is kept no longer.
@@ -114,7 +140,7 @@ func (w *writer) value(s string) {
 	if len(s) > maxText {
 		s = strings.ToValidUTF8(s[:maxText], "")
 	}
-	if n, there := w.book.at[s]; there {
+	if n, there := w.book.number(s); there {
 		w.number(uint64(n) + 1) //nolint:gosec // not negative
 		return
 	}
@@ -255,11 +281,9 @@ func (p *parser) signed() int64 {
 func (p *parser) value() string {
 	n := p.number()
 	if n > 0 {
-		if n > uint64(len(p.book.list)) {
-			p.bad = true
-			return ""
-		}
-		return p.book.list[n-1]
+		s, ok := p.book.text(n - 1)
+		p.bad = p.bad || !ok
+		return s
 	}
 	s := string(p.take(p.number()))
 	p.book.add(s)

@@ -32,3 +32,21 @@ func FuzzSteps(f *testing.F) {
 		}
 	})
 }
+
+// TestWordsAreNotInTheWayOfARowsOwnTexts: a word that comes to the end of the list moves no number that is stored.
+func TestWordsAreNotInTheWayOfARowsOwnTexts(t *testing.T) {
+	t.Parallel()
+	b := newBook(&trace.Row{Sender: "a@far.example", Recipient: "b@here.example"})
+	b.add("own")
+	for text, want := range map[string]int{"a@far.example": 0, "here.example": 6, "own": 8, words[0]: 1, words[len(words)-1]: 2*len(words) - 1} {
+		n, ok := b.number(text)
+		if back, there := b.text(uint64(n)); !ok || !there || n != want || back != text { //nolint:gosec // not negative
+			t.Errorf("%q is number %d, which is %q; want %d", text, n, back, want)
+		}
+	}
+	for _, n := range []uint64{10, uint64(2*len(words) + 1), 1<<64 - 1, 1<<64 - 2} {
+		if text, there := b.text(n); there {
+			t.Errorf("number %d is %q", n, text)
+		}
+	}
+}
