@@ -141,11 +141,7 @@ func (x *expansion) target(rule *directory.Rule, to smtp.Address, depth int) {
 		}
 	case directory.ModeBackup, directory.ModeRelay, directory.ModeRemote, directory.ModeAuto:
 	}
-	if len(dom.NextHops) > 0 {
-		x.decision.relay(dom, to.String())
-		return
-	}
-	x.decision.byMX(to, dom.Account)
+	x.decision.handOn(dom, to)
 }
 
 // once reports whether this is the first time that something is met.

@@ -33,8 +33,22 @@ type Need struct {
 	Address string // for NeedRecipient
 }
 
-// MaxNeeds is how often a caller fetches facts for one decision before it gives the temporary reply.
-const MaxNeeds = 2
+// maxNeeds is how often facts are fetched for one decision before its temporary reply is given.
+const maxNeeds = 2
+
+// Ask decides, and has fetch learn what the decision lacks; view is asked anew after that. Without fetch (nil) a
+// decision with a Need stands.
+func Ask(view func() View, fetch func(Need), s Session, rcpt smtp.Address) Decision {
+	d := Decide(view(), s, rcpt)
+	for range maxNeeds {
+		if d.Need == nil || fetch == nil {
+			break
+		}
+		fetch(*d.Need)
+		d = Decide(view(), s, rcpt)
+	}
+	return d
+}
 
 // need ends a decision for now: a fact is lacking.
 func (d *Decision) need(kind NeedKind, domain, address string) {
@@ -96,3 +110,6 @@ func age(now, since time.Time) time.Duration {
 	}
 	return max(0, now.Sub(since))
 }
+
+// minute writes the end of a window, in UTC.
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }

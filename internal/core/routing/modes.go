@@ -102,7 +102,7 @@ func (d *Decision) remote(v View, s *Session, rcpt smtp.Address, dom *directory.
 
 // leaving hands on what strangers send who may still remember that the domain was here.
 func (d *Decision) leaving(v View, s *Session, rcpt smtp.Address, dom *directory.Domain, known bool) {
-	d.reason(RuleLeaving, dom.Leaving.Until.UTC().Format("2006-01-02 15:04 MST"))
+	d.reason(RuleLeaving, minute(dom.Leaving.Until))
 	if known {
 		d.reason(RuleKnownHere, rcpt.String())
 	} else if !d.verified(v, s, rcpt, dom) {
@@ -121,7 +121,7 @@ func (d *Decision) departed(v View, s *Session, rcpt smtp.Address, left *directo
 func (d *Decision) unknown(v View, dom *directory.Domain, r Rule, fact string) {
 	d.refuse(replyUnknown, r, fact)
 	if v.Now.Before(dom.Onboarding) {
-		d.refuse(replyOnboarding, RuleOnboarding, dom.Onboarding.UTC().Format("2006-01-02 15:04 MST"))
+		d.refuse(replyOnboarding, RuleOnboarding, minute(dom.Onboarding))
 	}
 }
 
@@ -173,11 +173,16 @@ func said(o *facts.Origin) string {
 
 // onward hands a recipient to the domain's real server: its explicit hosts, else its exchangers.
 func (d *Decision) onward(v View, s *Session, rcpt smtp.Address, dom *directory.Domain) {
-	if len(dom.NextHops) > 0 {
-		d.relay(dom, rcpt.String())
+	if len(dom.NextHops) == 0 && s.Kind != Accepted && s.Kind != Local && !d.reachable(v, dom) {
 		return
 	}
-	if s.Kind != Accepted && s.Kind != Local && !d.reachable(v, dom) {
+	d.handOn(dom, rcpt)
+}
+
+// handOn adds the way to the domain's real server, reachable or not.
+func (d *Decision) handOn(dom *directory.Domain, rcpt smtp.Address) {
+	if len(dom.NextHops) > 0 {
+		d.relay(dom, rcpt.String())
 		return
 	}
 	d.byMX(rcpt, dom.Account)
@@ -220,10 +225,6 @@ func (d *Decision) copyOut(v View, s *Session, rcpt smtp.Address, dom *directory
 		}
 	}
 	d.reason(RuleDualDelivery, dom.Name)
-	if len(dom.NextHops) > 0 {
-		d.relay(dom, rcpt.String())
-	} else {
-		d.byMX(rcpt, dom.Account)
-	}
+	d.handOn(dom, rcpt)
 	d.Destinations[len(d.Destinations)-1].Copy = true
 }

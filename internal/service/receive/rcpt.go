@@ -56,15 +56,11 @@ var replyFull = smtp.Reply{Code: 452, Enhanced: smtp.Enhanced{4, 2, 2}, Text: "t
 
 // decide asks for the route of a recipient, and learns what is lacking for it.
 func (s *session) decide(asker routing.Session, to smtp.Address) routing.Decision {
-	d := routing.Decide(s.service.dir.View(), asker, to)
-	for range routing.MaxNeeds {
-		if d.Need == nil || s.service.cfg.Facts == nil {
-			break
-		}
-		s.service.cfg.Facts.Fetch(s.service.live(), *d.Need)
-		d = routing.Decide(s.service.dir.View(), asker, to)
+	var fetch func(routing.Need)
+	if s.service.cfg.Facts != nil {
+		fetch = func(n routing.Need) { s.service.cfg.Facts.Fetch(s.service.live(), n) }
 	}
-	return d
+	return routing.Ask(s.service.dir.View, fetch, asker, to)
 }
 
 // noRoom reports whether a recipient leads to mailboxes only, none of which has room for another message, or for one

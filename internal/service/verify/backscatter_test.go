@@ -115,13 +115,7 @@ func (w *world) decide(address string) smtp.Reply {
 		v.Facts = w.service
 		return v
 	}
-	d := routing.Decide(view(), routing.Session{Kind: routing.Stranger}, to)
-	for range routing.MaxNeeds {
-		if d.Need == nil {
-			break
-		}
-		w.service.Fetch(w.t.Context(), *d.Need)
-		d = routing.Decide(view(), routing.Session{Kind: routing.Stranger}, to)
-	}
+	fetch := func(n routing.Need) { w.service.Fetch(w.t.Context(), n) }
+	d := routing.Ask(view, fetch, routing.Session{Kind: routing.Stranger}, to)
 	return d.Reply
 }

@@ -148,15 +148,11 @@ func (e *Explainer) later(ctx context.Context, st *rights.State, out *Explanatio
 
 // decide asks for the route as receive does, and learns what is lacking for it.
 func (e *Explainer) decide(ctx context.Context, st *rights.State, session routing.Session, rcpt smtp.Address) routing.Decision {
-	d := routing.Decide(e.World(st.Directory), session, rcpt)
-	for range routing.MaxNeeds {
-		if d.Need == nil || e.Facts == nil {
-			break
-		}
-		e.Facts.Fetch(ctx, *d.Need)
-		d = routing.Decide(e.World(st.Directory), session, rcpt)
+	var fetch func(routing.Need)
+	if e.Facts != nil {
+		fetch = func(n routing.Need) { e.Facts.Fetch(ctx, n) }
 	}
-	return d
+	return routing.Ask(func() routing.View { return e.World(st.Directory) }, fetch, session, rcpt)
 }
 
 // hideOthers cuts a decision where it goes on through addresses of an account that is out of scope: whoever leads
