@@ -8,6 +8,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/mail"
+	"postroad/internal/core/routing"
 	"postroad/internal/proto/message"
 	"postroad/internal/proto/smtp"
 )
@@ -87,13 +88,14 @@ func (s *session) finish(id mail.ID, c *content, err error) error {
 func (s *session) accept(id mail.ID, c *content) error {
 	ended := time.Now()
 	header, whole := c.header()
-	if s.swallow(header) {
+	passed := s.service.cfg.Trace.Read(header)
+	if s.swallow(&passed) {
 		c.abort()
 		s.service.log.Info("copy came back", "queue_id", string(id), "client", s.addr.String(), "sender", s.tx.sender.String())
 		s.say(250, smtp.Enhanced{2, 0, 0}, "the message is here already")
 		return nil
 	}
-	if r, ok := s.judge(header, whole); !ok {
+	if r, ok := s.judge(header, whole, &passed); !ok {
 		c.abort()
 		s.service.m.MessagesRefused.WithLabelValues("content").Inc()
 		s.recordContent(r)
@@ -148,14 +150,14 @@ func (s *session) notStored(id mail.ID, err error) {
 }
 
 // judge looks at the header for what may not pass: a message that goes in circles, or one that bears another's name.
-func (s *session) judge(header []byte, ended bool) (smtp.Reply, bool) {
+func (s *session) judge(header []byte, ended bool, passed *routing.Passage) (smtp.Reply, bool) {
 	if !ended {
 		return smtp.Reply{Code: 552, Enhanced: smtp.Enhanced{5, 3, 4}, Text: "the header is larger than " + strconv.Itoa(message.MaxHeader) + " octets"}, false
 	}
 	if message.Count(header, "Received") > s.service.cfg.ReceivedFields {
 		return smtp.Reply{Code: 554, Enhanced: smtp.Enhanced{5, 4, 6}, Text: "too many hops, the message goes in circles"}, false
 	}
-	if s.circles(header) {
+	if s.circles(header, passed) {
 		return replyCircle, false
 	}
 	if s.login != "" {

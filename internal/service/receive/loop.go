@@ -6,6 +6,7 @@ import (
 
 	"postroad/internal/core/directory"
 	"postroad/internal/core/mail"
+	"postroad/internal/core/routing"
 	"postroad/internal/proto/message"
 	"postroad/internal/proto/smtp"
 )
@@ -15,8 +16,7 @@ var replyCircle = smtp.Reply{Code: 554, Enhanced: smtp.Enhanced{5, 4, 6}, Text: 
 // circles reports whether a message has been here before for each of its final recipients: delivered into the same
 // mailbox, or sent on to the same address. Where it has for some only, it is taken for the others: local delivery
 // reports the same mailbox, and what leaves once more comes back alone.
-func (s *session) circles(header []byte) bool {
-	passed := s.service.cfg.Trace.Read(header)
+func (s *session) circles(header []byte, passed *routing.Passage) bool {
 	delivered := deliveredTo(header)
 	if passed.Empty() && delivered == nil {
 		return false
@@ -32,8 +32,7 @@ func (s *session) circles(header []byte) bool {
 
 // swallow leaves out of the transaction what comes back as the copy of dual delivery: the message lies in the mailbox
 // already. It reports whether nothing is left.
-func (s *session) swallow(header []byte) bool {
-	passed := s.service.cfg.Trace.Read(header)
+func (s *session) swallow(passed *routing.Passage) bool {
 	if passed.Empty() {
 		return false
 	}
