@@ -48,8 +48,15 @@ func TestDataIsReadAndShown(t *testing.T) {
 
 func TestDataThatIsNoneIsRefused(t *testing.T) {
 	for _, c := range [][2]string{
-		{"A", "mail"}, {"MX", "mx"}, {"MX", "70000 mx"}, {"A", "192.0.2.1\n. 0 IN A 192.0.2.2"}, {"TXT", ""}, {"AAAA", "1.2.3.4"},
-		{"TXT", `"unclosed`}, {"CNAME", "a b"}, {"MX", "10 " + strings.Repeat("a", 64) + ".example."},
+		{"A", "mail"},
+		{"MX", "mx"},
+		{"MX", "70000 mx"},
+		{"A", "192.0.2.1\n. 0 IN A 192.0.2.2"},
+		{"TXT", ""},
+		{"AAAA", "1.2.3.4"},
+		{"TXT", `"unclosed`},
+		{"CNAME", "a b"},
+		{"MX", "10 " + strings.Repeat("a", 64) + ".example."},
 	} {
 		kind, err := ParseType(c[0])
 		if err != nil {

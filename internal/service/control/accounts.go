@@ -50,9 +50,9 @@ func (s *Service) PlanAccountAdd(actor Actor, name string) (Plan, error) {
 		return Plan{}, err
 	}
 	a := account.Account{ID: account.ID(newID()), Name: name}
-	p.tx.PutAccounts = []account.Account{a}
-	p.change(Change{Kind: KindAccount, Verb: VerbAdd, Subject: name, Account: a.ID, After: AccountInfo{ID: a.ID, Name: name}})
-	p.say("Adds the account %s.", name)
+	p.Tx.PutAccounts = []account.Account{a}
+	p.Record(Change{Kind: KindAccount, Verb: VerbAdd, Subject: name, Account: a.ID, After: AccountInfo{ID: a.ID, Name: name}})
+	p.Say("Adds the account %s.", name)
 	return p, nil
 }
 
@@ -82,9 +82,9 @@ func (s *Service) PlanAccountSet(actor Actor, ref, name string) (Plan, error) {
 	before := accountInfo(st, a)
 	after := before
 	after.Name = name
-	p.tx.PutAccounts = []account.Account{{ID: a.ID, Name: name}}
-	p.change(Change{Kind: KindAccount, Verb: VerbSet, Subject: name, Account: a.ID, Before: before, After: after})
-	p.say("Renames the account %s to %s.", a.Name, name)
+	p.Tx.PutAccounts = []account.Account{{ID: a.ID, Name: name}}
+	p.Record(Change{Kind: KindAccount, Verb: VerbSet, Subject: name, Account: a.ID, Before: before, After: after})
+	p.Say("Renames the account %s to %s.", a.Name, name)
 	return p, nil
 }
 
@@ -117,11 +117,11 @@ func (s *Service) PlanAccountRemove(ctx context.Context, actor Actor, ref string
 	if err != nil {
 		return Plan{}, err
 	}
-	p.tx.Remove = []Removal{{KindAccount, string(a.ID)}}
+	p.Remove(KindAccount, string(a.ID))
 	for _, t := range tokens {
-		p.tx.Remove = append(p.tx.Remove, Removal{KindToken, t.ID})
+		p.Remove(KindToken, t.ID)
 	}
-	p.change(Change{Kind: KindAccount, Verb: VerbRemove, Subject: a.Name, Account: a.ID, Before: info})
-	p.say("Removes the account %s and %s.", a.Name, words.Plural(int64(len(tokens)), "token", "tokens"))
+	p.Record(Change{Kind: KindAccount, Verb: VerbRemove, Subject: a.Name, Account: a.ID, Before: info})
+	p.Say("Removes the account %s and %s.", a.Name, words.Plural(int64(len(tokens)), "token", "tokens"))
 	return p, nil
 }

@@ -51,12 +51,12 @@ func (s *Service) planAuto(actor Actor, name string, mode directory.Mode, eviden
 	}
 	d := *old
 	settings.FollowDNS(&d, mode, ttl, now())
-	p.tx.PutDomains = []directory.Domain{d}
-	p.delta.PutDomains = p.tx.PutDomains
-	p.change(Change{
+	p.Tx.PutDomains = []directory.Domain{d}
+	p.Delta.PutDomains = p.Tx.PutDomains
+	p.Record(Change{
 		Kind: KindDomain, Verb: VerbSet, Subject: d.Name, Domain: d.Name, Account: d.Account,
 		Before: domainInfo(old), After: switchedDomain{DomainInfo: domainInfo(&d), Evidence: evidence},
 	})
-	p.say("Mail for %s: %s. Before: %s.", words.Show(d.Name), settings.Describe(&d), settings.Describe(old))
+	p.Say("Mail for %s: %s. Before: %s.", words.Show(d.Name), settings.Describe(&d), settings.Describe(old))
 	return p, nil
 }

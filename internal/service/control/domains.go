@@ -143,14 +143,14 @@ func (s *Service) PlanDomainAdd(ctx context.Context, actor Actor, spec DomainSpe
 	if err := s.ours.Settle(actor, &d, spec.DomainSettings, now()); err != nil {
 		return Plan{}, err
 	}
-	p.replace(actor, st, &d)
-	p.tx.PutDomains = []directory.Domain{d}
-	p.delta.PutDomains = p.tx.PutDomains
-	p.change(Change{Kind: KindDomain, Verb: VerbAdd, Subject: name, Domain: name, Account: owner, After: domainInfo(&d)})
-	p.say("Adds the domain %s: %s.", words.Show(name), settings.Describe(&d))
+	forgetDeparted(&p, actor, st, &d)
+	p.Tx.PutDomains = []directory.Domain{d}
+	p.Delta.PutDomains = p.Tx.PutDomains
+	p.Record(Change{Kind: KindDomain, Verb: VerbAdd, Subject: name, Domain: name, Account: owner, After: domainInfo(&d)})
+	p.Say("Adds the domain %s: %s.", words.Show(name), settings.Describe(&d))
 	p.Sentences = append(p.Sentences, settings.Changed(&bare, &d)...)
 	if !d.Proved {
-		p.say("Nothing is delivered or relayed for it until its ownership is shown.")
+		p.Say("Nothing is delivered or relayed for it until its ownership is shown.")
 	}
 	if err := s.checkWay(ctx, actor, st, &p, nil, &d); err != nil {
 		return Plan{}, err
@@ -173,13 +173,13 @@ func (s *Service) PlanDomainSet(ctx context.Context, actor Actor, name string, s
 	if settings.Same(old, &d) {
 		return p, nil
 	}
-	p.sayRoute(st, old, &d)
+	sayRoute(&p, st, old, &d)
 	s.window(ctx, st, &p, old, &d)
-	p.replace(actor, st, &d)
+	forgetDeparted(&p, actor, st, &d)
 	before, after := domainInfo(old), domainInfo(&d)
-	p.tx.PutDomains = []directory.Domain{d}
-	p.delta.PutDomains = p.tx.PutDomains
-	p.change(Change{Kind: KindDomain, Verb: VerbSet, Subject: d.Name, Domain: d.Name, Account: d.Account, Before: before, After: after})
+	p.Tx.PutDomains = []directory.Domain{d}
+	p.Delta.PutDomains = p.Tx.PutDomains
+	p.Record(Change{Kind: KindDomain, Verb: VerbSet, Subject: d.Name, Domain: d.Name, Account: d.Account, Before: before, After: after})
 	if settings.Keeps(&d) && d.Effective() != old.Effective() {
 		var all []smtp.Address
 		for r := range st.Directory.Rules(d.Name) {
@@ -197,31 +197,31 @@ func (s *Service) PlanDomainSet(ctx context.Context, actor Actor, name string, s
 }
 
 // sayRoute tells what becomes of a domain's mail when its settings change, and asks when its route is altered.
-func (p *Plan) sayRoute(st *state, old, d *directory.Domain) {
+func sayRoute(p *Plan, st *state, old, d *directory.Domain) {
 	if !old.Proved && d.Proved {
-		p.say("The domain %s counts as proved from now on: %s.", words.Show(d.Name), settings.Describe(d))
+		p.Say("The domain %s counts as proved from now on: %s.", words.Show(d.Name), settings.Describe(d))
 	}
 	if old.Proved && !d.Proved {
-		p.warn("Mail for %s is no longer delivered or relayed here: the domain is inert.", words.Show(d.Name))
+		p.Warn("Mail for %s is no longer delivered or relayed here: the domain is inert.", words.Show(d.Name))
 		return
 	}
 	if settings.Describe(old) == settings.Describe(d) {
 		if !slices.Equal(old.NextHops, d.NextHops) {
-			p.say("The next hops of %s count as named by %s from now on.", words.Show(d.Name), p.actor)
+			p.Say("The next hops of %s count as named by %s from now on.", words.Show(d.Name), p.Actor)
 		}
 		return
 	}
 	if old.Proved {
 		p.Asks = true
 	}
-	p.say("Mail for %s: %s. Before: %s.", words.Show(d.Name), settings.Describe(d), settings.Describe(old))
+	p.Say("Mail for %s: %s. Before: %s.", words.Show(d.Name), settings.Describe(d), settings.Describe(old))
 	if settings.Keeps(old) && !settings.Keeps(d) {
 		n := int64(0)
 		for range st.Directory.Mailboxes(d.Name) {
 			n++
 		}
 		if n > 0 {
-			p.warn("No mail comes any more for %s here; what they hold stays.", words.Plural(n, "mailbox", "mailboxes"))
+			p.Warn("No mail comes any more for %s here; what they hold stays.", words.Plural(n, "mailbox", "mailboxes"))
 		}
 	}
 }
@@ -236,37 +236,37 @@ func (s *Service) PlanDomainRemove(ctx context.Context, actor Actor, name string
 	gone := undo.RemovedDomain{Info: domainInfo(d), Mailboxes: []MailboxInfo{}, Rules: []RuleInfo{}}
 	for m := range st.Directory.Mailboxes(d.Name) {
 		gone.Mailboxes = append(gone.Mailboxes, undo.ShowMailbox(m))
-		p.unboxed = append(p.unboxed, m.ID)
+		p.Unboxed = append(p.Unboxed, m.ID)
 	}
 	for r := range st.Directory.Rules(d.Name) {
 		gone.Rules = append(gone.Rules, undo.ShowRule(r))
 	}
 	slices.SortFunc(gone.Mailboxes, func(a, b MailboxInfo) int { return cmp.Compare(a.Address, b.Address) })
 	slices.SortFunc(gone.Rules, func(a, b RuleInfo) int { return cmp.Compare(a.Address, b.Address) })
-	p.tx.Remove = []Removal{{KindDomain, d.ID}}
-	p.delta.RemoveDomains = []string{d.Name}
+	p.Remove(KindDomain, d.ID)
+	p.Delta.RemoveDomains = []string{d.Name}
 	if o, ok := undo.FindOutbound(st.Directory, d.Name); ok {
 		info := undo.ShowOutbound(o)
 		gone.Outbound = &info
 	}
-	p.change(Change{Kind: KindDomain, Verb: VerbRemove, Subject: d.Name, Domain: d.Name, Account: d.Account, Before: gone})
-	p.say("Removes the domain %s.", words.Show(d.Name))
+	p.Record(Change{Kind: KindDomain, Verb: VerbRemove, Subject: d.Name, Domain: d.Name, Account: d.Account, Before: gone})
+	p.Say("Removes the domain %s.", words.Show(d.Name))
 	if n := len(gone.Rules); n > 0 {
-		p.say("%s go with it.", words.Plural(int64(n), "alias, forward, group or catch-all", "aliases, forwards, groups and catch-alls"))
+		p.Say("%s go with it.", words.Plural(int64(n), "alias, forward, group or catch-all", "aliases, forwards, groups and catch-alls"))
 	}
-	if len(p.unboxed) > 0 {
-		held, err := s.usage(ctx, actor, p.unboxed)
+	if len(p.Unboxed) > 0 {
+		held, err := s.usage(ctx, actor, p.Unboxed)
 		if err != nil {
 			return Plan{}, err
 		}
-		p.warn("%s with %s go with it and cannot be brought back.", words.Plural(int64(len(p.unboxed)), "mailbox", "mailboxes"), words.Plural(held.Messages, "message", "messages"))
+		p.Warn("%s with %s go with it and cannot be brought back.", words.Plural(int64(len(p.Unboxed)), "mailbox", "mailboxes"), words.Plural(held.Messages, "message", "messages"))
 	}
 	s.depart(ctx, st, &p, d)
 	for _, out := range st.Directory.Outbounds() {
 		if out.Domain == d.Name {
-			p.tx.Remove = append(p.tx.Remove, Removal{KindOutbound, out.ID})
-			p.delta.RemoveOutbounds = append(p.delta.RemoveOutbounds, out.ID)
-			p.say("Its outbound route %s goes with it.", settings.ShowHost(out.Hop))
+			p.Remove(KindOutbound, out.ID)
+			p.Delta.RemoveOutbounds = append(p.Delta.RemoveOutbounds, out.ID)
+			p.Say("Its outbound route %s goes with it.", settings.ShowHost(out.Hop))
 		}
 	}
 	return s.weighed(actor, st, p)

@@ -31,10 +31,10 @@ type (
 // alters. ErrVersion when the configuration is no longer that of the plan.
 func (s *Service) ExplainChange(ctx context.Context, actor Actor, q ExplainRequest, plan Plan) (ChangedExplanation, error) {
 	st := s.current.Load()
-	if plan.Version != st.Directory.Version() || plan.actor != actor.Name {
+	if plan.Version != st.Directory.Version() || plan.Actor != actor.Name {
 		return ChangedExplanation{}, ErrVersion
 	}
-	out, err := s.explainer.ExplainChange(ctx, actor, st, after(st, plan, plan.Version), plan.delta, q)
+	out, err := s.explainer.ExplainChange(ctx, actor, st, after(st, plan, plan.Version), plan.Delta, q)
 	out.Sentences, out.Warnings = plan.Sentences, plan.Warnings
 	return out, err
 }

@@ -26,8 +26,8 @@ func (s *Service) window(ctx context.Context, st *state, p *Plan, old, d *direct
 		d.Leaving = directory.Leaving{}
 	case old.Proved && d.Proved && old.Effective() != directory.ModeRemote:
 		d.Leaving = directory.Window(now(), old.Effective(), s.lifetime(ctx, st, d))
-		p.say("Mail from strangers who still know the old MX records is handed on until %s.", words.When(d.Leaving.Until))
-		p.warn("After that mail from strangers for %s is refused.", words.Show(d.Name))
+		p.Say("Mail from strangers who still know the old MX records is handed on until %s.", words.When(d.Leaving.Until))
+		p.Warn("After that mail from strangers for %s is refused.", words.Show(d.Name))
 	}
 }
 
@@ -38,24 +38,24 @@ func (s *Service) depart(ctx context.Context, st *state, p *Plan, d *directory.D
 	}
 	left, kept := st.Directory.Depart(d, newID(), now(), s.lifetime(ctx, st, d))
 	if !kept {
-		p.warn("Mail for %s is refused from now on.", words.Show(d.Name))
+		p.Warn("Mail for %s is refused from now on.", words.Show(d.Name))
 		return
 	}
-	p.tx.PutDeparted = []directory.Departed{left}
-	p.delta.PutDeparted = p.tx.PutDeparted
-	p.say("Mail from strangers who still know the old MX records is handed on until %s.", words.When(left.Leaving.Until))
-	p.warn("After that mail for %s is refused.", words.Show(d.Name))
+	p.Tx.PutDeparted = []directory.Departed{left}
+	p.Delta.PutDeparted = p.Tx.PutDeparted
+	p.Say("Mail from strangers who still know the old MX records is handed on until %s.", words.When(left.Leaving.Until))
+	p.Warn("After that mail for %s is refused.", words.Show(d.Name))
 }
 
-// replace forgets a removed domain whose name is in use again.
-func (p *Plan) replace(actor Actor, st *state, d *directory.Domain) {
+// forgetDeparted forgets a removed domain whose name is in use again.
+func forgetDeparted(p *Plan, actor Actor, st *state, d *directory.Domain) {
 	left, ok := st.Directory.Departed(d.Name)
 	if !ok || !d.Proved {
 		return
 	}
-	p.delta.RemoveDeparted = append(p.delta.RemoveDeparted, left.Name)
+	p.Delta.RemoveDeparted = append(p.Delta.RemoveDeparted, left.Name)
 	if actor.Scope.Has(left.Account) {
-		p.tx.Remove = append(p.tx.Remove, Removal{KindDeparted, left.ID})
+		p.Remove(KindDeparted, left.ID)
 	}
 }
 
@@ -79,9 +79,9 @@ func (s *Service) ForgetDeparted(ctx context.Context) error {
 		if now().Before(left.Leaving.Until) {
 			continue
 		}
-		p.tx.Remove = append(p.tx.Remove, Removal{KindDeparted, left.ID})
-		p.delta.RemoveDeparted = append(p.delta.RemoveDeparted, left.Name)
-		p.change(Change{Kind: KindDeparted, Verb: VerbRemove, Subject: left.Name, Domain: left.Name, Account: left.Account})
+		p.Remove(KindDeparted, left.ID)
+		p.Delta.RemoveDeparted = append(p.Delta.RemoveDeparted, left.Name)
+		p.Record(Change{Kind: KindDeparted, Verb: VerbRemove, Subject: left.Name, Domain: left.Name, Account: left.Account})
 	}
 	_, err := s.Apply(ctx, System(), p)
 	if errors.Is(err, ErrVersion) {
@@ -92,19 +92,19 @@ func (s *Service) ForgetDeparted(ctx context.Context) error {
 
 // stranding finds mailboxes that get no mail because their domain's mail goes elsewhere, in the domains that a plan
 // changes: what is found newly or otherwise, and what is so no longer.
-func (p *Plan) stranding(st *state) (put, drop []finding.Finding) {
+func stranding(p *Plan, st *state) (put, drop []finding.Finding) {
 	var touched []string
-	for i := range p.delta.PutDomains {
-		touched = append(touched, p.delta.PutDomains[i].Name)
+	for i := range p.Delta.PutDomains {
+		touched = append(touched, p.Delta.PutDomains[i].Name)
 	}
-	for i := range p.delta.PutMailboxes {
-		touched = append(touched, p.delta.PutMailboxes[i].Domain)
+	for i := range p.Delta.PutMailboxes {
+		touched = append(touched, p.Delta.PutMailboxes[i].Domain)
 	}
-	for _, address := range p.delta.RemoveMailboxes {
+	for _, address := range p.Delta.RemoveMailboxes {
 		touched = append(touched, address[strings.LastIndexByte(address, '@')+1:])
 	}
 	if len(touched) == 0 {
 		return nil, nil
 	}
-	return settings.Stranding(st.Directory, st.Directory.With(p.delta), touched, now().Truncate(time.Second))
+	return settings.Stranding(st.Directory, st.Directory.With(p.Delta), touched, now().Truncate(time.Second))
 }

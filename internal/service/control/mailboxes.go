@@ -73,10 +73,10 @@ func (s *Service) PlanMailboxAdd(actor Actor, spec MailboxSpec) (Plan, error) {
 // PlanMailboxImport plans many new mailboxes; one that is refused refuses all.
 func (s *Service) PlanMailboxImport(actor Actor, specs []MailboxSpec) (Plan, error) {
 	st, p := s.plan(actor)
-	p.passwords = map[string]*Secret{}
+	p.Passwords = map[string]*Secret{}
 	seen := make(map[smtp.Address]bool, len(specs))
 	for i, spec := range specs {
-		if err := p.addMailbox(actor, st, seen, spec); err != nil {
+		if err := addMailbox(&p, actor, st, seen, spec); err != nil {
 			var refused *RefusedError
 			if len(specs) > 1 && errors.As(err, &refused) {
 				refused.Entry = i + 1
@@ -90,7 +90,7 @@ func (s *Service) PlanMailboxImport(actor Actor, specs []MailboxSpec) (Plan, err
 	return s.weighed(actor, st, p)
 }
 
-func (p *Plan) addMailbox(actor Actor, st *state, seen map[smtp.Address]bool, spec MailboxSpec) error {
+func addMailbox(p *Plan, actor Actor, st *state, seen map[smtp.Address]bool, spec MailboxSpec) error {
 	at, err := words.OwnAddress(spec.Address)
 	if err != nil {
 		return err
@@ -109,7 +109,7 @@ func (p *Plan) addMailbox(actor Actor, st *state, seen map[smtp.Address]bool, sp
 			return words.Exists("The address "+at.String()+" is "+article(r.Kind)+".", "remove it first")
 		}
 		if !r.Keep {
-			p.say("Mail for %s is forwarded and not kept; the mailbox gets none.", at.String())
+			p.Say("Mail for %s is forwarded and not kept; the mailbox gets none.", at.String())
 		}
 	}
 	if err := checkMailbox(actor, spec.Password, spec.Quota); err != nil {
@@ -117,19 +117,19 @@ func (p *Plan) addMailbox(actor Actor, st *state, seen map[smtp.Address]bool, sp
 	}
 	m := directory.Mailbox{ID: newID(), Account: d.Account, Domain: d.Name, Local: at.Local, Quota: spec.Quota}
 	info := undo.ShowMailbox(&m)
-	p.say("Adds the mailbox %s.", at.String())
+	p.Say("Adds the mailbox %s.", at.String())
 	if spec.Password != nil {
-		p.passwords[m.ID] = spec.Password
+		p.Passwords[m.ID] = spec.Password
 		info.Password = "set"
 	} else {
-		p.say("Nobody can log in to it until it has a password.")
+		p.Say("Nobody can log in to it until it has a password.")
 	}
 	if !settings.Keeps(d) {
-		p.say("It gets no mail while the domain's mode is %s, but at its routing address.", d.Effective())
+		p.Say("It gets no mail while the domain's mode is %s, but at its routing address.", d.Effective())
 	}
-	p.tx.PutMailboxes = append(p.tx.PutMailboxes, m)
-	p.delta.PutMailboxes = append(p.delta.PutMailboxes, m)
-	p.change(Change{Kind: KindMailbox, Verb: VerbAdd, Subject: at.String(), Domain: d.Name, Account: d.Account, After: info})
+	p.Tx.PutMailboxes = append(p.Tx.PutMailboxes, m)
+	p.Delta.PutMailboxes = append(p.Delta.PutMailboxes, m)
+	p.Record(Change{Kind: KindMailbox, Verb: VerbAdd, Subject: at.String(), Domain: d.Name, Account: d.Account, After: info})
 	return nil
 }
 
@@ -171,18 +171,18 @@ func (s *Service) PlanMailboxSet(actor Actor, address string, set MailboxSetting
 		return p, nil
 	}
 	before, after := undo.ShowMailbox(old), undo.ShowMailbox(&m)
-	p.tx.PutMailboxes = []directory.Mailbox{m}
-	p.delta.PutMailboxes = p.tx.PutMailboxes
+	p.Tx.PutMailboxes = []directory.Mailbox{m}
+	p.Delta.PutMailboxes = p.Tx.PutMailboxes
 	if set.Password != nil {
-		p.passwords = map[string]*Secret{m.ID: set.Password}
+		p.Passwords = map[string]*Secret{m.ID: set.Password}
 		after.Password = "changed"
-		p.say("Changes the password of %s; the old one no longer works.", m.Address())
+		p.Say("Changes the password of %s; the old one no longer works.", m.Address())
 	}
 	if m.Quota != old.Quota {
-		p.say("The quota of %s becomes %s.", m.Address(), quotaWords(m.Quota))
+		p.Say("The quota of %s becomes %s.", m.Address(), quotaWords(m.Quota))
 	}
 	p.Asks = true
-	p.change(Change{Kind: KindMailbox, Verb: VerbSet, Subject: m.Address(), Domain: m.Domain, Account: m.Account, Before: before, After: after})
+	p.Record(Change{Kind: KindMailbox, Verb: VerbSet, Subject: m.Address(), Domain: m.Domain, Account: m.Account, Before: before, After: after})
 	return p, nil
 }
 
@@ -204,13 +204,13 @@ func (s *Service) PlanMailboxRemove(ctx context.Context, actor Actor, address st
 	if err != nil {
 		return Plan{}, err
 	}
-	p.tx.Remove = []Removal{{KindMailbox, m.ID}}
-	p.delta.RemoveMailboxes = []string{m.Address()}
-	p.unboxed = []string{m.ID}
-	p.change(Change{Kind: KindMailbox, Verb: VerbRemove, Subject: m.Address(), Domain: m.Domain, Account: m.Account, Before: undo.ShowMailbox(m)})
-	p.say("Removes the mailbox %s.", m.Address())
+	p.Remove(KindMailbox, m.ID)
+	p.Delta.RemoveMailboxes = []string{m.Address()}
+	p.Unboxed = []string{m.ID}
+	p.Record(Change{Kind: KindMailbox, Verb: VerbRemove, Subject: m.Address(), Domain: m.Domain, Account: m.Account, Before: undo.ShowMailbox(m)})
+	p.Say("Removes the mailbox %s.", m.Address())
 	if held.Messages > 0 {
-		p.warn("%s go with it and cannot be brought back.", words.Plural(held.Messages, "message", "messages"))
+		p.Warn("%s go with it and cannot be brought back.", words.Plural(held.Messages, "message", "messages"))
 	}
 	if err := s.checkLoops(actor, st, &p, smtp.Address{Local: m.Local, Domain: m.Domain}); err != nil {
 		return Plan{}, err

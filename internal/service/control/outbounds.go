@@ -110,18 +110,18 @@ func (s *Service) PlanOutboundSet(actor Actor, spec OutboundSpec) (Plan, error) 
 		c.Before = undo.ShowOutbound(old)
 	}
 	c.After = undo.ShowOutbound(o)
-	p.tx.PutOutbounds = []directory.Outbound{o}
-	p.delta.PutOutbounds = p.tx.PutOutbounds
+	p.Tx.PutOutbounds = []directory.Outbound{o}
+	p.Delta.PutOutbounds = p.Tx.PutOutbounds
 	p.Asks = true
-	p.change(c)
-	p.say("Mail of %s to foreign domains leaves through %s.", whose(domain), settings.ShowHop(hop))
+	p.Record(c)
+	p.Say("Mail of %s to foreign domains leaves through %s.", whose(domain), settings.ShowHop(hop))
 	switch {
 	case o.User != "":
-		p.say("It logs in there as %s, over verified TLS only.", o.User)
+		p.Say("It logs in there as %s, over verified TLS only.", o.User)
 	case o.Verified():
-		p.say("Nothing is sent there but under verified TLS.")
+		p.Say("Nothing is sent there but under verified TLS.")
 	default:
-		p.say("TLS is used where that host offers it; nobody verifies who answers.")
+		p.Say("TLS is used where that host offers it; nobody verifies who answers.")
 	}
 	return s.weighed(actor, st, p)
 }
@@ -137,9 +137,9 @@ func (s *Service) PlanOutboundRemove(actor Actor, domain string) (Plan, error) {
 	if !ok {
 		return Plan{}, words.Missing("There is no outbound route for " + whose(domain) + ".")
 	}
-	p.tx.Remove = []Removal{{KindOutbound, old.ID}}
-	p.delta.RemoveOutbounds = []string{old.ID}
-	p.change(Change{Kind: KindOutbound, Verb: VerbRemove, Subject: settings.ShowHost(old.Hop), Domain: domain, Account: old.Account, Before: undo.ShowOutbound(old)})
-	p.say("Mail of %s to foreign domains no longer leaves through %s.", whose(domain), settings.ShowHost(old.Hop))
+	p.Remove(KindOutbound, old.ID)
+	p.Delta.RemoveOutbounds = []string{old.ID}
+	p.Record(Change{Kind: KindOutbound, Verb: VerbRemove, Subject: settings.ShowHost(old.Hop), Domain: domain, Account: old.Account, Before: undo.ShowOutbound(old)})
+	p.Say("Mail of %s to foreign domains no longer leaves through %s.", whose(domain), settings.ShowHost(old.Hop))
 	return s.weighed(actor, st, p)
 }

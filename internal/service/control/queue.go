@@ -58,15 +58,15 @@ func (s *Service) PlanQueue(ctx context.Context, actor Actor, verb Verb, f Queue
 		return Plan{}, err
 	}
 	if c.Action == mail.Drop && c.Counts.Recipients > 0 {
-		p.warn("%s", c.Sentence)
+		p.Warn("%s", c.Sentence)
 	} else {
-		p.say("%s", c.Sentence)
+		p.Say("%s", c.Sentence)
 	}
 	if c.Counts.Recipients == 0 {
 		return p, nil
 	}
-	p.queue = &c
-	p.change(Change{
+	p.Queue = &c
+	p.Record(Change{
 		Kind: KindQueue, Verb: verb, Subject: c.Subject, Domain: s.auditDomain(actor, c.Filter.Domain), Account: actor.Home(), Before: c.Counts,
 	})
 	return p, nil
@@ -85,12 +85,12 @@ const recordTries = 10
 
 // applyQueue changes queued mail and records it.
 func (s *Service) applyQueue(ctx context.Context, actor Actor, plan Plan) (Applied, error) {
-	rows, err := s.o.Queue.Change(ctx, actor.Scope, plan.queue.Filter, plan.queue.Action, actor.Name)
+	rows, err := s.o.Queue.Change(ctx, actor.Scope, plan.Queue.Filter, plan.Queue.Action, actor.Name)
 	if err != nil {
 		return Applied{}, err
 	}
 	ctx = context.WithoutCancel(ctx)
-	if plan.queue.Action == mail.Release || plan.queue.Action == mail.Drop {
+	if plan.Queue.Action == mail.Release || plan.Queue.Action == mail.Drop {
 		if err := s.queue.NoneHeld(ctx, s.o.Store); err != nil {
 			s.o.Log.ErrorContext(ctx, "findings of held mail not looked through", slog.Any(obs.KeyError, err))
 		}

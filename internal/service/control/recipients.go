@@ -84,12 +84,12 @@ func (s *Service) PlanRecipientsImport(ctx context.Context, actor Actor, domain 
 	if l.Locals, err = listed(d.Name, addresses); err != nil {
 		return Plan{}, err
 	}
-	p.replaceList(d, old, &l)
+	replaceList(&p, d, old, &l)
 	return p, nil
 }
 
 // replaceList plans that a list takes the place of another; nil for none.
-func (p *Plan) replaceList(d *directory.Domain, old, list *RecipientList) {
+func replaceList(p *Plan, d *directory.Domain, old, list *RecipientList) {
 	l := *list
 	change := Change{Kind: KindRecipients, Verb: VerbAdd, Subject: d.Name, Domain: d.Name, Account: d.Account, After: listInfo(&l)}
 	added, removed := int64(len(l.Locals)), int64(0)
@@ -103,14 +103,14 @@ func (p *Plan) replaceList(d *directory.Domain, old, list *RecipientList) {
 			}
 		}
 	}
-	p.tx.PutLists = []RecipientList{l}
-	p.change(change)
-	p.say("The list of recipients of %s has %s: %d added, %d removed.", words.Show(d.Name), words.Plural(int64(len(l.Locals)), "address", "addresses"), added, removed)
+	p.Tx.PutLists = []RecipientList{l}
+	p.Record(change)
+	p.Say("The list of recipients of %s has %s: %d added, %d removed.", words.Show(d.Name), words.Plural(int64(len(l.Locals)), "address", "addresses"), added, removed)
 	if d.Verification() != directory.RecipientsList {
-		p.say("The domain does not go by its list yet: domain set %s --recipients list lets it.", words.Show(d.Name))
+		p.Say("The domain does not go by its list yet: domain set %s --recipients list lets it.", words.Show(d.Name))
 	}
 	if removed > 0 {
-		p.warn("Mail for %s that the list no longer has is refused from now on, unless they are here.", words.Plural(removed, "address", "addresses"))
+		p.Warn("Mail for %s that the list no longer has is refused from now on, unless they are here.", words.Plural(removed, "address", "addresses"))
 	}
 }
 
@@ -167,8 +167,8 @@ func (s *Service) PlanRecipientsSync(ctx context.Context, actor Actor, spec Reci
 	if l.Locals, err = s.o.Fetcher.FetchList(ctx, d.Name, &l.ListSource); err != nil {
 		return Plan{}, words.Invalid("The list cannot be fetched from "+l.URL+": "+err.Error()+".", "")
 	}
-	p.replaceList(d, old, &l)
-	p.say("It is fetched from %s every %s from now on.", l.URL, spec.Every)
+	replaceList(&p, d, old, &l)
+	p.Say("It is fetched from %s every %s from now on.", l.URL, spec.Every)
 	return p, nil
 }
 
@@ -243,11 +243,11 @@ func (s *Service) PlanRecipientsRemove(ctx context.Context, actor Actor, domain 
 	if old == nil {
 		return Plan{}, words.Missing("The domain " + words.Show(d.Name) + " has no list of recipients.")
 	}
-	p.tx.Remove = []Removal{{KindRecipients, d.Name}}
-	p.change(Change{Kind: KindRecipients, Verb: VerbRemove, Subject: d.Name, Domain: d.Name, Account: d.Account, Before: listInfo(old)})
-	p.say("Removes the list of recipients of %s with %s.", words.Show(d.Name), words.Plural(int64(len(old.Locals)), "address", "addresses"))
+	p.Remove(KindRecipients, d.Name)
+	p.Record(Change{Kind: KindRecipients, Verb: VerbRemove, Subject: d.Name, Domain: d.Name, Account: d.Account, Before: listInfo(old)})
+	p.Say("Removes the list of recipients of %s with %s.", words.Show(d.Name), words.Plural(int64(len(old.Locals)), "address", "addresses"))
 	if d.Verification() == directory.RecipientsList {
-		p.warn("The domain goes by its list: mail for everybody who is not here is put off from now on.")
+		p.Warn("The domain goes by its list: mail for everybody who is not here is put off from now on.")
 	}
 	return p, nil
 }

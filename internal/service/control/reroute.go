@@ -25,14 +25,14 @@ func (s *Service) rerouted(before *directory.Snapshot, plan *Plan) []mail.Rerout
 		return nil
 	}
 	var out []mail.Rerouted
-	for i := range plan.delta.PutDomains {
-		d := &plan.delta.PutDomains[i]
+	for i := range plan.Delta.PutDomains {
+		d := &plan.Delta.PutDomains[i]
 		old, _ := before.Domain(d.Name)
 		if r, moved := settings.Rerouted(old, d); moved {
 			out = append(out, r)
 		}
 	}
-	for _, name := range plan.delta.RemoveDomains {
+	for _, name := range plan.Delta.RemoveDomains {
 		if old, there := before.Domain(name); !there || !old.Proved {
 			continue // its mail went as that of any foreign domain does
 		}

@@ -129,11 +129,11 @@ func (s *Service) putRule(actor Actor, st *state, p Plan, spec RuleSpec, at smtp
 			return Plan{}, words.Exists("There is a mailbox "+subject(at)+".", "a forward may stand beside a mailbox")
 		}
 		if !spec.Keep && (old == nil || old.Keep) {
-			p.warn("The mailbox %s gets no mail any more: everything is forwarded and nothing kept.", subject(at))
+			p.Warn("The mailbox %s gets no mail any more: everything is forwarded and nothing kept.", subject(at))
 		}
 	}
 	var err error
-	if r.Targets, err = p.targets(actor, st, &r, spec.Targets); err != nil {
+	if r.Targets, err = ruleTargets(&p, actor, st, &r, spec.Targets); err != nil {
 		return Plan{}, err
 	}
 	c := Change{Kind: Kind(r.Kind), Verb: VerbAdd, Subject: r.Address(), Domain: d.Name, Account: d.Account, After: undo.ShowRule(&r)}
@@ -144,9 +144,9 @@ func (s *Service) putRule(actor Actor, st *state, p Plan, spec RuleSpec, at smtp
 		c.Verb, c.Before = VerbSet, undo.ShowRule(old)
 		p.Asks = true
 	}
-	p.tx.PutRules = []directory.Rule{r}
-	p.delta.PutRules = p.tx.PutRules
-	p.change(c)
+	p.Tx.PutRules = []directory.Rule{r}
+	p.Delta.PutRules = p.Tx.PutRules
+	p.Record(c)
 	p.Sentences = append([]string{describeRule(&r)}, p.Sentences...)
 	if err := s.checkLoops(actor, st, &p, at); err != nil {
 		return Plan{}, err
@@ -175,8 +175,8 @@ func describeRule(r *directory.Rule) string {
 	return ""
 }
 
-// targets reads a rule's targets, each of them once, and tells what of them leads nowhere yet.
-func (p *Plan) targets(actor Actor, st *state, r *directory.Rule, list []string) ([]string, error) {
+// ruleTargets reads a rule's targets, each of them once, and tells what of them leads nowhere yet.
+func ruleTargets(p *Plan, actor Actor, st *state, r *directory.Rule, list []string) ([]string, error) {
 	if len(list) == 0 {
 		return nil, words.Invalid("There is no target.", "name at least one address")
 	}
@@ -196,7 +196,7 @@ func (p *Plan) targets(actor Actor, st *state, r *directory.Rule, list []string)
 			return nil, words.Invalid("The alias would lead to "+to.String()+", which is not hosted here.", "use a forward for addresses elsewhere")
 		}
 		if ours {
-			if err := p.localTarget(actor, st, to); err != nil {
+			if err := localTarget(p, actor, st, to); err != nil {
 				return nil, err
 			}
 		}
@@ -206,7 +206,7 @@ func (p *Plan) targets(actor Actor, st *state, r *directory.Rule, list []string)
 }
 
 // localTarget tells when an address of a domain here is nobody's. Of other accounts' domains nothing is told.
-func (p *Plan) localTarget(actor Actor, st *state, to smtp.Address) error {
+func localTarget(p *Plan, actor Actor, st *state, to smtp.Address) error {
 	d, ok := st.Directory.Domain(to.Domain)
 	if !ok || !actor.Scope.Has(d.Account) || !settings.Keeps(d) {
 		return nil
@@ -215,7 +215,7 @@ func (p *Plan) localTarget(actor Actor, st *state, to smtp.Address) error {
 		return words.Invalid("The target "+to.String()+" has a character that is not taken here in a local part.", "")
 	}
 	if _, known := loops.Resolve(st.Directory, to); !known && d.Effective() == directory.ModeLocal {
-		p.say("There is nobody at %s yet.", to.String())
+		p.Say("There is nobody at %s yet.", to.String())
 	}
 	return nil
 }
@@ -231,10 +231,10 @@ func (s *Service) PlanRuleRemove(actor Actor, kind directory.RuleKind, address s
 	if !ok || r.Kind != kind {
 		return Plan{}, words.Missing("There is no " + string(kind) + " " + subject(at) + ".")
 	}
-	p.tx.Remove = []Removal{{KindRule, r.ID}}
-	p.delta.RemoveRules = []string{r.Address()}
-	p.change(Change{Kind: Kind(kind), Verb: VerbRemove, Subject: r.Address(), Domain: d.Name, Account: d.Account, Before: undo.ShowRule(r)})
-	p.say("Removes the %s %s, which leads to %s.", kind, r.Address(), strings.Join(r.Targets, ", "))
+	p.Remove(KindRule, r.ID)
+	p.Delta.RemoveRules = []string{r.Address()}
+	p.Record(Change{Kind: Kind(kind), Verb: VerbRemove, Subject: r.Address(), Domain: d.Name, Account: d.Account, Before: undo.ShowRule(r)})
+	p.Say("Removes the %s %s, which leads to %s.", kind, r.Address(), strings.Join(r.Targets, ", "))
 	if err := s.checkLoops(actor, st, &p, at); err != nil {
 		return Plan{}, err
 	}

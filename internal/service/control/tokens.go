@@ -61,13 +61,13 @@ func (s *Service) PlanTokenAdd(actor Actor, name, ref string) (Plan, error) {
 		}
 	}
 	t := Token{ID: newID(), Account: owner, Name: name, Created: now()}
-	p.secret, t.Hash = newSecret()
-	p.tx.PutTokens = []Token{t}
-	p.change(Change{Kind: KindToken, Verb: VerbAdd, Subject: name, Account: owner, After: tokenInfo(t)})
+	p.Secret, t.Hash = newSecret()
+	p.Tx.PutTokens = []Token{t}
+	p.Record(Change{Kind: KindToken, Verb: VerbAdd, Subject: name, Account: owner, After: tokenInfo(t)})
 	if owner == account.Operator {
-		p.say("Adds the token %s, which may do everything.", name)
+		p.Say("Adds the token %s, which may do everything.", name)
 	} else {
-		p.say("Adds the token %s for the account %s.", name, st.Accounts[owner].Name)
+		p.Say("Adds the token %s for the account %s.", name, st.Accounts[owner].Name)
 	}
 	return p, nil
 }
@@ -84,9 +84,9 @@ func (s *Service) PlanTokenRemove(ctx context.Context, actor Actor, id string) (
 		return Plan{}, words.Missing("There is no token " + words.Quote(id) + ".")
 	}
 	t := tokens[i]
-	p.tx.Remove = []Removal{{KindToken, t.ID}}
-	p.change(Change{Kind: KindToken, Verb: VerbRemove, Subject: t.Name, Account: t.Account, Before: tokenInfo(t)})
-	p.say("Removes the token %s; whoever uses it is locked out.", t.Name)
+	p.Remove(KindToken, t.ID)
+	p.Record(Change{Kind: KindToken, Verb: VerbRemove, Subject: t.Name, Account: t.Account, Before: tokenInfo(t)})
+	p.Say("Removes the token %s; whoever uses it is locked out.", t.Name)
 	return p, nil
 }
 

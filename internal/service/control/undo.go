@@ -34,7 +34,7 @@ func (s *Service) PlanUndo(ctx context.Context, actor Actor, id int64) (Plan, er
 		return Plan{}, err
 	}
 	if step.Says != "" {
-		p.say("%s", step.Says)
+		p.Say("%s", step.Says)
 	}
 	p.Asks = p.Asks || !p.Empty()
 	return p, nil
@@ -53,8 +53,8 @@ func (s *Service) undo(ctx context.Context, actor Actor, step *undo.Step) (Plan,
 		return s.restoreDomain(ctx, actor, step.Removed)
 	case undo.SetDomain:
 		p, err := s.PlanDomainSet(ctx, actor, step.Subject, step.Settings)
-		if err == nil && len(p.tx.PutDomains) > 0 {
-			if made := domainInfo(&p.tx.PutDomains[0]); !settings.Alike(&made, step.Domain, now()) {
+		if err == nil && len(p.Tx.PutDomains) > 0 {
+			if made := domainInfo(&p.Tx.PutDomains[0]); !settings.Alike(&made, step.Domain, now()) {
 				err = undo.Inexact()
 			}
 		}
@@ -93,7 +93,7 @@ func (s *Service) restoreAccount(actor Actor, was *AccountInfo) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	p.tx.PutAccounts = []account.Account{{ID: was.ID, Name: was.Name}}
+	p.Tx.PutAccounts = []account.Account{{ID: was.ID, Name: was.Name}}
 	p.Changes[0].Account, p.Changes[0].After = was.ID, AccountInfo{ID: was.ID, Name: was.Name}
 	return p, nil
 }
@@ -115,22 +115,22 @@ func (s *Service) restoreDomain(ctx context.Context, actor Actor, gone *undo.Rem
 		return Plan{}, ErrVersion
 	}
 	p.Warnings, p.AlteredRoutes = nil, nil // weighed again with all that is in it
-	d := &p.tx.PutDomains[0]
-	p.tx.PutMailboxes, p.tx.PutRules = gone.Contents(d, newID)
-	p.delta.PutMailboxes, p.delta.PutRules = p.tx.PutMailboxes, p.tx.PutRules
+	d := &p.Tx.PutDomains[0]
+	p.Tx.PutMailboxes, p.Tx.PutRules = gone.Contents(d, newID)
+	p.Delta.PutMailboxes, p.Delta.PutRules = p.Tx.PutMailboxes, p.Tx.PutRules
 	if n := len(gone.Mailboxes); n > 0 {
-		p.say("Also brings back %s, empty: messages and passwords do not come back.", words.Plural(int64(n), "mailbox", "mailboxes"))
+		p.Say("Also brings back %s, empty: messages and passwords do not come back.", words.Plural(int64(n), "mailbox", "mailboxes"))
 	}
 	if n := len(gone.Rules); n > 0 {
-		p.say("Also brings back %s.", words.Plural(int64(n), "alias, forward, group or catch-all", "aliases, forwards, groups and catch-alls"))
+		p.Say("Also brings back %s.", words.Plural(int64(n), "alias, forward, group or catch-all", "aliases, forwards, groups and catch-alls"))
 	}
 	if gone.Outbound != nil {
-		p.say("Its outbound route %s does not come back.", gone.Outbound.Hop)
+		p.Say("Its outbound route %s does not come back.", gone.Outbound.Hop)
 	}
 	p.Changes[0].After = undo.RemovedDomain{Info: domainInfo(d), Mailboxes: gone.Mailboxes, Rules: gone.Rules}
 	var all []smtp.Address
-	for i := range p.tx.PutRules {
-		all = append(all, smtp.Address{Local: p.tx.PutRules[i].Local, Domain: d.Name})
+	for i := range p.Tx.PutRules {
+		all = append(all, smtp.Address{Local: p.Tx.PutRules[i].Local, Domain: d.Name})
 	}
 	if err := s.checkLoops(actor, st, &p, all...); err != nil {
 		return Plan{}, err

@@ -40,7 +40,7 @@ func (s *Service) checkWay(ctx context.Context, actor Actor, st *state, p *Plan,
 	if name == finding.RouteLoopSelf {
 		sentence = "Public DNS names this installation alone for " + words.Show(d.Name) + ": what is handed on would come back."
 	}
-	return p.against(actor, f, sentence, "name the domain's own server with --next-hop")
+	return p.Against(actor, f, sentence, "name the domain's own server with --next-hop")
 }
 
 // lookUpTime is how long a change waits for the addresses of its next hops.
@@ -64,7 +64,7 @@ func (s *Service) checkHops(ctx context.Context, actor Actor, p *Plan, d *direct
 	}
 	way := d.Name + " → " + settings.ShowHop(d.NextHops[0]) + " → this installation"
 	f := finding.Finding{Name: finding.RouteLoopSelf, Domain: d.Name, Evidence: way, Since: now().Truncate(time.Second)}
-	return p.against(actor, f, "The next hop of "+words.Show(d.Name)+" is this installation itself: "+way+".", "name the domain's own server")
+	return p.Against(actor, f, "The next hop of "+words.Show(d.Name)+" is this installation itself: "+way+".", "name the domain's own server")
 }
 
 // comesBack reports whether mail that is handed on for a domain comes back to this installation, as far as that is
@@ -83,7 +83,7 @@ func (s *Service) comesBack(d *directory.Domain) (string, bool) {
 
 // checkLoops refuses a plan that would have mail go in a circle from one of the addresses.
 func (s *Service) checkLoops(actor Actor, st *state, p *Plan, changed ...smtp.Address) error {
-	delta := p.delta
+	delta := p.Delta
 	delta.Version = st.Directory.Version()
 	return loops.Check(actor, st.Directory.With(delta), s.comesBack, changed...)
 }

@@ -1,0 +1,121 @@
+// Package plan is a proposed change as every subject of control makes it: typed changes for the audit log, sentences and
+// warnings for people, and what is written when the plan is applied. Only control itself applies plans.
+//
+// # Failure
+//
+// A plan is a value. One that is thrown away has changed nothing.
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+	"postroad/internal/core/finding"
+	"postroad/internal/service/control/inspect"
+	"postroad/internal/service/control/mailqueue"
+	"postroad/internal/service/control/rights"
+	"postroad/internal/service/control/words"
+)
+
+// New begins an actor's plan for a version of the configuration.
+func New(version int64, actor rights.Actor) Plan {
+	return Plan{Version: version, Changes: []Change{}, Sentences: []string{}, Actor: actor.Name}
+}
+
+// Verb is what happens to a thing.
+type Verb string
+
+// The verbs.
+const (
+	VerbAdd    Verb = "add"
+	VerbSet    Verb = "set"
+	VerbRemove Verb = "remove"
+
+	VerbRetry   Verb = "retry"   // queue: due now
+	VerbHold    Verb = "hold"    // queue: kept until released
+	VerbRelease Verb = "release" // queue: held rows back to waiting
+	VerbDrop    Verb = "drop"    // queue: removed without a report
+)
+
+// Change is one typed change of a plan. Before and After are what listings show of the thing; no secret is in them.
+type Change struct {
+	Kind    Kind       `json:"kind" doc:"Kind of the thing, in command words"`
+	Verb    Verb       `json:"verb" enum:"add,set,remove,retry,hold,release,drop"`
+	Subject string     `json:"subject" doc:"Name or address of the thing"`
+	Domain  string     `json:"domain,omitempty" doc:"Domain that the change concerns"`
+	Account account.ID `json:"account" doc:"Account that the thing belongs to"`
+	Before  any        `json:"before,omitempty" doc:"The thing before; absent when it is made"`
+	After   any        `json:"after,omitempty" doc:"The thing after; absent when it is removed"`
+}
+
+// Action is the change in command words: "domain add".
+func (c Change) Action() string { return string(c.Kind) + " " + string(c.Verb) }
+
+// Plan is a proposed change: shown, then applied. What is in its JSON is for people; what Apply does lies in
+// the other fields.
+type Plan struct {
+	Version   int64      `json:"version" doc:"Version of the configuration that the plan was made for"`
+	Changes   []Change   `json:"changes"`
+	Sentences []string   `json:"sentences" doc:"What happens, in plain words"`
+	Warnings  []string   `json:"warnings,omitempty" doc:"What could stop mail or lose something"`
+	Overrides []Override `json:"overrides,omitempty" doc:"What stands against the plan and is set aside by a yes"`
+	Asks      bool       `json:"asks" doc:"The plan removes, replaces, alters routes or warns: it wants a yes"`
+
+	AlteredRoutes *inspect.AlteredRoutes `json:"altered_routes,omitempty" doc:"Every address whose route is altered, as far as the caller may know; absent when none is"`
+
+	Actor     string                   `json:"-"` // who made it; nobody else may apply it
+	Tx        Tx                       `json:"-"` // what is written
+	Delta     directory.Delta          `json:"-"` // what the directory becomes
+	Passwords map[string]*words.Secret `json:"-"` // of new mailboxes and of those whose password changes, by mailbox id
+	Unboxed   []string                 `json:"-"` // ids of mailboxes to remove with their messages
+	Secret    string                   `json:"-"` // of a new token; told once, when the plan is applied
+	Queue     *mailqueue.Change        `json:"-"` // what is done to the queue; then nothing is configured
+}
+
+// Empty reports whether the plan changes nothing.
+func (p *Plan) Empty() bool { return len(p.Changes) == 0 }
+
+// Override is a finding that stands against a plan. The operator may set it aside; it is recorded and stays until it is
+// mended.
+type Override struct {
+	Finding  finding.Name `json:"finding"`
+	Domain   string       `json:"domain"`
+	Evidence string       `json:"evidence"`
+}
+
+// Against sets a finding against the plan: for the operator to override, for all others to be refused.
+func (p *Plan) Against(actor rights.Actor, f finding.Finding, sentence, hint string) error {
+	if !actor.Operator {
+		return &words.RefusedError{Err: words.ErrInvalid, Finding: f.Name, Sentence: sentence, Hint: hint + ", or ask the operator"}
+	}
+	p.Overrides = append(p.Overrides, Override{Finding: f.Name, Domain: f.Domain, Evidence: f.Evidence})
+	p.Tx.PutFindings = append(p.Tx.PutFindings, f)
+	p.Warn("%s: %s (%s; --yes overrides it).", f.Name, strings.TrimSuffix(sentence, "."), hint)
+	return nil
+}
+
+// Say adds a sentence.
+func (p *Plan) Say(format string, args ...any) {
+	p.Sentences = append(p.Sentences, fmt.Sprintf(format, args...))
+}
+
+// Warn adds a warning; a plan that warns asks.
+func (p *Plan) Warn(format string, args ...any) {
+	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))
+	p.Asks = true
+}
+
+// Record adds a change. One that removes something asks.
+func (p *Plan) Record(c Change) {
+	p.Changes = append(p.Changes, c)
+	if c.Verb == VerbRemove {
+		p.Asks = true
+	}
+}
+
+// Remove has a thing removed when the plan is applied.
+func (p *Plan) Remove(kind Kind, id string) {
+	p.Tx.Remove = append(p.Tx.Remove, Removal{Kind: kind, ID: id})
+}

@@ -1,0 +1,83 @@
+package plan
+
+import (
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+	"postroad/internal/core/facts"
+	"postroad/internal/core/finding"
+)
+
+// Tx is one change: what is written, what is removed, and what is said of it in the audit log.
+type Tx struct {
+	PutAccounts  []account.Account
+	PutDomains   []directory.Domain
+	PutMailboxes []directory.Mailbox
+	PutVerifiers map[string]string // mailbox id → SCRAM verifier text
+	PutRules     []directory.Rule
+	PutOutbounds []directory.Outbound
+	PutTokens    []Token
+	PutLists     []RecipientList // each takes the place of the one before
+	PutDeparted  []directory.Departed
+	PutFindings  []finding.Finding // of domains in scope, after all else is written
+	DropFindings []finding.Finding // by domain and name; before PutFindings
+	Remove       []Removal
+	Entries      []Entry
+}
+
+// Removal names something to remove by kind and id. A domain takes its mailboxes' and rules' rows with it.
+type Removal struct {
+	Kind Kind
+	ID   string
+}
+
+// Kind is a kind of configured thing, in the words of commands and audit entries.
+type Kind string
+
+// The kinds.
+const (
+	KindAccount    Kind = "account"
+	KindDomain     Kind = "domain"
+	KindMailbox    Kind = "mailbox"
+	KindRule       Kind = "rule"
+	KindOutbound   Kind = "outbound"
+	KindToken      Kind = "token"
+	KindRecipients Kind = "recipients" // of a domain, by whose name it is removed
+	KindDeparted   Kind = "departed"   // a domain that was removed and is remembered for a while
+	KindQueue      Kind = "queue"      // only in plans and audit entries: what was done to queued mail
+)
+
+// RecipientList names the recipients of a domain whose mailboxes are elsewhere.
+type RecipientList struct {
+	Domain  string
+	Account account.ID
+	Source  string    // where it comes from: "upload"
+	Learned time.Time // when it was true
+	Locals  []string  // local parts in lower case and in order; an empty one stands for every address
+	facts.ListSource
+}
+
+// Token is the right to use the API from afar.
+type Token struct {
+	ID      string
+	Account account.ID // what it may touch; the operator's may touch everything
+	Name    string     // shown to people
+	Hash    []byte     // SHA-256 of the secret; never leaves the store in listings
+	Created time.Time
+}
+
+// Entry is one line of the audit log. It is never changed or removed.
+type Entry struct {
+	ID      int64 // ascending, given by the store
+	At      time.Time
+	Actor   string // who: "operator", a token's name, a login
+	Account account.ID
+	Domain  string // empty when the change concerns none
+	Action  string // command words: "domain add", "mailbox set"
+	Subject string // what was changed: an address, a name
+	Before  string // JSON of the thing before; empty when it was made
+	After   string // JSON of the thing after; empty when it was removed
+	// Overridden is the JSON list of the warnings that whoever made the change confirmed; empty when there was none.
+	Overridden string
+}
