@@ -14,6 +14,12 @@ import (
 // ErrSyntax says that something is no name, record or zone text. Every error of reading wraps it.
 var ErrSyntax = errors.New("not valid DNS data")
 
+// The longest name and label on the wire, in octets (RFC 1035 §2.3.4, §3.1).
+const (
+	maxName  = 255
+	maxLabel = 63
+)
+
 // MaxData is the longest data of a record, in octets (RFC 1035 §3.2.1).
 const MaxData = 65535
 
@@ -63,11 +69,25 @@ func AppendName(b []byte, name string) ([]byte, error) {
 
 // ReadName gives the uncompressed name at the beginning of data and how many octets it takes.
 func ReadName(data []byte) (name string, n int, err error) {
-	name, n, err = codec.UnpackDomainName(data, 0)
-	if err != nil {
-		return "", 0, fmt.Errorf("%w: a name on the wire: %w", ErrSyntax, err)
+	var buf [256]byte
+	text := buf[:0]
+	for n < len(data) && n < maxName {
+		length := int(data[n])
+		n++
+		switch {
+		case length == 0 && n == 1:
+			return ".", 1, nil
+		case length == 0:
+			return string(text), n, nil
+		case length > maxLabel:
+			return "", 0, fmt.Errorf("%w: a name on the wire: a label of %d octets, or a compressed name", ErrSyntax, length)
+		case length > len(data)-n:
+			return "", 0, fmt.Errorf("%w: a name on the wire is cut off", ErrSyntax)
+		}
+		text = append(AppendLabel(text, data[n:n+length]), '.')
+		n += length
 	}
-	return name, n, nil
+	return "", 0, fmt.Errorf("%w: a name on the wire does not end", ErrSyntax)
 }
 
 // Below reports whether name is zone or a name below it. Both are absolute.

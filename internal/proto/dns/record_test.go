@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	codec "github.com/miekg/dns"
 )
 
 func TestDataIsReadAndShown(t *testing.T) {
@@ -109,4 +111,34 @@ func FuzzData(f *testing.F) {
 			t.Errorf("%s %q is %x, shown as %q, read again as %x, %v", Type(kind), text, data, r.Text(), again, err)
 		}
 	})
+}
+
+func TestNamesOnTheWire(t *testing.T) {
+	every := make([]byte, 0, 256)
+	for c := range 256 {
+		every = append(every, byte(c))
+	}
+	for from := 0; from < 256; from += 60 {
+		label := every[from:min(from+60, 256)]
+		wire := append(append([]byte{byte(len(label))}, label...), 0)
+		name, n, err := ReadName(append(wire, 7))
+		again, errAgain := AppendName(nil, name)
+		if want, _, _ := codec.UnpackDomainName(wire, 0); err != nil || n != len(wire) || name != want || errAgain != nil || !bytes.Equal(again, wire) {
+			t.Errorf("%x read as %s, %d, %v, again %x, %v; the library says %s", wire, name, n, err, again, errAgain, want)
+		}
+	}
+	long := strings.Repeat("\x3f"+strings.Repeat("a", 63), 3)
+	for wire, want := range map[string]string{
+		"\x00": ".", "\x00\x00": ".", "\x01A\x00": "A.",
+		long + "\x3d" + strings.Repeat("b", 61) + "\x00": strings.Repeat(strings.Repeat("a", 63)+".", 3) + strings.Repeat("b", 61) + ".",
+	} {
+		if name, _, err := ReadName([]byte(wire)); err != nil || name != want {
+			t.Errorf("%x: %s, %v", wire, name, err)
+		}
+	}
+	for _, wire := range []string{"", "\x01", "\x01a", "\x02a\x00", "\x40", "\x80\x00", "\xc0\x00", "\x01a\xc0\x00", long + "\x3e" + strings.Repeat("b", 62) + "\x00"} {
+		if name, _, err := ReadName([]byte(wire)); !errors.Is(err, ErrSyntax) {
+			t.Errorf("%x: %s, %v", wire, name, err)
+		}
+	}
 }
