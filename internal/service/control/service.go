@@ -22,6 +22,7 @@ import (
 	"postroad/internal/service/control/inspect"
 	"postroad/internal/service/control/mailqueue"
 	"postroad/internal/service/control/reading"
+	"postroad/internal/service/control/recipients"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/traces"
@@ -72,16 +73,17 @@ func (o *Options) world(snap *directory.Snapshot) routing.View {
 
 // Service plans and applies changes and holds the directory by which the program decides.
 type Service struct {
-	o         Options
-	explainer inspect.Explainer
-	queue     mailqueue.Access
-	traces    traces.Access
-	ours      settings.Installation
-	reading   reading.Access
-	mu        sync.Mutex // held while a change is applied
-	current   atomic.Pointer[state]
-	boxes     boxes.Keeper             // the mailbox store, in step with the configuration
-	moving    map[string]mail.Rerouted // domains whose queued mail is being decided anew; guarded by mu
+	o          Options
+	explainer  inspect.Explainer
+	queue      mailqueue.Access
+	traces     traces.Access
+	ours       settings.Installation
+	reading    reading.Access
+	recipients recipients.Access
+	mu         sync.Mutex // held while a change is applied
+	current    atomic.Pointer[state]
+	boxes      boxes.Keeper             // the mailbox store, in step with the configuration
+	moving     map[string]mail.Rerouted // domains whose queued mail is being decided anew; guarded by mu
 }
 
 // state is one consistent view of the configuration.
@@ -110,6 +112,7 @@ func New(o Options) *Service {
 		boxes: boxes.Keeper{Boxes: o.Boxes, Memory: o.Store, Log: o.Log},
 		ours:  settings.Installation{Hostname: o.Hostname, RoutingDomain: o.RoutingDomain, Addresses: o.Addresses, Listeners: o.Listeners},
 	}
+	s.recipients = recipients.Access{Store: o.Store, Fetcher: o.Fetcher}
 	if s.reading.RoutingDomain = o.RoutingDomain; o.Boxes != nil {
 		s.reading.Store = o.Boxes
 	}
