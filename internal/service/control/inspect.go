@@ -17,10 +17,6 @@ type (
 	Explanation = inspect.Explanation
 	// ChangedExplanation is a decision before and after a proposed change.
 	ChangedExplanation = inspect.ChangedExplanation
-	// AlteredRoutes are the routes that a change alters.
-	AlteredRoutes = inspect.AlteredRoutes
-	// AlteredRoute is one of them.
-	AlteredRoute = inspect.AlteredRoute
 	// Advice is a mode that is proposed for a domain.
 	Advice = inspect.Advice
 	// ExplainHop is one next hop.

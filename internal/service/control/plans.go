@@ -8,6 +8,10 @@ type (
 	Plan = plan.Plan
 	// Change is one typed change of a plan.
 	Change = plan.Change
+	// AlteredRoutes are the routes that a change alters.
+	AlteredRoutes = plan.AlteredRoutes
+	// AlteredRoute is one of them.
+	AlteredRoute = plan.AlteredRoute
 	// Override is a finding that stands against a plan.
 	Override = plan.Override
 	// Verb is what happens to a thing.

@@ -10,6 +10,7 @@ import (
 	"postroad/internal/core/mail"
 	"postroad/internal/obs"
 	"postroad/internal/service/control/mailqueue"
+	"postroad/internal/service/control/plan"
 )
 
 // Queued mail in the words of package mailqueue.
@@ -65,7 +66,7 @@ func (s *Service) PlanQueue(ctx context.Context, actor Actor, verb Verb, f Queue
 	if c.Counts.Recipients == 0 {
 		return p, nil
 	}
-	p.Queue = &c
+	p.Queue = &plan.QueueAction{Filter: c.Filter, Action: c.Action}
 	p.Record(Change{
 		Kind: KindQueue, Verb: verb, Subject: c.Subject, Domain: s.auditDomain(actor, c.Filter.Domain), Account: actor.Home(), Before: c.Counts,
 	})

@@ -10,35 +10,18 @@ import (
 	"postroad/internal/core/facts"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/routing"
+	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/words"
 )
 
-// AlteredRoutes are the routes that a change alters.
-type AlteredRoutes struct {
-	Count  int            `json:"count" doc:"Addresses and groups of addresses whose route is altered"`
-	Stops  int            `json:"stops" doc:"Of these, those that stop being received from somebody"`
-	Ours   int            `json:"-"` // of all, those that were addresses of proved domains here before
-	Routes []AlteredRoute `json:"routes" nullable:"false" doc:"Those that are harmed most first; of a plan the first 100"`
-}
-
-// AlteredRoute is the route of one address, or of a group of addresses, that a change alters.
-type AlteredRoute struct {
-	Address   string `json:"address" doc:"*@domain for every address that nobody here was named for, * for every address of foreign domains"`
-	Condition string `json:"condition,omitempty" doc:"For which addresses of the group, or when, this holds"`
-	From      string `json:"from" doc:"Who writes"`
-	Harm      string `json:"harm" doc:"What it means for who writes"`
-	Before    string `json:"before" doc:"What becomes of the mail now"`
-	After     string `json:"after" doc:"What becomes of it after the change"`
-}
-
 // ChangedExplanation is what a proposed change does to one address, and to all others.
 type ChangedExplanation struct {
-	Sentences     []string      `json:"sentences" nullable:"false" doc:"What the change is, in plain words"`
-	Warnings      []string      `json:"warnings,omitempty" doc:"What could stop mail or lose something"`
-	Before        Explanation   `json:"before"`
-	After         Explanation   `json:"after"`
-	AlteredRoutes AlteredRoutes `json:"altered_routes" doc:"Every address whose route is altered, as far as the caller may know"`
+	Sentences     []string           `json:"sentences" nullable:"false" doc:"What the change is, in plain words"`
+	Warnings      []string           `json:"warnings,omitempty" doc:"What could stop mail or lose something"`
+	Before        Explanation        `json:"before"`
+	After         Explanation        `json:"after"`
+	AlteredRoutes plan.AlteredRoutes `json:"altered_routes" doc:"Every address whose route is altered, as far as the caller may know"`
 }
 
 // ExplainChange explains an address in the states before and after a change, and finds all routes that it alters.
@@ -57,12 +40,12 @@ func (e *Explainer) ExplainChange(ctx context.Context, actor rights.Actor, befor
 
 // Altered finds the routes that a change alters, as far as the actor may know; limit bounds how many are listed (0:
 // all are).
-func (e *Explainer) Altered(actor rights.Actor, st *rights.State, change directory.Delta, limit int) AlteredRoutes {
+func (e *Explainer) Altered(actor rights.Actor, st *rights.State, change directory.Delta, limit int) plan.AlteredRoutes {
 	found := routing.WhatIf(e.World(st.Directory), change, actor.Scope, limit)
-	out := AlteredRoutes{Count: found.Count, Stops: found.Stops, Ours: found.Ours, Routes: make([]AlteredRoute, 0, len(found.List))}
+	out := plan.AlteredRoutes{Count: found.Count, Stops: found.Stops, Ours: found.Ours, Routes: make([]plan.AlteredRoute, 0, len(found.List))}
 	for i := range found.List {
 		a := &found.List[i]
-		r := AlteredRoute{Address: a.Local + "@" + a.Domain, From: fromWhom(a.Senders, a.Client), Harm: a.Harm.String(), Before: effect(actor, &a.Before), After: effect(actor, &a.After)}
+		r := plan.AlteredRoute{Address: a.Local + "@" + a.Domain, From: fromWhom(a.Senders, a.Client), Harm: a.Harm.String(), Before: effect(actor, &a.Before), After: effect(actor, &a.After)}
 		switch a.Whose {
 		case routing.WhoseAddress:
 		case routing.WhoseOthers:
@@ -146,17 +129,4 @@ func place(actor rights.Actor, to *routing.Destination) string {
 		return copied + "to " + to.Address + " through " + strings.Join(hops, ", then ")
 	}
 	return to.Address
-}
-
-// Worst names the address that is harmed most, for a warning.
-func (a *AlteredRoutes) Worst() string {
-	r := &a.Routes[0]
-	name := r.Address
-	if domain, group := strings.CutPrefix(name, "*@"); group {
-		name = "any other address of " + words.Show(domain)
-	}
-	if r.Condition != "" {
-		name += ", " + r.Condition
-	}
-	return name
 }

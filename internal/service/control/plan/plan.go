@@ -13,8 +13,7 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
-	"postroad/internal/service/control/inspect"
-	"postroad/internal/service/control/mailqueue"
+	"postroad/internal/core/mail"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/words"
 )
@@ -63,7 +62,7 @@ type Plan struct {
 	Overrides []Override `json:"overrides,omitempty" doc:"What stands against the plan and is set aside by a yes"`
 	Asks      bool       `json:"asks" doc:"The plan removes, replaces, alters routes or warns: it wants a yes"`
 
-	AlteredRoutes *inspect.AlteredRoutes `json:"altered_routes,omitempty" doc:"Every address whose route is altered, as far as the caller may know; absent when none is"`
+	AlteredRoutes *AlteredRoutes `json:"altered_routes,omitempty" doc:"Every address whose route is altered, as far as the caller may know; absent when none is"`
 
 	Actor     string                   `json:"-"` // who made it; nobody else may apply it
 	Tx        Tx                       `json:"-"` // what is written
@@ -71,7 +70,7 @@ type Plan struct {
 	Passwords map[string]*words.Secret `json:"-"` // of new mailboxes and of those whose password changes, by mailbox id
 	Unboxed   []string                 `json:"-"` // ids of mailboxes to remove with their messages
 	Secret    string                   `json:"-"` // of a new token; told once, when the plan is applied
-	Queue     *mailqueue.Change        `json:"-"` // what is done to the queue; then nothing is configured
+	Queue     *QueueAction             `json:"-"` // what is done to the queue; then nothing is configured
 }
 
 // Empty reports whether the plan changes nothing.
@@ -118,4 +117,10 @@ func (p *Plan) Record(c Change) {
 // Remove has a thing removed when the plan is applied.
 func (p *Plan) Remove(kind Kind, id string) {
 	p.Tx.Remove = append(p.Tx.Remove, Removal{Kind: kind, ID: id})
+}
+
+// QueueAction is what is done to queued mail.
+type QueueAction struct {
+	Filter mail.Filter
+	Action mail.Action
 }
