@@ -17,6 +17,8 @@ const (
 	SplitLoop        Name = "SPLIT_LOOP"         // what a split domain hands on comes back to this installation
 	// StrandedMailboxes: the domain's mail goes elsewhere, and there are mailboxes here.
 	StrandedMailboxes Name = "STRANDED_MAILBOXES"
+	// ZoneNotServed: the zone is hosted here and cannot be read or answered for.
+	ZoneNotServed Name = "ZONE_NOT_SERVED"
 )
 
 // Finding is one diagnosis of one domain.
@@ -46,6 +48,8 @@ func (n Name) Sentence() string {
 		return "What this domain hands on to its own server comes back to this installation."
 	case StrandedMailboxes:
 		return "This domain's mail goes elsewhere; its mailboxes here get none."
+	case ZoneNotServed:
+		return "This domain's zone is hosted here, and our name servers cannot answer for it as it is stored."
 	}
 	return string(n)
 }

@@ -7,6 +7,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
 	"postroad/internal/service/control/boxes"
+	"postroad/internal/service/control/zones"
 )
 
 // Store keeps what people configure. Every method that changes anything belongs to one Tx.
@@ -21,9 +22,13 @@ type Store interface {
 	Audit(ctx context.Context, scope account.Scope, domain string, before int64, limit int) ([]Entry, error)
 	// Verifier gives a mailbox's SCRAM verifier and id by address; ErrNotFound.
 	Verifier(ctx context.Context, scope account.Scope, address string) (mailbox, verifier string, err error)
+	zones.Store
 	// Tokens, findings and the installation's own memory.
 	Facts
 }
+
+// Names answers for zones in DNS.
+type Names = zones.Names
 
 // Facts are the parts of the store that are no configuration.
 type Facts interface {

@@ -152,6 +152,9 @@ func (s *Service) PlanDomainAdd(ctx context.Context, actor Actor, spec DomainSpe
 	if !d.Proved {
 		p.Say("Nothing is delivered or relayed for it until its ownership is shown.")
 	}
+	if err := s.zones.Host(ctx, &p, nil, &d); err != nil {
+		return Plan{}, err
+	}
 	if err := s.checkWay(ctx, actor, st, &p, nil, &d); err != nil {
 		return Plan{}, err
 	}
@@ -190,6 +193,9 @@ func (s *Service) PlanDomainSet(ctx context.Context, actor Actor, name string, s
 		}
 	}
 	p.Sentences = append(p.Sentences, settings.Changed(old, &d)...)
+	if err := s.zones.Host(ctx, &p, old, &d); err != nil {
+		return Plan{}, err
+	}
 	if err := s.checkWay(ctx, actor, st, &p, old, &d); err != nil {
 		return Plan{}, err
 	}
@@ -260,6 +266,9 @@ func (s *Service) PlanDomainRemove(ctx context.Context, actor Actor, name string
 			return Plan{}, err
 		}
 		p.Warn("%s with %s go with it and cannot be brought back.", words.Plural(int64(len(p.Unboxed)), "mailbox", "mailboxes"), words.Plural(held.Messages, "message", "messages"))
+	}
+	if d.Zone == directory.ZoneHosted {
+		p.Warn("Its zone goes with it: our name servers no longer answer for %s.", words.Show(d.Name))
 	}
 	s.depart(ctx, st, &p, d)
 	for _, out := range st.Directory.Outbounds() {

@@ -70,7 +70,7 @@ func (s *Service) Apply(ctx context.Context, actor Actor, plan Plan) (Applied, e
 	if plan.Version != s.Version() {
 		return Applied{}, ErrVersion
 	}
-	tx, err := s.complete(actor, plan)
+	tx, publish, err := s.complete(ctx, actor, plan)
 	if err != nil {
 		return Applied{}, err
 	}
@@ -78,7 +78,7 @@ func (s *Service) Apply(ctx context.Context, actor Actor, plan Plan) (Applied, e
 		return Applied{}, err
 	}
 	ctx = context.WithoutCancel(ctx)
-	applied, moved, err := s.apply(ctx, actor, plan, tx)
+	applied, moved, err := s.apply(ctx, actor, plan, tx, publish)
 	if err == nil {
 		s.reroute(ctx, moved)
 	}
@@ -86,7 +86,7 @@ func (s *Service) Apply(ctx context.Context, actor Actor, plan Plan) (Applied, e
 }
 
 // apply makes a plan true, all but the mail that is queued: that of the domains that come back is to be decided anew.
-func (s *Service) apply(ctx context.Context, actor Actor, plan Plan, tx Tx) (Applied, []mail.Rerouted, error) {
+func (s *Service) apply(ctx context.Context, actor Actor, plan Plan, tx Tx, publish func()) (Applied, []mail.Rerouted, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.boxes.Due() {
@@ -107,8 +107,9 @@ func (s *Service) apply(ctx context.Context, actor Actor, plan Plan, tx Tx) (App
 	version, err := s.o.Store.Update(ctx, actor.Scope, plan.Version, tx)
 	if err != nil {
 		// Whether a failed commit took place is not known; what the store says now is true.
-		return Applied{}, nil, errors.Join(err, s.reload(ctx))
+		return Applied{}, nil, errors.Join(err, s.afresh(ctx, &plan, tx, errors.Is(err, ErrVersion)))
 	}
+	publish()
 	s.boxes.Make(ctx, plan.Tx.PutMailboxes)
 	s.swap(after(s.current.Load(), plan, version))
 	s.boxes.Remove(ctx, plan.Unboxed)
@@ -125,36 +126,42 @@ func (s *Service) tell(ctx context.Context, actor Actor, plan Plan, version int6
 	}
 }
 
-// complete adds to the plan's transaction what is made at the last moment: verifiers and audit entries.
-func (s *Service) complete(actor Actor, plan Plan) (Tx, error) {
-	tx := plan.Tx
-	var err error
+// complete adds to the plan's transaction what is made at the last moment: verifiers, serials of zones and audit entries.
+// publish puts the zones' answers in force, once all is durable.
+func (s *Service) complete(ctx context.Context, actor Actor, plan Plan) (tx Tx, publish func(), err error) {
+	tx, st := plan.Tx, s.current.Load()
 	if tx.PutVerifiers, err = s.verifiers(plan.Passwords); err != nil {
-		return Tx{}, err
+		return Tx{}, nil, err
 	}
-	stranded, freed := stranding(&plan, s.current.Load())
+	if tx.PutZones, err = s.zones.Complete(ctx, st, &plan); err != nil {
+		return Tx{}, nil, err
+	}
+	if publish, err = s.zones.Prepare(st, &plan, tx.PutZones); err != nil {
+		return Tx{}, nil, err
+	}
+	stranded, freed := stranding(&plan, st)
 	tx.PutFindings, tx.DropFindings = slices.Concat(plan.Tx.PutFindings, stranded), slices.Concat(plan.Tx.DropFindings, freed)
 	at := now()
 	tx.Entries = make([]Entry, 0, len(plan.Changes))
 	overridden, err := entryJSON(nothing(plan.Warnings))
 	if err != nil {
-		return Tx{}, err
+		return Tx{}, nil, err
 	}
 	for _, c := range plan.Changes {
 		before, err := entryJSON(c.Before)
 		if err != nil {
-			return Tx{}, err
+			return Tx{}, nil, err
 		}
 		after, err := entryJSON(c.After)
 		if err != nil {
-			return Tx{}, err
+			return Tx{}, nil, err
 		}
 		tx.Entries = append(tx.Entries, Entry{
 			At: at, Actor: actor.Name, Account: c.Account, Domain: c.Domain, Action: c.Action(), Subject: c.Subject, Before: before, After: after,
 			Overridden: overridden,
 		})
 	}
-	return tx, nil
+	return tx, publish, nil
 }
 
 // nothing makes an empty list no value at all.

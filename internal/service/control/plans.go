@@ -51,5 +51,6 @@ const (
 	KindToken      = plan.KindToken
 	KindRecipients = plan.KindRecipients
 	KindDeparted   = plan.KindDeparted
+	KindZone       = plan.KindZone
 	KindQueue      = plan.KindQueue
 )

@@ -98,7 +98,7 @@ func (s *Service) applyQueue(ctx context.Context, actor Actor, plan Plan) (Appli
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	tx, err := s.complete(actor, plan)
+	tx, _, err := s.complete(ctx, actor, plan)
 	if err != nil {
 		return Applied{}, err
 	}

@@ -26,12 +26,14 @@ import (
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/traces"
+	"postroad/internal/service/control/zones"
 )
 
 // Options are what the service is made of. Store and Verifier are required; without Boxes, Queue or Resolver what
 // needs them is refused.
 type Options struct {
 	Store    Store
+	Names    Names // nil: no DNS is served here
 	Boxes    Boxes
 	Queue    Queue
 	Traces   Traces // nil: none are kept
@@ -82,6 +84,7 @@ type Service struct {
 	recipients recipients.Access
 	mu         sync.Mutex // held while a change is applied
 	current    atomic.Pointer[state]
+	zones      zones.Answers            // the name server, in step with the configuration
 	boxes      boxes.Keeper             // the mailbox store, in step with the configuration
 	moving     map[string]mail.Rerouted // domains whose queued mail is being decided anew; guarded by mu
 }
@@ -109,6 +112,9 @@ func New(o Options) *Service {
 			Resolver: o.Resolver, World: o.world, Facts: o.Facts, Dial: o.Dial, DeliverPort: o.DeliverPort, TrustedNetworks: o.TrustedNetworks,
 		},
 		queue: mailqueue.Access{Queue: o.Queue}, traces: traces.Access{Traces: o.Traces},
+		zones: zones.Answers{
+			Store: o.Store, Findings: o.Store, Names: o.Names, Log: o.Log, Ours: zones.Installation{Hostname: o.Hostname, Addresses: o.Addresses},
+		},
 		boxes: boxes.Keeper{Boxes: o.Boxes, Memory: o.Store, Log: o.Log},
 		ours:  settings.Installation{Hostname: o.Hostname, RoutingDomain: o.RoutingDomain, Addresses: o.Addresses, Listeners: o.Listeners},
 	}
@@ -138,7 +144,50 @@ func (s *Service) begin(ctx context.Context) error {
 	if err := s.founding(ctx); err != nil {
 		return err
 	}
-	return s.boxes.Mend(ctx, s.Directory())
+	if err := s.boxes.Mend(ctx, s.Directory()); err != nil {
+		return err
+	}
+	return s.answer(ctx, nil)
+}
+
+// answer has the name server answer for all zones that are stored, and makes those that an earlier program has left out.
+// What it answered for by the directory before is withdrawn where it is hosted no longer.
+func (s *Service) answer(ctx context.Context, before *directory.Snapshot) error {
+	missing, err := s.zones.All(ctx, s.Directory(), before)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	if _, err := s.o.Store.Update(ctx, account.System(), s.Version(), Tx{PutZones: missing}); err != nil {
+		return fmt.Errorf("make zones of hosted domains: %w", err)
+	}
+	var names []string
+	for i := range missing {
+		names = append(names, missing[i].Domain)
+	}
+	if err := s.reload(ctx); err != nil {
+		return err
+	}
+	return s.zones.Again(ctx, s.Directory(), names)
+}
+
+// afresh takes up what the store says, after a transaction of which it is not known whether it took place; moved: somebody
+// else has changed anything.
+func (s *Service) afresh(ctx context.Context, plan *Plan, tx Tx, moved bool) error {
+	before := s.Directory()
+	if err := s.reload(ctx); err != nil {
+		return err
+	}
+	if moved {
+		return s.answer(ctx, before)
+	}
+	names := slices.Clone(plan.Delta.RemoveDomains)
+	for i := range plan.Delta.PutDomains {
+		names = append(names, plan.Delta.PutDomains[i].Name)
+	}
+	for i := range tx.PutZones {
+		names = append(names, tx.PutZones[i].Domain)
+	}
+	return s.zones.Again(ctx, s.Directory(), names)
 }
 
 // founding makes the operator's account at the first start.

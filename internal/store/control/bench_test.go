@@ -7,6 +7,8 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/zone"
+	"postroad/internal/proto/dns"
 	"postroad/internal/service/control"
 )
 
@@ -38,6 +40,40 @@ func BenchmarkImport(b *testing.B) {
 			for b.Loop() {
 				n++
 				w.apply(b, importing(n, 10_000))
+			}
+		})
+	}
+}
+
+// BenchmarkZones reads and decodes 100,000 zones of 20 records.
+func BenchmarkZones(b *testing.B) {
+	const n = 100_000
+	for name, config := range configs {
+		b.Run(name, func(b *testing.B) {
+			w := open(b, config(b))
+			for i := range n / 1000 {
+				var tx control.Tx
+				for j := range 1000 {
+					domain := fmt.Sprintf("customer-%06d.example", 1000*i+j)
+					z := zone.Zone{Domain: domain, Account: account.Operator, Serial: 1}
+					for k := range 20 {
+						z.Records = append(z.Records, dns.Record{Name: fmt.Sprintf("host%02d.%s.", k, domain), Type: dns.TypeA, TTL: 3600, Data: []byte{192, 0, 2, byte(k)}})
+					}
+					tx.PutZones = append(tx.PutZones, z)
+					tx.PutDomains = append(tx.PutDomains, directory.Domain{ID: domain, Account: account.Operator, Name: domain, Mode: directory.ModeLocal, Zone: directory.ZoneHosted})
+				}
+				w.apply(b, tx)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				zones, records := 0, 0
+				err := w.Zones(b.Context(), system, func(z zone.Zone) error {
+					zones, records = zones+1, records+len(z.Records)
+					return nil
+				})
+				if err != nil || zones != n || records != 20*n {
+					b.Fatalf("%d zones with %d records, %v", zones, records, err)
+				}
 			}
 		})
 	}

@@ -14,6 +14,8 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
+	"postroad/internal/core/zone"
+	"postroad/internal/proto/dns"
 	"postroad/internal/service/control"
 	"postroad/internal/service/verify"
 	"postroad/internal/store/sqldb"
@@ -33,6 +35,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 			},
 			Verifiers: map[string]string{c.Mailbox.Address(): c.Verifier}, Tokens: []control.Token{c.Token},
 			Findings: []finding.Finding{c.Finding}, Entries: []control.Entry{c.Entry}, Answers: []verify.Answer{c.Answer}, Lists: []control.RecipientList{c.List},
+			Zones: []zone.Zone{c.Zone},
 		}
 		same(t, "at once", want, w.dump(t))
 		must(t, w.db.Close())
@@ -49,6 +52,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 		changed.Outbound = directory.Outbound{ID: c.Outbound.ID, Account: c.Outbound.Account, Domain: c.Domain.Name, Hop: directory.HostPort{Host: "h", Port: 1}}
 		changed.List.ListSource = facts.ListSource{}
 		changed.List.Source, changed.List.Learned, changed.List.Locals = "another", created, []string{"anybody", "carol"}
+		changed.Zone = zone.Zone{Domain: c.Domain.Name, Account: c.Account.ID, Serial: 1, Records: []dns.Record{{Name: c.Domain.Name + ".", Type: dns.TypeA, Data: []byte{192, 0, 2, 1}}}, Signatures: []dns.Record{}}
 		changed.Departed = directory.Departed{ID: c.Departed.ID, Account: c.Departed.Account, Name: "another.example"}
 		tx := changed.tx()
 		tx.PutTokens, tx.Entries = nil, nil
@@ -59,7 +63,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 			Departed: []directory.Departed{changed.Departed},
 		}
 		want.Verifiers = map[string]string{changed.Mailbox.Address(): changed.Verifier}
-		want.Lists = []control.RecipientList{changed.List}
+		want.Lists, want.Zones = []control.RecipientList{changed.List}, []zone.Zone{changed.Zone}
 		want.Findings = nil // it was about the way, which has changed
 		same(t, "changed", want, w.dump(t))
 	})
@@ -201,6 +205,9 @@ func TestWhatMakesNoSenseIsRefused(t *testing.T) {
 		rule := ann.Rule
 		rule.ID, rule.Domain = "elsewhere", "elsewhere.example"
 		w.refused(t, control.ErrNotFound, control.Tx{PutRules: []directory.Rule{rule}})
+		nowhere := ann.Zone
+		nowhere.Domain = "elsewhere.example"
+		w.refused(t, control.ErrNotFound, control.Tx{PutZones: []zone.Zone{nowhere}})
 		both := elsewhere
 		both.Domain, both.Account = ann.Domain.Name, "someone"
 		w.refused(t, control.ErrNotFound, control.Tx{PutMailboxes: []directory.Mailbox{ann.Mailbox, both}})
@@ -214,6 +221,7 @@ func TestRemovals(t *testing.T) {
 			gone(control.KindRule, c.Rule.ID),
 			gone(control.KindOutbound, c.Outbound.ID),
 			gone(control.KindDeparted, c.Departed.ID),
+			gone(control.KindZone, c.Zone.Domain),
 			gone(control.KindToken, c.Token.ID),
 			gone(control.KindDomain, c.Domain.ID),
 			gone(control.KindAccount, string(c.Account.ID)),
@@ -299,6 +307,9 @@ func TestWhatLiesInADomainFollowsItToAnotherAccount(t *testing.T) {
 		}
 		if len(st.Domains) != 2 || len(st.Mailboxes) != 2 || len(st.Rules) != 2 || len(st.Outbounds) != 2 {
 			t.Errorf("the new account has %+v", st)
+		}
+		if z, err := w.Zone(t.Context(), account.Of(bob.Account.ID), ann.Domain.Name); err != nil || z.Account != bob.Account.ID {
+			t.Errorf("zone %+v, %v", z, err)
 		}
 		if found, err := w.Findings(t.Context(), account.Of(bob.Account.ID), ""); err != nil || len(found) != 2 {
 			t.Errorf("findings %v, %v", found, err)
@@ -611,6 +622,35 @@ func TestTheServiceStandsOnTheStore(t *testing.T) {
 		apply(s.PlanAccountRemove(t.Context(), control.Operator(), "ann"))
 		if secret, err := other.FirstToken(t.Context()); err != nil || secret != "" {
 			t.Errorf("first token again: %q, %v", secret, err)
+		}
+	})
+}
+
+// A row that is damaged costs nobody else their zone.
+func TestADamagedZoneComesWithoutRecords(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		ann, bob := w.add(t, "ann"), w.add(t, "bob")
+		for _, column := range []string{"records", "signatures"} {
+			must(t, w.db.Write(t.Context(), system, func(tx *sqldb.Tx) error {
+				return tx.Post(sqldb.Stmt(`UPDATE zone SET `+column+` = $2 WHERE domain = $1`), ann.Domain.Name, []byte("damaged"))
+			}))
+			if z, err := w.Zone(t.Context(), system, ann.Domain.Name); !errors.Is(err, sqldb.ErrCorrupt) || z.Records != nil {
+				t.Errorf("%s: %+v, %v", column, z, err)
+			}
+			var list []zone.Zone
+			must(t, w.Zones(t.Context(), system, func(z zone.Zone) error {
+				list = append(list, z)
+				return nil
+			}))
+			same(t, column, []zone.Zone{{Domain: ann.Domain.Name, Account: ann.Account.ID, Serial: ann.Zone.Serial}, bob.Zone}, list)
+			w.apply(t, control.Tx{PutZones: []zone.Zone{ann.Zone}})
+			if z, err := w.Zone(t.Context(), system, ann.Domain.Name); err != nil || len(z.Records) == 0 {
+				t.Errorf("put again: %+v, %v", z, err)
+			}
+		}
+		if err := w.Zones(t.Context(), system, func(zone.Zone) error { return errors.ErrUnsupported }); !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("the error of yield: %v", err)
 		}
 	})
 }

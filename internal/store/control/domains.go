@@ -135,7 +135,7 @@ func putDomains(t *sqldb.Tx, list []directory.Domain) error {
 
 // moveDomain gives what lies in a domain to the domain's new account.
 func moveDomain(t *sqldb.Tx, d *directory.Domain) error {
-	for _, stmt := range []sqldb.Stmt{moveVerifiersSQL, moveMailboxesSQL, moveRulesSQL, moveOutboundsSQL, moveFindingsSQL, moveAnswersSQL, moveListSQL, moveListedSQL} {
+	for _, stmt := range []sqldb.Stmt{moveVerifiersSQL, moveMailboxesSQL, moveRulesSQL, moveOutboundsSQL, moveFindingsSQL, moveAnswersSQL, moveListSQL, moveListedSQL, moveZoneSQL} {
 		if err := t.Post(stmt, d.Name, d.Account); err != nil {
 			return err
 		}
@@ -158,7 +158,7 @@ func removeDomains(t *sqldb.Tx, ids []string) error {
 	}
 	for _, stmt := range []sqldb.Stmt{
 		removeDomainVerifiersSQL, removeDomainMailboxesSQL, removeDomainRulesSQL, removeDomainOutboundsSQL, removeDomainFindingsSQL,
-		removeDomainAnswersSQL, removeListsSQL, emptyListsSQL,
+		removeDomainAnswersSQL, removeListsSQL, emptyListsSQL, removeZonesSQL,
 	} {
 		if err := t.Post(stmt, names); err != nil {
 			return err

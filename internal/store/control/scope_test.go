@@ -10,6 +10,7 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
+	"postroad/internal/core/zone"
 	"postroad/internal/service/control"
 	"postroad/internal/service/verify"
 	"postroad/internal/store/sqldb"
@@ -117,6 +118,21 @@ var foreigners = map[string]foreign{
 			t.Errorf("it shows %+v, %v", l, err)
 		}
 	},
+	"Zone": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		if z, err := w.Zone(t.Context(), scope, bob.Domain.Name); !errors.Is(err, control.ErrNotFound) || len(z.Records) > 0 {
+			t.Errorf("it shows %+v, %v", z, err)
+		}
+	},
+	"Zones": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		must(t, w.Zones(t.Context(), scope, func(z zone.Zone) error {
+			if !scope.Has(z.Account) {
+				t.Errorf("it shows %+v", z)
+			}
+			return nil
+		}))
+	},
 	"Listed": func(w *world, scope account.Scope, bob customer) {
 		t := w.t
 		if l, err := w.Listed(t.Context(), scope, bob.Domain.Name, bob.List.Locals); err != nil || l.There || l.Has {
@@ -209,8 +225,8 @@ func trespasses(bob customer) map[string]trespass {
 	domain.Account, mailbox.Account, rule.Account, outbound.Account, token.Account = ann.Account.ID, ann.Account.ID, ann.Account.ID, ann.Account.ID, ann.Account.ID
 	list := bob.List
 	list.Account = ann.Account.ID
-	departed := bob.Departed
-	departed.Account = ann.Account.ID
+	departed, hosted := bob.Departed, bob.Zone
+	departed.Account, hosted.Account = ann.Account.ID, ann.Account.ID
 	here, there, everywhere := mailbox, rule, outbound
 	here.Domain, here.Local, there.Domain, there.Local, everywhere.Domain = ann.Domain.Name, "here", ann.Domain.Name, "there", ""
 	newDomain, newMailbox, newRule, newOutbound, newToken := domain, mailbox, rule, outbound, token
@@ -245,6 +261,9 @@ func trespasses(bob customer) map[string]trespass {
 		"PutTokens, hash":                    {control.ErrExists, control.Tx{PutTokens: []control.Token{newToken}}},
 		"PutLists":                           {control.ErrDenied, control.Tx{PutLists: []control.RecipientList{bob.List}}},
 		"PutLists, taken over":               {control.ErrNotFound, control.Tx{PutLists: []control.RecipientList{list}}},
+		"PutZones":                           {control.ErrDenied, control.Tx{PutZones: []zone.Zone{bob.Zone}}},
+		"PutZones, taken over":               {control.ErrNotFound, control.Tx{PutZones: []zone.Zone{hosted}}},
+		"Remove zone":                        {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindZone, bob.Zone.Domain)}}},
 		"Remove recipients":                  {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindRecipients, bob.Domain.Name)}}},
 		"Entries":                            {control.ErrDenied, control.Tx{Entries: []control.Entry{bob.Entry}}},
 		"Remove account":                     {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindAccount, string(bob.Account.ID))}}},
@@ -324,7 +343,7 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 	ann, bob := w.add(t, "ann"), w.add(t, "bob")
 	must(t, w.SetSetting(t.Context(), system, settingName, "value"))
 	tables := w.tables(t)
-	if len(tables) != 14 {
+	if len(tables) != 15 {
 		t.Errorf("tables of accounts' rows: %v", tables)
 	}
 	counts := func(scope account.Scope, table string) (own, other int) {

@@ -1,5 +1,5 @@
-// Package control keeps what people configure in SQL: accounts, domains, mailboxes, rules, outbound routes and
-// tokens, with the audit log, findings and the installation's settings.
+// Package control keeps what people configure in SQL: accounts, domains, mailboxes, rules, zones, outbound routes
+// and tokens, with the audit log, findings and the installation's settings.
 //
 // One row holds the version of the configuration. Every Update takes it forward first, so that changes come one
 // after the other on any number of nodes and the ids of audit entries ascend in the order in which they were committed.

@@ -75,6 +75,9 @@ func put(t *sqldb.Tx, tx *control.Tx) error {
 	if err := putLists(t, tx.PutLists); err != nil {
 		return err
 	}
+	if err := putZones(t, tx.PutZones); err != nil {
+		return err
+	}
 	if err := putDeparted(t, tx.PutDeparted); err != nil {
 		return err
 	}
@@ -108,6 +111,9 @@ func checkOwners(scope account.Scope, tx *control.Tx) error {
 	}
 	for i := range tx.PutLists {
 		ids = append(ids, tx.PutLists[i].Account)
+	}
+	for i := range tx.PutZones {
+		ids = append(ids, tx.PutZones[i].Account)
 	}
 	for i := range tx.PutDeparted {
 		ids = append(ids, tx.PutDeparted[i].Account)
@@ -158,6 +164,11 @@ func checkDomains(t *sqldb.Tx, tx *control.Tx) error {
 			return err
 		}
 	}
+	for i := range tx.PutZones {
+		if err := add(tx.PutZones[i].Domain, tx.PutZones[i].Account); err != nil {
+			return err
+		}
+	}
 	names := make([]string, 0, len(inside))
 	for name := range inside {
 		names = append(names, name)
@@ -176,7 +187,7 @@ func checkDomains(t *sqldb.Tx, tx *control.Tx) error {
 
 // goners are ids of what is to be removed, by kind.
 type goners struct {
-	accounts, domains, mailboxes, rules, outbounds, tokens, lists, departed []string
+	accounts, domains, mailboxes, rules, outbounds, tokens, lists, departed, zones []string
 }
 
 func sortRemovals(list []control.Removal) (goners, error) {
@@ -199,6 +210,8 @@ func sortRemovals(list []control.Removal) (goners, error) {
 			g.lists = append(g.lists, r.ID)
 		case control.KindDeparted:
 			g.departed = append(g.departed, r.ID)
+		case control.KindZone:
+			g.zones = append(g.zones, r.ID)
 		case control.KindQueue:
 			return goners{}, fmt.Errorf("%w: queued mail is no part of the configuration", control.ErrInvalid)
 		default:
@@ -224,6 +237,7 @@ func remove(t *sqldb.Tx, g goners) error {
 		{control.KindOutbound, removeOutboundsSQL, g.outbounds},
 		{control.KindRule, removeRulesSQL, g.rules},
 		{control.KindDeparted, removeDepartedSQL, g.departed},
+		{control.KindZone, removeZonesSQL, g.zones},
 	} {
 		if err := removeAll(t, part.kind, part.stmt, part.ids); err != nil {
 			return err

@@ -22,6 +22,7 @@ import (
 	"postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
 	"postroad/internal/core/trace"
+	"postroad/internal/core/zone"
 	"postroad/internal/service/access"
 	"postroad/internal/service/control"
 )
@@ -41,6 +42,7 @@ type Memory struct {
 	Given     map[string]control.Token         // tokens
 	Verifiers map[string]string                // by mailbox
 	Lists     map[string]control.RecipientList // by domain
+	Hosted    map[string]zone.Zone             // zones, by domain
 	Entries   []control.Entry                  // of the audit log
 
 	Settings map[string]string
@@ -55,8 +57,10 @@ type Memory struct {
 	Rerouted   []mail.Rerouted
 	Exchangers map[string]facts.MXAnswer // by domain; others do not exist
 
+	Answered map[string]zone.Zone // by domain: what is answered in DNS
+
 	// What fails, and what happens before a transaction.
-	FailUpdate, FailCreate, FailRemove, FailReroute error
+	FailUpdate, FailCreate, FailRemove, FailReroute, FailPrepare error
 
 	BeforeUpdate func()
 }
@@ -68,13 +72,14 @@ func NewMemory() *Memory {
 		Rules: map[string]directory.Rule{}, Outbounds: map[string]directory.Outbound{}, Departed: map[string]directory.Departed{}, Given: map[string]control.Token{},
 		Lists: map[string]control.RecipientList{}, Verifiers: map[string]string{}, Settings: map[string]string{},
 		Boxes: map[string]mailbox.Mailbox{}, Stored: map[string][]mailbox.Message{}, Bodies: map[string]string{}, Exchangers: map[string]facts.MXAnswer{},
+		Hosted: map[string]zone.Zone{}, Answered: map[string]zone.Zone{},
 	}
 }
 
 // Options are those of an installation mx.host.example at 203.0.113.5 over memory.
 func Options(m *Memory) control.Options {
 	return control.Options{
-		Store: m, Boxes: m, Queue: inQueue{m}, Traces: inTraces{m}, Resolver: dnsOf{m}, Fetcher: elsewhere{}, Hostname: "mx.host.example", RoutingDomain: "in.mx.host.example",
+		Store: m, Names: inDNS{m}, Boxes: m, Queue: inQueue{m}, Traces: inTraces{m}, Resolver: dnsOf{m}, Fetcher: elsewhere{}, Hostname: "mx.host.example", RoutingDomain: "in.mx.host.example",
 		Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5")},
 		Verifier:  func(p string) (string, error) { return "verifier of " + p, nil },
 	}
@@ -143,6 +148,7 @@ func (m *Memory) Update(_ context.Context, scope account.Scope, version int64, t
 	put(m.Rules, tx.PutRules, func(r directory.Rule) string { return r.ID })
 	put(m.Outbounds, tx.PutOutbounds, func(o directory.Outbound) string { return o.ID })
 	put(m.Lists, tx.PutLists, func(l control.RecipientList) string { return l.Domain })
+	put(m.Hosted, tx.PutZones, func(z zone.Zone) string { return z.Domain })
 	put(m.Departed, tx.PutDeparted, func(d directory.Departed) string { return d.ID })
 	for _, f := range tx.DropFindings {
 		m.forget(f)
@@ -175,6 +181,7 @@ func (m *Memory) remove(r control.Removal) {
 		name := m.Domains[r.ID].Name
 		delete(m.Domains, r.ID)
 		delete(m.Lists, name)
+		delete(m.Hosted, name)
 		maps.DeleteFunc(m.Mailboxes, func(_ string, b directory.Mailbox) bool { return b.Domain == name })
 		maps.DeleteFunc(m.Rules, func(_ string, r directory.Rule) bool { return r.Domain == name })
 	case control.KindMailbox:
@@ -190,6 +197,8 @@ func (m *Memory) remove(r control.Removal) {
 		delete(m.Lists, r.ID)
 	case control.KindDeparted:
 		delete(m.Departed, r.ID)
+	case control.KindZone:
+		delete(m.Hosted, r.ID)
 	case control.KindQueue:
 	}
 }
@@ -254,10 +263,13 @@ func (m *Memory) Findings(_ context.Context, _ account.Scope, domain string) ([]
 	return slices.DeleteFunc(slices.Clone(m.Found), func(f finding.Finding) bool { return domain != "" && f.Domain != domain }), nil
 }
 
-// Find records a finding.
-func (m *Memory) Find(_ context.Context, _ account.Scope, f finding.Finding, _ bool) error {
+// Find records or forgets a finding.
+func (m *Memory) Find(_ context.Context, _ account.Scope, f finding.Finding, gone bool) error {
 	m.Lock()
 	defer m.Unlock()
+	if m.forget(f); gone {
+		return nil
+	}
 	m.Found = append(m.Found, f)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
+	"postroad/internal/core/zone"
 )
 
 // Tx is one change: what is written, what is removed, and what is said of it in the audit log.
@@ -19,6 +20,9 @@ type Tx struct {
 	PutOutbounds []directory.Outbound
 	PutTokens    []Token
 	PutLists     []RecipientList // each takes the place of the one before
+	// PutZones take the place of those before them. In a plan the serial of each is that of the zone before, 0 for a new one;
+	// when the plan is applied it is given the next one, or that of its SOA record if this is further on.
+	PutZones     []zone.Zone
 	PutDeparted  []directory.Departed
 	PutFindings  []finding.Finding // of domains in scope, after all else is written
 	DropFindings []finding.Finding // by domain and name; before PutFindings
@@ -26,7 +30,7 @@ type Tx struct {
 	Entries      []Entry
 }
 
-// Removal names something to remove by kind and id. A domain takes its mailboxes' and rules' rows with it.
+// Removal names something to remove by kind and id. A domain takes the rows of its mailboxes, rules and zone with it.
 type Removal struct {
 	Kind Kind
 	ID   string
@@ -45,6 +49,7 @@ const (
 	KindToken      Kind = "token"
 	KindRecipients Kind = "recipients" // of a domain, by whose name it is removed
 	KindDeparted   Kind = "departed"   // a domain that was removed and is remembered for a while
+	KindZone       Kind = "zone"       // by the domain's name
 	KindQueue      Kind = "queue"      // only in plans and audit entries: what was done to queued mail
 )
 

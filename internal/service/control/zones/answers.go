@@ -1,0 +1,246 @@
+package zones
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+	"postroad/internal/core/finding"
+	"postroad/internal/core/zone"
+	"postroad/internal/obs"
+	"postroad/internal/proto/dns"
+	"postroad/internal/service/control/plan"
+	"postroad/internal/service/control/rights"
+	"postroad/internal/service/control/words"
+)
+
+// Answers keeps the name server in step with what is stored.
+type Answers struct {
+	Store    Store
+	Findings Findings
+	Names    Names // nil: no DNS is served here
+	Ours     Installation
+	Log      *slog.Logger
+}
+
+// sortRecords puts a zone's records in their order, each of them once.
+func sortRecords(z *zone.Zone) {
+	slices.SortFunc(z.Records, dns.Compare)
+	z.Records = slices.CompactFunc(z.Records, func(a, b dns.Record) bool { return dns.Compare(a, b) == 0 })
+}
+
+// Stored reads a domain's zone; a new one if there is none yet.
+func (a *Answers) Stored(ctx context.Context, d *directory.Domain) (zone.Zone, error) {
+	z, err := a.Store.Zone(ctx, account.System(), d.Name)
+	if errors.Is(err, words.ErrNotFound) {
+		z, err = a.Ours.New(d)
+	}
+	return z, err
+}
+
+// Host plans what becomes of a domain's zone when the domain's settings change; old is nil for a new domain.
+func (a *Answers) Host(ctx context.Context, p *plan.Plan, old, d *directory.Domain) error {
+	was, is := old != nil && old.Zone == directory.ZoneHosted, d.Zone == directory.ZoneHosted
+	switch {
+	case is && !was:
+		z, err := a.Stored(ctx, d)
+		if err != nil {
+			return err
+		}
+		if z.Serial != 0 {
+			p.Say("The zone of %s comes back as it was left, with %s.", words.Show(d.Name), words.Plural(int64(len(z.Records)), "record", "records"))
+		} else {
+			p.Say("A zone is made for %s. Its name server is %s: enter it at the registrar.", words.Show(d.Name), a.Ours.Hostname)
+		}
+		if !d.Proved {
+			p.Say("Nothing of it but SOA and NS is answered until the domain's ownership is shown.")
+		}
+		p.Tx.PutZones = append(p.Tx.PutZones, z)
+	case was && !is:
+		p.Warn("Our name servers no longer answer for %s: others must, or the whole domain stops working. What is in the zone is kept here and comes back with --zone hosted.", words.Show(d.Name))
+	}
+	return nil
+}
+
+// after is a domain as the plan leaves it.
+func after(st *rights.State, p *plan.Plan, name string) (*directory.Domain, bool) {
+	for i := range p.Delta.PutDomains {
+		if p.Delta.PutDomains[i].Name == name {
+			return &p.Delta.PutDomains[i], true
+		}
+	}
+	return st.Directory.Domain(name)
+}
+
+// Complete gives the zones that a plan writes: those in it, and those whose answers change with their domains, each with
+// its serial.
+func (a *Answers) Complete(ctx context.Context, st *rights.State, p *plan.Plan) ([]zone.Zone, error) {
+	list := slices.Clone(p.Tx.PutZones)
+	for i := range p.Delta.PutDomains {
+		d := &p.Delta.PutDomains[i]
+		old, there := st.Directory.Domain(d.Name)
+		same := there && old.Zone == d.Zone && old.Proved == d.Proved && old.Account == d.Account
+		if d.Zone != directory.ZoneHosted || same || slices.ContainsFunc(list, func(z zone.Zone) bool { return z.Domain == d.Name }) {
+			continue
+		}
+		z, err := a.Stored(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, z)
+	}
+	for i := range list {
+		z := &list[i]
+		d, there := after(st, p, z.Domain)
+		if !there {
+			return nil, words.Missing("There is no domain " + words.Show(z.Domain) + ".")
+		}
+		z.Account, z.Pending = d.Account, !d.Proved
+		record, at := zone.SOARecord(z.Records, z.Apex())
+		if at < 0 {
+			return nil, words.Invalid("The zone "+words.Show(z.Domain)+" has no SOA record.", "")
+		}
+		soa, err := zone.ReadSOA(record)
+		if err != nil {
+			return nil, err
+		}
+		z.SetSerial(zone.NextSerial(z.Serial, soa.Serial))
+	}
+	return list, nil
+}
+
+// Prepare makes the answers of the zones that a plan writes, and gives what puts them in force once the plan is durable.
+func (a *Answers) Prepare(st *rights.State, p *plan.Plan, list []zone.Zone) (publish func(), err error) {
+	if a.Names == nil {
+		return func() {}, nil
+	}
+	var all []func()
+	for i := range list {
+		z := &list[i]
+		if d, there := after(st, p, z.Domain); !there || d.Zone != directory.ZoneHosted {
+			continue
+		}
+		one, err := a.Names.Prepare(z)
+		if err != nil {
+			return nil, words.Invalid("The zone "+words.Show(z.Domain)+" cannot be answered for: "+err.Error()+".", "")
+		}
+		all = append(all, one)
+	}
+	gone := slices.Clone(p.Delta.RemoveDomains)
+	for i := range p.Delta.PutDomains {
+		d := &p.Delta.PutDomains[i]
+		if old, there := st.Directory.Domain(d.Name); there && old.Zone == directory.ZoneHosted && d.Zone != directory.ZoneHosted {
+			gone = append(gone, d.Name)
+		}
+	}
+	return func() {
+		for _, name := range gone {
+			a.Names.Withdraw(name)
+		}
+		for _, one := range all {
+			one()
+		}
+	}, nil
+}
+
+// All answers for every zone that is stored and hosted, and gives those that hosted domains lack. What cannot be answered
+// for is logged and becomes a finding. With before, zones that were hosted by it and are no longer are withdrawn.
+func (a *Answers) All(ctx context.Context, snap, before *directory.Snapshot) (missing []zone.Zone, err error) {
+	known, err := a.Findings.Findings(ctx, account.System(), "")
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]bool{}
+	for _, f := range known {
+		if f.Name == finding.ZoneNotServed {
+			found[f.Domain] = true
+		}
+	}
+	seen := map[string]bool{}
+	err = a.Store.Zones(ctx, account.System(), func(z zone.Zone) error {
+		seen[z.Domain] = true
+		d, there := snap.Domain(z.Domain)
+		if !there || d.Zone != directory.ZoneHosted {
+			return nil
+		}
+		z.Pending = !d.Proved
+		a.one(ctx, &z, found[z.Domain])
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for d := range snap.Domains() {
+		if d.Zone == directory.ZoneHosted && !seen[d.Name] {
+			z, err := a.Ours.New(d)
+			if err != nil {
+				return nil, err
+			}
+			z.SetSerial(zone.NextSerial(0))
+			z.Pending = !d.Proved
+			missing = append(missing, z)
+		}
+	}
+	if a.Names != nil && before != nil {
+		for d := range before.Domains() {
+			if is, there := snap.Domain(d.Name); d.Zone == directory.ZoneHosted && (!there || is.Zone != directory.ZoneHosted) {
+				a.Names.Withdraw(d.Name)
+			}
+		}
+	}
+	return missing, nil
+}
+
+// one answers for a stored zone. found says that it could not be, before.
+func (a *Answers) one(ctx context.Context, z *zone.Zone, found bool) {
+	if a.Names == nil {
+		return
+	}
+	publish, err := func() (func(), error) {
+		if len(z.Records) == 0 {
+			return nil, errors.New("its row in the store is damaged")
+		}
+		return a.Names.Prepare(z)
+	}()
+	if err == nil {
+		publish()
+		if found {
+			a.find(ctx, finding.Finding{Name: finding.ZoneNotServed, Domain: z.Domain}, true)
+		}
+		return
+	}
+	a.Log.ErrorContext(ctx, "a zone cannot be answered for", slog.String(obs.KeyDomain, z.Domain), slog.Any(obs.KeyError, err))
+	a.find(ctx, finding.Finding{Name: finding.ZoneNotServed, Domain: z.Domain, Evidence: err.Error(), Since: time.Now().UTC().Truncate(time.Second)}, false)
+}
+
+// find records or forgets what is wrong with a zone. The answers of other zones do not depend on it.
+func (a *Answers) find(ctx context.Context, f finding.Finding, gone bool) {
+	if err := a.Findings.Find(ctx, account.System(), f, gone); err != nil {
+		a.Log.ErrorContext(ctx, "what is wrong with a zone could not be recorded", slog.String(obs.KeyDomain, f.Domain), slog.Any(obs.KeyError, err))
+	}
+}
+
+// Again answers for some zones as they are stored now, after a change of which it is not known whether it took place.
+func (a *Answers) Again(ctx context.Context, snap *directory.Snapshot, domains []string) error {
+	if a.Names == nil {
+		return nil
+	}
+	for _, name := range domains {
+		d, there := snap.Domain(name)
+		if !there || d.Zone != directory.ZoneHosted {
+			a.Names.Withdraw(name)
+			continue
+		}
+		z, err := a.Store.Zone(ctx, account.System(), name)
+		if err != nil {
+			return err
+		}
+		z.Pending = !d.Proved
+		a.one(ctx, &z, false)
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package control
+
+import (
+	"context"
+	"fmt"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/zone"
+	"postroad/internal/service/control"
+	"postroad/internal/store/sqldb"
+)
+
+const (
+	zoneSQL    sqldb.Stmt = `SELECT domain, account_id, serial, records, signatures FROM zone WHERE domain = $1 AND @scope(account_id)`
+	zonesSQL   sqldb.Stmt = `SELECT domain, account_id, serial, records, signatures FROM zone WHERE @scope(account_id) ORDER BY domain`
+	putZoneSQL sqldb.Stmt = `INSERT INTO zone (domain, account_id, serial, records, signatures) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (domain) DO UPDATE SET serial = excluded.serial, records = excluded.records, signatures = excluded.signatures
+		WHERE @scope(zone.account_id)`
+	moveZoneSQL sqldb.Stmt = `UPDATE zone SET account_id = $2 WHERE domain = $1 AND @scope(account_id)`
+
+	removeZonesSQL sqldb.Stmt = `DELETE FROM zone WHERE @in(domain, $1) AND @scope(account_id)`
+)
+
+// zoneRow is a row of the table.
+type zoneRow struct {
+	domain, owner       string
+	serial              uint32
+	records, signatures []byte
+}
+
+func (r *zoneRow) columns() []any {
+	return []any{&r.domain, &r.owner, &r.serial, &r.records, &r.signatures}
+}
+
+// zone gives the row as a zone; without records, and with an error that wraps sqldb.ErrCorrupt, when it is damaged.
+func (r *zoneRow) zone() (zone.Zone, error) {
+	z := zone.Zone{Domain: r.domain, Account: account.ID(r.owner), Serial: r.serial}
+	records, err := zone.Decode(r.records)
+	if err != nil {
+		return z, fmt.Errorf("%w: the zone %s: %w", sqldb.ErrCorrupt, r.domain, err)
+	}
+	signatures, err := zone.Decode(r.signatures)
+	if err != nil {
+		return z, fmt.Errorf("%w: the signatures of the zone %s: %w", sqldb.ErrCorrupt, r.domain, err)
+	}
+	z.Records, z.Signatures = records, signatures
+	return z, nil
+}
+
+// Zone implements control.Zones.
+func (s *Store) Zone(ctx context.Context, scope account.Scope, domain string) (zone.Zone, error) {
+	var z zone.Zone
+	err := s.db.Read(ctx, scope, func(tx *sqldb.Tx) error {
+		var r zoneRow
+		found, err := tx.Row(r.columns(), zoneSQL, domain)
+		if err == nil && !found {
+			err = fmt.Errorf("%w: the zone %s", control.ErrNotFound, domain)
+		}
+		if err != nil {
+			return err
+		}
+		z, err = r.zone()
+		return err
+	})
+	if err != nil {
+		return zone.Zone{}, refusal(err)
+	}
+	return z, nil
+}
+
+// Zones implements control.Zones, with one scan of the table.
+func (s *Store) Zones(ctx context.Context, scope account.Scope, yield func(zone.Zone) error) error {
+	return refusal(s.db.Read(ctx, scope, func(tx *sqldb.Tx) error {
+		return each(tx, zonesSQL, nil, func(rows *sqldb.Rows) error {
+			var r zoneRow
+			if err := rows.Scan(r.columns()...); err != nil {
+				return err
+			}
+			z, _ := r.zone() // a damaged one has no records, and must not keep the others from being read
+			return yield(z)
+		})
+	}))
+}
+
+func putZones(t *sqldb.Tx, list []zone.Zone) error {
+	for i := range list {
+		z := &list[i]
+		if err := t.Post(putZoneSQL, z.Domain, z.Account, z.Serial, zone.Encode(z.Records), zone.Encode(z.Signatures)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
