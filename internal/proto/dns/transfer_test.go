@@ -14,8 +14,8 @@ import (
 
 var roomy = Limits{Octets: 1 << 24, Records: 100_000}
 
-// record makes a record of example.net. from "NAME TTL TYPE DATA".
-func record(t testing.TB, line string) Record {
+// zoneRecord makes a record of example.net. from "NAME TTL TYPE DATA".
+func zoneRecord(t testing.TB, line string) Record {
 	t.Helper()
 	f := strings.SplitN(line, " ", 4)
 	kind, err := ParseType(f[2])
@@ -36,19 +36,19 @@ func record(t testing.TB, line string) Record {
 }
 
 func soaOf(t testing.TB, serial int) Record {
-	return record(t, fmt.Sprintf("@ 300 SOA ns1 Host.example.net. %d 3600 600 86400 60", serial))
+	return zoneRecord(t, fmt.Sprintf("@ 300 SOA ns1 Host.example.net. %d 3600 600 86400 60", serial))
 }
 
-func records(t testing.TB, lines ...string) []Record {
+func zoneRecords(t testing.TB, lines ...string) []Record {
 	out := make([]Record, 0, len(lines))
 	for _, line := range lines {
-		out = append(out, record(t, line))
+		out = append(out, zoneRecord(t, line))
 	}
 	slices.SortFunc(out, Compare)
 	return out
 }
 
-func request(t testing.TB, kind Type, serial int) []byte {
+func transferRequest(t testing.TB, kind Type, serial int) []byte {
 	t.Helper()
 	soa := soaOf(t, serial)
 	msg, err := TransferRequest(77, "example.net.", kind, &soa)
@@ -58,11 +58,11 @@ func request(t testing.TB, kind Type, serial int) []byte {
 	return msg
 }
 
-// messages writes records as answers to a request.
-func messages(t testing.TB, kind Type, limit int, list ...Record) [][]byte {
+// transferMessages writes records as answers to a request.
+func transferMessages(t testing.TB, kind Type, limit int, list ...Record) [][]byte {
 	t.Helper()
 	var out [][]byte
-	s, err := NewStream(request(t, kind, 1), limit, func(msg []byte) error { out = append(out, bytes.Clone(msg)); return nil })
+	s, err := NewStream(transferRequest(t, kind, 1), limit, func(msg []byte) error { out = append(out, bytes.Clone(msg)); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func messages(t testing.TB, kind Type, limit int, list ...Record) [][]byte {
 	return out
 }
 
-func read(in *Inbound, msgs [][]byte) (Received, error) {
+func readAll(in *Inbound, msgs [][]byte) (Received, error) {
 	for i, msg := range msgs {
 		done, err := in.Read(msg)
 		if err != nil {
@@ -98,15 +98,15 @@ var zoneLines = []string{
 
 // A whole zone written and read again is the same (RFC 5936 §2.2), in one message and in many, and so says the library.
 func TestAWholeZoneIsWrittenAndRead(t *testing.T) {
-	soa, zone := soaOf(t, 7), records(t, zoneLines...)
+	soa, zone := soaOf(t, 7), zoneRecords(t, zoneLines...)
 	for i := range 3000 {
-		zone = append(zone, record(t, fmt.Sprintf("host%d 300 A 192.0.%d.%d", i, i>>8, i&255)))
+		zone = append(zone, zoneRecord(t, fmt.Sprintf("host%d 300 A 192.0.%d.%d", i, i>>8, i&255)))
 	}
 	slices.SortFunc(zone, Compare)
 	want := append(slices.Clone(zone), soa)
 	slices.SortFunc(want, Compare)
 	for _, limit := range []int{300, 4096, 65535} {
-		msgs := messages(t, TypeAXFR, limit, slices.Concat([]Record{soa}, zone, []Record{soa})...)
+		msgs := transferMessages(t, TypeAXFR, limit, slices.Concat([]Record{soa}, zone, []Record{soa})...)
 		var seen []codec.RR
 		for _, msg := range msgs {
 			if len(msg) > limit {
@@ -129,7 +129,7 @@ func TestAWholeZoneIsWrittenAndRead(t *testing.T) {
 				t.Errorf("the library reads %s, written was %s", rr, mine)
 			}
 		}
-		got, err := read(NewInbound(77, "example.net.", TypeAXFR, 0, roomy), msgs)
+		got, err := readAll(NewInbound(77, "example.net.", TypeAXFR, 0, roomy), msgs)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,7 +144,7 @@ func TestAWholeZoneIsWrittenAndRead(t *testing.T) {
 
 func TestAnswersToIXFR(t *testing.T) {
 	one, two, three := soaOf(t, 1), soaOf(t, 2), soaOf(t, 3)
-	a, b, c := record(t, "a 300 A 192.0.2.1"), record(t, "b 300 A 192.0.2.2"), record(t, "c 300 A 192.0.2.3")
+	a, b, c := zoneRecord(t, "a 300 A 192.0.2.1"), zoneRecord(t, "b 300 A 192.0.2.2"), zoneRecord(t, "c 300 A 192.0.2.3")
 	for name, answer := range map[string][]Record{
 		"in two steps":   {three, one, a, two, b, two, b, three, c, three},
 		"condensed":      {three, one, a, three, c, three},
@@ -156,7 +156,7 @@ func TestAnswersToIXFR(t *testing.T) {
 			if name != "the whole zone" && limit == 90 && len(answer) == 1 {
 				continue
 			}
-			got, err := read(NewInbound(77, "example.net.", TypeIXFR, 1, roomy), messages(t, TypeIXFR, limit, answer...))
+			got, err := readAll(NewInbound(77, "example.net.", TypeIXFR, 1, roomy), transferMessages(t, TypeIXFR, limit, answer...))
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				continue
@@ -184,8 +184,8 @@ func TestAnswersToIXFR(t *testing.T) {
 }
 
 func TestDifferencesApplyExactly(t *testing.T) {
-	before := append(records(t, "a 300 A 192.0.2.1", "b 300 A 192.0.2.2", "t 300 A 192.0.2.4"), soaOf(t, 1))
-	after := append(records(t, "a 300 A 192.0.2.1", "c 300 A 192.0.2.3", "t 60 A 192.0.2.4"), soaOf(t, 2))
+	before := append(zoneRecords(t, "a 300 A 192.0.2.1", "b 300 A 192.0.2.2", "t 300 A 192.0.2.4"), soaOf(t, 1))
+	after := append(zoneRecords(t, "a 300 A 192.0.2.1", "c 300 A 192.0.2.3", "t 60 A 192.0.2.4"), soaOf(t, 2))
 	slices.SortFunc(before, Compare)
 	slices.SortFunc(after, Compare)
 	d := Differ(before, after)
@@ -206,13 +206,13 @@ func TestDifferencesApplyExactly(t *testing.T) {
 
 // What a primary that is broken or hostile sends is refused, each with its reason.
 func TestTransfersThatAreRefused(t *testing.T) {
-	soa, other, a := soaOf(t, 7), soaOf(t, 8), record(t, "a 300 A 192.0.2.1")
+	soa, other, a := soaOf(t, 7), soaOf(t, 8), zoneRecord(t, "a 300 A 192.0.2.1")
 	sub := soa
 	sub.Name = "sub.example.net."
 	foreign := a
 	foreign.Name = "a.example.org."
 	meta := Record{Name: "a.example.net.", Type: TypeANY}
-	one := func(list ...Record) []byte { return messages(t, TypeAXFR, 65535, list...)[0] }
+	one := func(list ...Record) []byte { return transferMessages(t, TypeAXFR, 65535, list...)[0] }
 	edit := func(msg []byte, f func(msg []byte) []byte) []byte { return f(msg) }
 	good := one(soa, a, soa)
 	for _, c := range []struct {
@@ -236,9 +236,9 @@ func TestTransfersThatAreRefused(t *testing.T) {
 		{"an octet too much", "after the message", TypeAXFR, append(one(soa, a, soa), 0)},
 		{"cut short", "wire", TypeAXFR, good[:len(good)-60]},
 		{"of no octets", "0 octets", TypeAXFR, nil},
-		{"a difference that goes back", "from serial 7 to 7", TypeIXFR, messages(t, TypeIXFR, 65535, other, soa, soa, a)[0]},
-		{"a difference from elsewhere", "from serial 1", TypeIXFR, messages(t, TypeIXFR, 65535, other, soaOf(t, 1), a)[0]},
-		{"differences that lead elsewhere", "is reached", TypeIXFR, messages(t, TypeIXFR, 65535, soaOf(t, 9), soa, a, other, soa)[0]},
+		{"a difference that goes back", "from serial 7 to 7", TypeIXFR, transferMessages(t, TypeIXFR, 65535, other, soa, soa, a)[0]},
+		{"a difference from elsewhere", "from serial 1", TypeIXFR, transferMessages(t, TypeIXFR, 65535, other, soaOf(t, 1), a)[0]},
+		{"differences that lead elsewhere", "is reached", TypeIXFR, transferMessages(t, TypeIXFR, 65535, soaOf(t, 9), soa, a, other, soa)[0]},
 		{"data that is none", "wire", TypeAXFR, edit(one(soa, a, soa), func(msg []byte) []byte {
 			at := bytes.Index(msg, []byte{192, 0, 2, 1})
 			msg[at-1] = 3
@@ -280,7 +280,7 @@ func TestTransfersThatAreRefused(t *testing.T) {
 }
 
 func TestRecordsThatDoNotFitAndRequests(t *testing.T) {
-	s, err := NewStream(request(t, TypeAXFR, 1), 65535, func([]byte) error { return nil })
+	s, err := NewStream(transferRequest(t, TypeAXFR, 1), 65535, func([]byte) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,7 +299,7 @@ func TestRecordsThatDoNotFitAndRequests(t *testing.T) {
 	if err := m.Unpack(note); err != nil || m.Opcode != codec.OpcodeNotify || !m.Authoritative || m.Id != 9 || len(m.Answer) != 1 {
 		t.Errorf("NOTIFY (RFC 1996 §3.7): %v, %v", &m, err)
 	}
-	if err := m.Unpack(request(t, TypeIXFR, 3)); err != nil || m.Question[0].Qtype != codec.TypeIXFR || m.Ns[0].(*codec.SOA).Serial != 3 {
+	if err := m.Unpack(transferRequest(t, TypeIXFR, 3)); err != nil || m.Question[0].Qtype != codec.TypeIXFR || m.Ns[0].(*codec.SOA).Serial != 3 {
 		t.Errorf("IXFR (RFC 1995 §3): %v, %v", &m, err)
 	}
 	timers, err := TimersOf(&soa)
@@ -312,9 +312,9 @@ func TestRecordsThatDoNotFitAndRequests(t *testing.T) {
 // and is read as the same.
 func FuzzTransfer(f *testing.F) {
 	soa := soaOf(f, 7)
-	f.Add(false, bytes.Join(framed(messages(f, TypeAXFR, 200, slices.Concat([]Record{soa}, records(f, zoneLines...), []Record{soa})...)), nil))
-	a := record(f, "a 300 A 192.0.2.1")
-	f.Add(true, bytes.Join(framed(messages(f, TypeIXFR, 65535, soa, soaOf(f, 1), a, soa, a, soa)), nil))
+	f.Add(false, bytes.Join(framed(transferMessages(f, TypeAXFR, 200, slices.Concat([]Record{soa}, zoneRecords(f, zoneLines...), []Record{soa})...)), nil))
+	a := zoneRecord(f, "a 300 A 192.0.2.1")
+	f.Add(true, bytes.Join(framed(transferMessages(f, TypeIXFR, 65535, soa, soaOf(f, 1), a, soa, a, soa)), nil))
 	f.Fuzz(func(t *testing.T, ixfr bool, stream []byte) {
 		kind := TypeAXFR
 		if ixfr {
@@ -336,7 +336,7 @@ func FuzzTransfer(f *testing.F) {
 			return
 		}
 		list := slices.DeleteFunc(slices.Clone(got.Records), func(r Record) bool { return r.Type == TypeSOA })
-		again, err := read(NewInbound(77, "example.net.", kind, 1, roomy), messages(t, kind, 65535, slices.Concat([]Record{got.SOA}, list, []Record{got.SOA})...))
+		again, err := readAll(NewInbound(77, "example.net.", kind, 1, roomy), transferMessages(t, kind, 65535, slices.Concat([]Record{got.SOA}, list, []Record{got.SOA})...))
 		if err != nil || !slices.EqualFunc(again.Records, got.Records, func(a, b Record) bool { return Compare(a, b) == 0 && a.TTL == b.TTL }) {
 			t.Errorf("read again: %v, %v\nwant %v", again.Records, err, got.Records)
 		}

@@ -16,19 +16,19 @@ import (
 	codec "github.com/miekg/dns"
 )
 
-// Algorithm is the message authentication code of a TSIG key, as configurations write it (RFC 8945 §6). MD5, SHA-1 and
+// MAC is the message authentication code of a TSIG key, as configurations write it (RFC 8945 §6). MD5, SHA-1 and
 // truncated ones are not taken.
-type Algorithm string
+type MAC string
 
 // The algorithms.
 const (
-	HMACSHA256 Algorithm = "hmac-sha256"
-	HMACSHA384 Algorithm = "hmac-sha384"
-	HMACSHA512 Algorithm = "hmac-sha512"
+	HMACSHA256 MAC = "hmac-sha256"
+	HMACSHA384 MAC = "hmac-sha384"
+	HMACSHA512 MAC = "hmac-sha512"
 )
 
 // hash gives the algorithm's hash function; nil when there is no such algorithm.
-func (a Algorithm) hash() func() hash.Hash {
+func (a MAC) hash() func() hash.Hash {
 	switch a {
 	case HMACSHA256:
 		return sha256.New
@@ -40,35 +40,35 @@ func (a Algorithm) hash() func() hash.Hash {
 	return nil
 }
 
-// ParseAlgorithm reads an algorithm's name in any case, with or without the last dot.
-func ParseAlgorithm(text string) (Algorithm, error) {
-	a := Algorithm(strings.ToLower(strings.TrimSuffix(text, ".")))
+// ParseMAC reads an algorithm's name in any case, with or without the last dot.
+func ParseMAC(text string) (MAC, error) {
+	a := MAC(strings.ToLower(strings.TrimSuffix(text, ".")))
 	if a.hash() == nil {
 		return "", fmt.Errorf("%w: no TSIG algorithm %.40q: hmac-sha256, hmac-sha384 or hmac-sha512", ErrSyntax, text)
 	}
 	return a, nil
 }
 
-// Key is a secret that two parties share (RFC 8945 §4).
-type Key struct {
+// TSIGKey is a secret that two parties share (RFC 8945 §4).
+type TSIGKey struct {
 	Name      string // absolute, in lower case
-	Algorithm Algorithm
+	Algorithm MAC
 	Secret    []byte
 }
 
-// Code is the error of a TSIG record (RFC 8945 §3).
-type Code uint16
+// TSIGError is the error of a TSIG record (RFC 8945 §3).
+type TSIGError uint16
 
 // The errors.
 const (
-	BadSig   Code = 16 // the code is not that of the message under the key
-	BadKey   Code = 17 // nobody here knows the key, or not with this algorithm
-	BadTime  Code = 18 // signed longer ago, or further ahead, than the message allows
-	BadTrunc Code = 22 // the code is shorter than the hash
+	BadSig   TSIGError = 16 // the code is not that of the message under the key
+	BadKey   TSIGError = 17 // nobody here knows the key, or not with this algorithm
+	BadTime  TSIGError = 18 // signed longer ago, or further ahead, than the message allows
+	BadTrunc TSIGError = 22 // the code is shorter than the hash
 )
 
 // String is the error's mnemonic.
-func (c Code) String() string {
+func (c TSIGError) String() string {
 	switch c {
 	case BadSig:
 		return "BADSIG"
@@ -82,8 +82,8 @@ func (c Code) String() string {
 	return fmt.Sprintf("TSIG error %d", uint16(c))
 }
 
-// Error makes a Code an error.
-func (c Code) Error() string { return c.String() }
+// Error makes a TSIGError an error.
+func (c TSIGError) Error() string { return c.String() }
 
 // Errors of signed messages besides the Codes.
 var (
@@ -99,22 +99,22 @@ const (
 	arcountAt   = 10
 )
 
-// Signature is the TSIG record of a message.
-type Signature struct {
+// TSIG is the TSIG record of a message.
+type TSIG struct {
 	Key       string // absolute, in lower case
 	Algorithm string // absolute, in lower case
 	Time      uint64 // when it was signed, seconds since 1970
 	Fudge     uint16 // seconds by which clocks may differ
 	MAC       []byte
 	ID        uint16 // of the message when it was signed
-	Error     Code
+	Error     TSIGError
 	Other     []byte
 }
 
 // SplitTSIG takes the TSIG record off a message and gives the message as it was before it was signed, a copy. Without a
 // TSIG record it gives the message itself and nil. A record that is not the last one, or in a section other than the
 // additional one, is an error (RFC 8945 §5.1).
-func SplitTSIG(msg []byte) ([]byte, *Signature, error) {
+func SplitTSIG(msg []byte) ([]byte, *TSIG, error) {
 	if len(msg) < headerSize {
 		return nil, nil, fmt.Errorf("%w: a message of %d octets", ErrSyntax, len(msg))
 	}
@@ -173,7 +173,7 @@ func skipName(msg []byte, off int) (int, error) {
 	return 0, ErrSyntax
 }
 
-func readSignature(msg []byte, off int) (*Signature, error) {
+func readSignature(msg []byte, off int) (*TSIG, error) {
 	rr, end, err := codec.UnpackRR(msg, off)
 	record, ok := rr.(*codec.TSIG)
 	if err != nil || !ok || end != len(msg) || record.Hdr.Class != classAny || record.Hdr.Ttl != 0 || record.Hdr.Rdlength == 0 {
@@ -197,9 +197,9 @@ func readSignature(msg []byte, off int) (*Signature, error) {
 	if len(other) != int(record.OtherLen) {
 		return nil, errForm
 	}
-	return &Signature{
+	return &TSIG{
 		Key: codec.CanonicalName(record.Hdr.Name), Algorithm: codec.CanonicalName(record.Algorithm), Time: record.TimeSigned, Fudge: record.Fudge,
-		MAC: bytes.Clone(mac[:size]), ID: record.OrigId, Error: Code(record.Error), Other: bytes.Clone(other),
+		MAC: bytes.Clone(mac[:size]), ID: record.OrigId, Error: TSIGError(record.Error), Other: bytes.Clone(other),
 	}, nil
 }
 
@@ -207,7 +207,7 @@ func readSignature(msg []byte, off int) (*Signature, error) {
 // (RFC 8945 §5.3). One goroutine at a time. The side that asks signs first and then verifies, the other the other way
 // round.
 type Exchange struct {
-	key      Key
+	key      TSIGKey
 	mac      []byte    // of the signed message before; nil before the first
 	signed   int       // messages that were signed or verified
 	between  hash.Hash // over what came unsigned since; nil when nothing did
@@ -215,7 +215,7 @@ type Exchange struct {
 }
 
 // Begin makes an exchange under the key.
-func (k Key) Begin() *Exchange { return &Exchange{key: k} }
+func (k TSIGKey) Begin() *Exchange { return &Exchange{key: k} }
 
 // start gives the hash over what a message covers besides itself and its variables.
 func (x *Exchange) start() hash.Hash {
@@ -231,7 +231,7 @@ func (x *Exchange) start() hash.Hash {
 }
 
 // digest adds a message and its variables to the hash: all of them for the first two messages, then the time alone.
-func (x *Exchange) digest(h hash.Hash, id uint16, bare []byte, at uint64, window uint16, code Code, other []byte) ([]byte, error) {
+func (x *Exchange) digest(h hash.Hash, id uint16, bare []byte, at uint64, window uint16, code TSIGError, other []byte) ([]byte, error) {
 	h.Write(binary.BigEndian.AppendUint16(nil, id))
 	h.Write(bare[2:])
 	var vars []byte
@@ -269,7 +269,7 @@ func (x *Exchange) Sign(msg []byte, at time.Time) ([]byte, error) {
 	return x.sign(msg, seconds(at), 0, nil)
 }
 
-func (x *Exchange) sign(msg []byte, at uint64, code Code, other []byte) ([]byte, error) {
+func (x *Exchange) sign(msg []byte, at uint64, code TSIGError, other []byte) ([]byte, error) {
 	mac, err := x.digest(x.start(), binary.BigEndian.Uint16(msg), msg, at, fudge, code, other)
 	if err != nil {
 		return nil, err
@@ -280,7 +280,7 @@ func (x *Exchange) sign(msg []byte, at uint64, code Code, other []byte) ([]byte,
 }
 
 // attach appends a TSIG record to a message.
-func (x *Exchange) attach(msg []byte, at uint64, mac []byte, code Code, other []byte) ([]byte, error) {
+func (x *Exchange) attach(msg []byte, at uint64, mac []byte, code TSIGError, other []byte) ([]byte, error) {
 	out, err := AppendName(slices.Clone(msg), x.key.Name)
 	if err != nil {
 		return nil, err
@@ -306,7 +306,7 @@ func (x *Exchange) attach(msg []byte, at uint64, mac []byte, code Code, other []
 }
 
 // SignatureRoom is how many octets of a message the TSIG record of the key takes.
-func (k Key) SignatureRoom() int {
+func (k TSIGKey) SignatureRoom() int {
 	h := k.Algorithm.hash()
 	if h == nil {
 		return 0
@@ -314,7 +314,7 @@ func (k Key) SignatureRoom() int {
 	return len(k.Name) + 1 + 10 + len(k.Algorithm) + 2 + 16 + h().Size()
 }
 
-// Verify checks a message and gives it as it was before it was signed. The errors are a Code, ErrUnsigned for a message
+// Verify checks a message and gives it as it was before it was signed. The errors are a TSIGError, ErrUnsigned for a message
 // that should be signed and is not, and what wraps ErrSyntax. Of a stream's answers up to 99 in a row may be unsigned,
 // but not the first; whoever reads a stream asks Open at its end.
 func (x *Exchange) Verify(msg []byte, at time.Time) ([]byte, error) {
@@ -336,7 +336,7 @@ func (x *Exchange) Verify(msg []byte, at time.Time) ([]byte, error) {
 }
 
 // Check is Verify for a message that was split already.
-func (x *Exchange) Check(bare []byte, sig *Signature, at time.Time) error {
+func (x *Exchange) Check(bare []byte, sig *TSIG, at time.Time) error {
 	if sig.Key != x.key.Name || sig.Algorithm != string(x.key.Algorithm)+"." || x.key.Algorithm.hash() == nil {
 		return BadKey
 	}
@@ -370,7 +370,7 @@ func (x *Exchange) Open() bool { return x.unsigned > 0 }
 // Reject gives an answer with the TSIG record that says why a request's was not taken (RFC 8945 §5.3.2): signed for
 // BadTime, with our time in it, else with an empty code. The exchange is the one whose Check failed, or one of a key
 // with the name and algorithm of the request that nobody here knows.
-func (x *Exchange) Reject(answer []byte, sig *Signature, why Code, at time.Time) ([]byte, error) {
+func (x *Exchange) Reject(answer []byte, sig *TSIG, why TSIGError, at time.Time) ([]byte, error) {
 	if why == BadTime {
 		return x.sign(answer, sig.Time, why, appendTime(nil, seconds(at)))
 	}

@@ -13,13 +13,13 @@ import (
 
 var signedAt = time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
 
-func testKey(a Algorithm) Key {
-	return Key{Name: "ns2.customer.example.", Algorithm: a, Secret: []byte("0123456789abcdef0123456789abcdef")}
+func testKey(a MAC) TSIGKey {
+	return TSIGKey{Name: "ns2.customer.example.", Algorithm: a, Secret: []byte("0123456789abcdef0123456789abcdef")}
 }
 
 // The messages of a stream as each side sees them (RFC 8945 §5.3), and the library's opinion of the first two.
 func TestAnExchangeIsSignedAndVerified(t *testing.T) {
-	for _, a := range []Algorithm{HMACSHA256, HMACSHA384, HMACSHA512} {
+	for _, a := range []MAC{HMACSHA256, HMACSHA384, HMACSHA512} {
 		key := testKey(a)
 		ask, answer := key.Begin(), key.Begin()
 		request, err := TransferRequest(4711, "example.net.", TypeAXFR, nil)
@@ -58,7 +58,7 @@ func TestAnExchangeIsSignedAndVerified(t *testing.T) {
 }
 
 // libraryVerifies asks the library, whose clock is the machine's, so that the time alone may be wrong.
-func libraryVerifies(msg []byte, key Key, mac string) error {
+func libraryVerifies(msg []byte, key TSIGKey, mac string) error {
 	err := codec.TsigVerify(bytes.Clone(msg), base64.StdEncoding.EncodeToString(key.Secret), mac, false)
 	if errors.Is(err, codec.ErrTime) {
 		return nil
@@ -86,7 +86,7 @@ func TestSignaturesThatAreNotTakenAndWhatIsAnswered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sign := func(k Key) []byte {
+	sign := func(k TSIGKey) []byte {
 		msg, err := k.Begin().Sign(request, signedAt)
 		if err != nil {
 			t.Fatal(err)

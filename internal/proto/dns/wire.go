@@ -39,46 +39,46 @@ func ReadRecord(msg []byte, off int) (r Record, class uint16, end int, err error
 	return r, class, end, nil
 }
 
-// A layout is how the data of a type with names that may be compressed is built: octets before the names, how many
+// A wireLayout is how the data of a type with names that may be compressed is built: octets before the names, how many
 // names there are, and what follows.
-type layout struct {
+type wireLayout struct {
 	before, names int
 	text          int // character-strings between the octets and the names
 }
 
 // layouts are those of RFC 3597 §4: of RFC 1035, which all may compress, and of the later ones that a receiver
 // decompresses all the same.
-func (t Type) layout() (l layout, compressed bool) {
+func (t Type) wireLayout() (l wireLayout, compressed bool) {
 	switch t {
 	case TypeNS, TypeCNAME, TypePTR, 3, 4, 7, 8, 9: // MD, MF, MB, MG, MR
-		return layout{names: 1}, true
+		return wireLayout{names: 1}, true
 	case TypeSOA, 14: // MINFO
-		return layout{names: 2}, true
+		return wireLayout{names: 2}, true
 	case TypeMX:
-		return layout{before: 2, names: 1}, true
+		return wireLayout{before: 2, names: 1}, true
 	case 17: // RP
-		return layout{names: 2}, false
+		return wireLayout{names: 2}, false
 	case 18, 21: // AFSDB, RT
-		return layout{before: 2, names: 1}, false
+		return wireLayout{before: 2, names: 1}, false
 	case 26: // PX
-		return layout{before: 2, names: 2}, false
+		return wireLayout{before: 2, names: 2}, false
 	case 24: // SIG
-		return layout{before: 18, names: 1}, false
+		return wireLayout{before: 18, names: 1}, false
 	case 30: // NXT
-		return layout{names: 1}, false
+		return wireLayout{names: 1}, false
 	case TypeSRV:
-		return layout{before: 6, names: 1}, false
+		return wireLayout{before: 6, names: 1}, false
 	case TypeNAPTR:
-		return layout{before: 4, text: 3, names: 1}, false
+		return wireLayout{before: 4, text: 3, names: 1}, false
 	case TypeDNAME:
-		return layout{names: 1}, false
+		return wireLayout{names: 1}, false
 	}
-	return layout{}, false
+	return wireLayout{}, false
 }
 
 // readData gives the data between begin and end with its names written out.
 func readData(msg []byte, begin, end int, t Type) ([]byte, error) {
-	l, _ := t.layout()
+	l, _ := t.wireLayout()
 	at := begin + l.before
 	for range l.text {
 		if at >= end {
@@ -134,7 +134,7 @@ func (c compression) appendRecord(msg []byte, r *Record) ([]byte, error) {
 	msg = binary.BigEndian.AppendUint32(msg, r.TTL)
 	size := len(msg)
 	msg = append(msg, 0, 0)
-	if l, compressed := r.Type.layout(); compressed && len(r.Data) >= l.before {
+	if l, compressed := r.Type.wireLayout(); compressed && len(r.Data) >= l.before {
 		msg = append(msg, r.Data[:l.before]...)
 		at := l.before
 		for range l.names {
