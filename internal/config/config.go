@@ -65,6 +65,12 @@ type Store struct {
 type Resolver struct {
 	// Servers are "address:port" of recursive servers; empty means those of /etc/resolv.conf.
 	Servers []string
+	// Roots are "address:port" of servers of the root that delegations are followed from; empty means the public ones.
+	Roots []string
+	// Port is the port of name servers that a delegation leads to. Default 53.
+	Port int
+	// Allow lists networks in which name servers may be asked although they are private or loopback.
+	Allow []netip.Prefix
 }
 
 // Deliver is how mail leaves.
@@ -142,6 +148,7 @@ func (c Config) WithDefaults(machine string) Config {
 	orList(&l.DNS, "127.0.0.1:2053")
 	orList(&l.HTTP, "127.0.0.1:8025")
 	orList(&l.HTTPS)
+	orNumber(&c.Resolver.Port, 53)
 	orNumber(&c.Deliver.Port, 25)
 	orNumber(&c.Queue.Hold, 5*day)
 	orNumber(&c.Queue.DelayNotice, 4*time.Hour)

@@ -38,7 +38,8 @@ func TestDefaultsAreThoseOfTheInterface(t *testing.T) {
 			LMTP: []string{}, DNS: []string{"127.0.0.1:2053"},
 			HTTP: []string{"127.0.0.1:8025"}, HTTPS: []string{},
 		},
-		Deliver: config.Deliver{Port: 25},
+		Resolver: config.Resolver{Port: 53},
+		Deliver:  config.Deliver{Port: 25},
 		Queue: config.Queue{
 			Hold: 120 * time.Hour, DelayNotice: 4 * time.Hour,
 			Retry: []time.Duration{
@@ -74,6 +75,9 @@ listen = { smtp = ["0.0.0.0:25", "[::]:25"], dns = [] }
 dsn = "postgres://p@db/postroad"
 [resolver]
 servers = ["127.0.53.1:53"]
+roots = ["127.0.53.2:5353"]
+port = 5353
+allow = ["127.0.53.0/24"]
 [deliver]
 port = 2500
 allow = ["127.0.0.0/8", "::1"]
@@ -105,7 +109,7 @@ memory = "1GiB"
 			SMTP: []string{"0.0.0.0:25", "[::]:25"}, DNS: []string{},
 		},
 		Store:    config.Store{DSN: "postgres://p@db/postroad"},
-		Resolver: config.Resolver{Servers: []string{"127.0.53.1:53"}},
+		Resolver: config.Resolver{Servers: []string{"127.0.53.1:53"}, Roots: []string{"127.0.53.2:5353"}, Port: 5353, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.53.0/24")}},
 		Deliver:  config.Deliver{Port: 2500, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}},
 		Queue:    config.Queue{Hold: 240 * time.Hour, Retry: []time.Duration{30 * time.Second, 90 * time.Minute}, DelayNotice: 2 * time.Hour},
 		DNS:      config.DNS{RateLimit: 200},

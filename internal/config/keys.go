@@ -140,6 +140,21 @@ func serviceKeys() []key {
 			put: texts(func(c *Config) *[]string { return &c.Resolver.Servers }, dnsServer),
 		},
 		{
+			name: "resolver.roots", kind: kindTexts, def: "[]", example: `["198.41.0.4:53"]`,
+			doc: "Servers of the root, address:port, from which the delegation of a domain is followed by look-up, proofs of ownership and checks. Empty means those of the public root.",
+			put: texts(func(c *Config) *[]string { return &c.Resolver.Roots }, dnsServer),
+		},
+		{
+			name: "resolver.port", kind: kindNumber, def: "53", example: "53",
+			doc: "Port of name servers that a delegation leads to. Anything but 53 is for tests.",
+			put: number(func(c *Config) *int { return &c.Resolver.Port }, 1, 65535),
+		},
+		{
+			name: "resolver.allow", kind: kindTexts, def: "[]", example: `["10.1.0.0/16"]`,
+			doc: "Networks in which name servers may be asked although they are private or loopback. Everybody who may delegate a domain can then have questions sent there; servers and roots need no mention.",
+			put: list(func(c *Config) *[]netip.Prefix { return &c.Resolver.Allow }, network),
+		},
+		{
 			name: "deliver.port", kind: kindNumber, def: "25", example: "25",
 			doc: "Port of exchangers found by MX records. Anything but 25 is for tests.",
 			put: number(func(c *Config) *int { return &c.Deliver.Port }, 1, 65535),

@@ -178,7 +178,9 @@ func (s *Server) join(ctx context.Context) error {
 		return err
 	}
 	tracer := routing.NewTracer(traceSecret)
-	s.resolver = resolver.New(resolver.Config{Servers: s.cfg.Resolver.Servers}, s.log, resolver.WithDialer(s.opts.Dialer))
+	s.resolver = resolver.New(resolver.Config{
+		Servers: s.cfg.Resolver.Servers, Roots: s.cfg.Resolver.Roots, Port: uint16(s.cfg.Resolver.Port), Allow: s.cfg.Resolver.Allow, //nolint:gosec // config checks the range
+	}, s.log, resolver.WithDialer(s.opts.Dialer))
 	s.mailstore = mailstore.New(s.stores.mail)
 	view := &view{self: routing.Self{Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Answers: s.self.Answers}}
 	memory := budget.New(s.cfg.Limits.Memory)

@@ -33,6 +33,7 @@ type DNS struct {
 	asked   []Question
 	address string
 	noTCP   bool
+	servant bool // it answers as a zone's own name server
 	stopped bool
 	open    map[io.Closer]struct{}
 
@@ -84,7 +85,7 @@ func StartDNS(tb testing.TB, zones Zones) *DNS {
 // SetZone puts a zone in place of the one of that origin, if there is one.
 func (d *DNS) SetZone(origin, text string) {
 	d.tb.Helper()
-	z, err := parseZone(origin, text)
+	z, err := parseZone(origin, text, d.servant)
 	if err != nil {
 		d.tb.Fatalf("%v", err)
 	}
@@ -278,6 +279,9 @@ func (d *DNS) serveDatagrams(conn net.Conn) {
 
 // answer is what the zones say about a question.
 func (d *DNS) answer(query *dns.Msg) *dns.Msg {
+	if d.servant {
+		return d.answerAsServant(query)
+	}
 	reply := new(dns.Msg)
 	reply.SetReply(query)
 	reply.RecursionAvailable = true

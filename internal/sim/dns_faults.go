@@ -46,6 +46,10 @@ const (
 	DNSMalformed DNSReply = "!malformed"
 	// DNSTruncateHangTCP has TC set by UDP; by TCP there is silence.
 	DNSTruncateHangTCP DNSReply = "!truncate-hang-tcp"
+	// DNSSecure is what a resolver says of what it has validated: what the zones say, with AD set where DO asks for it.
+	DNSSecure DNSReply = "!secure"
+	// DNSBogus is what it says of what does not validate: SERVFAIL, and what the zones say where CD asks for it.
+	DNSBogus DNSReply = "!bogus"
 )
 
 const (
@@ -178,6 +182,15 @@ func coded(reply DNSReply, query, answer *dns.Msg) *dns.Msg {
 			Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeNS, Class: dns.ClassINET, Ttl: 518400}, Ns: "a.root-servers.net.",
 		}}
 		return referral
+	case DNSSecure:
+		edns := query.IsEdns0()
+		answer.AuthenticatedData = edns != nil && edns.Do()
+		return answer
+	case DNSBogus:
+		if !query.CheckingDisabled {
+			return bare(query, dns.RcodeServerFailure)
+		}
+		return answer
 	default:
 		return disguise(reply, answer)
 	}

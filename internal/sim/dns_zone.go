@@ -20,15 +20,15 @@ type zone struct {
 }
 
 // parseZone reads zone text. Indentation common to all lines is taken off first, so that a text may be
-// indented like the test around it; a zone without SOA gets one.
-func parseZone(origin, text string) (*zone, error) {
+// indented like the test around it; a zone without SOA gets one. Names outside of it are refused unless it is loose.
+func parseZone(origin, text string, loose bool) (*zone, error) {
 	origin = dns.CanonicalName(origin)
 	z := &zone{origin: origin, owners: map[string][]dns.RR{}}
 	parser := dns.NewZoneParser(strings.NewReader(unindent(text)), origin, "")
 	parser.SetDefaultTTL(zoneTTL)
 	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
 		owner := dns.CanonicalName(rr.Header().Name)
-		if !dns.IsSubDomain(origin, owner) {
+		if !loose && !dns.IsSubDomain(origin, owner) {
 			return nil, fmt.Errorf("zone %s: %s is not in it", origin, owner)
 		}
 		if rr.Header().Rrtype == dns.TypeSOA {

@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"postroad/internal/core/facts"
+	wire "postroad/internal/proto/dns"
 )
 
 const (
@@ -37,6 +38,9 @@ type outcome struct {
 	null   bool
 	addrs  []netip.Addr
 	txt    []string
+
+	raw     bool // records of any type are wanted as they are
+	records []wire.Record
 
 	aliases int           // CNAME records followed
 	next    string        // the alias to ask for, when the answer stops there; library notation
@@ -183,6 +187,14 @@ func collect(section []dns.RR, name string, kind uint16, out *outcome) int {
 		}
 		found++
 		out.ttl = min(out.ttl, ttlOf(header.Ttl))
+		if out.raw {
+			record, err := recordOf(rr)
+			if err != nil {
+				return -1
+			}
+			out.records = append(out.records, record)
+			continue
+		}
 		switch rr := rr.(type) {
 		case *dns.MX:
 			if rr.Mx == "" {
@@ -224,6 +236,22 @@ func collect(section []dns.RR, name string, kind uint16, out *outcome) int {
 	}
 	out.null = found == 1 && empty == 1 // RFC 7505 §3
 	return found
+}
+
+// recordOf gives a record of the library as the program holds it.
+func recordOf(rr dns.RR) (wire.Record, error) {
+	buf := make([]byte, dns.Len(rr)+1)
+	end, err := dns.PackRR(rr, buf, 0, nil, false)
+	if err != nil {
+		return wire.Record{}, err
+	}
+	_, begin, err := dns.UnpackDomainName(buf[:end], 0)
+	if err != nil {
+		return wire.Record{}, err
+	}
+	header := rr.Header()
+	ttl := uint32(ttlOf(header.Ttl) / time.Second) //nolint:gosec // it came from one
+	return wire.Record{Name: lower(header.Name), Type: wire.Type(header.Rrtype), TTL: ttl, Data: bytes.Clone(buf[begin+10 : end])}, nil
 }
 
 // alias gives the target of a name's CNAME record.

@@ -14,7 +14,7 @@ import (
 // nothing panics, nothing is taken that does not repeat id and question, and what is taken is clean.
 func FuzzAnswer(f *testing.F) {
 	const name = "mx.example.net."
-	query, err := packQuery(name, dns.TypeMX)
+	query, err := packQuery(name, dns.TypeMX, recursive)
 	if err != nil {
 		f.Fatal(err)
 	}

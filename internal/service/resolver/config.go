@@ -17,6 +17,17 @@ type Config struct {
 	// not answer is left for last during 30 seconds. Host names are refused: nobody could look them up.
 	Servers []string `toml:"servers" json:"servers"`
 
+	// Roots are the servers at which the delegation of a domain is followed from, as address or address:port. Default:
+	// empty, which means those of the public root.
+	Roots []string `toml:"roots" json:"roots"`
+
+	// Port is the port of name servers that a delegation leads to. Default 53. Anything else is for tests.
+	Port uint16 `toml:"port" json:"port"`
+
+	// Allow are networks in which name servers may be asked although they are private or loopback. Default: none.
+	// Whoever may delegate a domain can then have questions sent there. Servers and Roots need no mention.
+	Allow []netip.Prefix `toml:"allow" json:"allow"`
+
 	// Timeout is how long one server is waited for before the next one is asked. Default 2 s. Not a key of the
 	// configuration file: it is for tests and for programs that embed the service.
 	Timeout time.Duration `toml:"-" json:"-"`
@@ -32,15 +43,20 @@ const (
 	dnsPort        = "53"
 )
 
-// ErrServer is wrapped by every complaint of Validate about an entry of Servers.
+// ErrServer is wrapped by every complaint of Validate about an entry of Servers or Roots.
 var ErrServer = errors.New("not the address of a DNS server")
 
 // Validate reports all problems at once, nil for none.
 func (c Config) Validate() error {
 	var problems []error
-	for i, entry := range c.Servers {
-		if _, err := serverAddress(entry); err != nil {
-			problems = append(problems, fmt.Errorf("servers[%d]: %w", i, err))
+	for _, list := range []struct {
+		name    string
+		entries []string
+	}{{"servers", c.Servers}, {"roots", c.Roots}} {
+		for i, entry := range list.entries {
+			if _, err := serverAddress(entry); err != nil {
+				problems = append(problems, fmt.Errorf("%s[%d]: %w", list.name, i, err))
+			}
 		}
 	}
 	return errors.Join(problems...)

@@ -1,8 +1,19 @@
 // Package resolver looks names up in foreign DNS, with a cache; it is the only package that does
 // (RFC 1034, RFC 1035, RFC 2181, RFC 2308, RFC 6891, RFC 7505, RFC 7766, RFC 9520).
 //
-// It is a stub: it asks recursive servers, those of its configuration or of /etc/resolv.conf, and understands
+// For mail it is a stub: it asks recursive servers, those of its configuration or of /etc/resolv.conf, and understands
 // their answers. A validating server on the same machine is what it is best pointed at.
+//
+// For checks it asks anybody: Delegation follows the way from the root to a zone, Everywhere asks all name servers of
+// one, Public each resolver by itself, At any server, Security what a validating resolver on this machine says. These
+// answers are kept nowhere.
+//
+// # What strangers lead to
+//
+// Whoever writes a zone chooses where its delegations lead. So no address outside the public Internet is asked unless
+// the configuration allows its network; of a referral only addresses of names in the zone that refers are believed
+// (RFC 2181 §5.4.1); one look asks 100 questions at most, looks up 5 name servers of a referral at a time and none of
+// one with more than 13 of them; a name server that waits for itself leads nowhere.
 //
 // # Forged answers
 //
@@ -21,6 +32,6 @@
 //
 // # Known limits
 //
-// DNSSEC signatures are not checked and the AD bit is not looked at. Search domains, ndots and the hosts file
+// DNSSEC signatures are not checked here; Security believes a resolver on the same machine. Search domains, ndots and the hosts file
 // play no part: every name is absolute. Reverse names are not looked up.
 package resolver

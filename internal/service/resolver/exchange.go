@@ -93,42 +93,63 @@ func (s *Service) askServers(ctx context.Context, name string, kind uint16) resu
 
 // askServer asks one server once, by UDP and then by TCP where that is needed.
 func (s *Service) askServer(ctx context.Context, server, name string, kind uint16) (outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	query, err := packQuery(name, kind)
+	query, err := packQuery(name, kind, recursive)
 	if err != nil {
-		return outcome{}, fmt.Errorf("question not sent: %w", err)
-	}
-	packet, what, err := s.askUDP(ctx, server, query)
-	if err == nil && (what == truncated || what == otherCase) {
-		s.counts.tcp.Add(1)
-		packet, what, err = s.askTCP(ctx, server, query)
-	}
-	s.servers.heard(server, err == nil, time.Now())
-	if err != nil {
-		if timedOut(err) {
-			s.counts.timeouts.Add(1)
-			return outcome{}, errSilent
-		}
 		return outcome{}, err
 	}
-	if what == bareRefusal {
+	packet, what, err := s.exchange(ctx, server, query)
+	s.servers.heard(server, err == nil, time.Now())
+	switch {
+	case err != nil:
+		return outcome{}, err
+	case what == bareRefusal:
 		return refusal(int(packet[3] & 15)), nil
 	}
 	return interpret(packet, name, kind), nil
 }
 
+// exchange sends a query to a server and waits for its answer: by UDP, and then by TCP where that is needed.
+func (s *Service) exchange(ctx context.Context, server string, query []byte) ([]byte, verdict, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	packet, what, err := s.askUDP(ctx, server, query)
+	if err == nil && (what == truncated || what == otherCase) {
+		s.counts.tcp.Add(1)
+		packet, what, err = s.askTCP(ctx, server, query)
+	}
+	if err != nil && timedOut(err) {
+		s.counts.timeouts.Add(1)
+		err = errSilent
+	}
+	return packet, what, err
+}
+
+// manner is how a question is put.
+type manner struct {
+	recurse bool // RD: the server is to look further
+	checked bool // DO: signatures are wanted, and AD in the answer means that they were validated (RFC 4035 §3.2)
+	trust   bool // CD: what does not validate is wanted too
+}
+
+// recursive is how a resolver is asked.
+var recursive = manner{recurse: true}
+
 // packQuery makes a query with a random id and the name's letters in random case.
-func packQuery(name string, kind uint16) ([]byte, error) {
+func packQuery(name string, kind uint16, how manner) ([]byte, error) {
 	var random [2 + 32]byte
 	if _, err := rand.Read(random[:]); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("question not sent: %w", err)
 	}
 	var message dns.Msg
 	message.SetQuestion(mixCase(name, random[2:]), kind)
 	message.Id = binary.BigEndian.Uint16(random[:])
-	message.SetEdns0(payload, false)
-	return message.Pack()
+	message.RecursionDesired, message.CheckingDisabled = how.recurse, how.trust
+	message.SetEdns0(payload, how.checked)
+	packed, err := message.Pack()
+	if err != nil {
+		return nil, fmt.Errorf("question not sent: %w", err)
+	}
+	return packed, nil
 }
 
 // mixCase sets the case of each letter by one bit of random.

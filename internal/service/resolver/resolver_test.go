@@ -271,7 +271,7 @@ func TestQuestionsAreHardToGuess(t *testing.T) {
 	})
 	ids := map[string]bool{}
 	for range 200 {
-		query, err := packQuery("example.net.", 15)
+		query, err := packQuery("example.net.", 15, recursive)
 		if err != nil {
 			t.Fatal(err)
 		}

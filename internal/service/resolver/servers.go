@@ -70,6 +70,17 @@ func (s *servers) order(now time.Time) []string {
 	return order
 }
 
+// all gives the servers as they are configured.
+func (s *servers) all(now time.Time) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.fixed) > 0 {
+		return slices.Clone(s.fixed)
+	}
+	s.reread(now)
+	return slices.Clone(s.listed)
+}
+
 func rank(silent, now time.Time) int {
 	if age := now.Sub(silent); age >= 0 && age < silentFor {
 		return 1

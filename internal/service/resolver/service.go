@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,11 @@ type Service struct {
 	total   time.Duration
 	dialer  Dialer
 	servers *servers
+	roots   []string
+	port    string
+	allow   []netip.Prefix
+	tops    tops
+	trusted trusted
 	cache   *cache
 	flights singleflight.Group
 	log     *slog.Logger
@@ -69,8 +75,14 @@ func New(cfg Config, log *slog.Logger, options ...Option) *Service {
 		total:   cfg.Total,
 		dialer:  &net.Dialer{},
 		servers: newServers(cfg.Servers, resolvConf, log),
+		roots:   rootServers(cfg.Roots),
+		port:    dnsPort,
+		allow:   unmapped(cfg.Allow),
 		cache:   newCache(cacheEntries, cacheOctets),
 		log:     log,
+	}
+	if cfg.Port != 0 {
+		s.port = strconv.Itoa(int(cfg.Port))
 	}
 	if s.timeout <= 0 {
 		s.timeout = defaultTimeout
