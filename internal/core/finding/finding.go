@@ -21,6 +21,18 @@ const (
 	ZoneNotServed Name = "ZONE_NOT_SERVED"
 )
 
+// The findings about exchangers.
+const (
+	MXNone                 Name = "MX_NONE"                   // there are no MX records: the implicit rule holds (RFC 5321 §5.1)
+	NullMX                 Name = "NULL_MX"                   // the domain says that it takes no mail (RFC 7505)
+	MXTargetIsIP           Name = "MX_TARGET_IS_IP"           // an IP address in place of an exchanger's name
+	MXTargetNXDomain       Name = "MX_TARGET_NXDOMAIN"        // an exchanger's name does not exist
+	MXTargetNoAddress      Name = "MX_TARGET_NO_ADDRESS"      // an exchanger has no address
+	MXTargetCNAME          Name = "MX_TARGET_CNAME"           // an exchanger's name is an alias (RFC 2181 §10.3)
+	MXTargetAppendedOrigin Name = "MX_TARGET_APPENDED_ORIGIN" // an exchanger's name with that of the zone added
+	MXWrongOwner           Name = "MX_WRONG_OWNER"            // MX records at a name that senders do not ask for
+)
+
 // Finding is one diagnosis of one domain.
 type Finding struct {
 	Name     Name
@@ -50,6 +62,22 @@ func (n Name) Sentence() string {
 		return "This domain's mail goes elsewhere; its mailboxes here get none."
 	case ZoneNotServed:
 		return "This domain's zone is hosted here, and our name servers cannot answer for it as it is stored."
+	case MXNone:
+		return "This domain has no MX records: senders go to the address of its own name, if it has one."
+	case NullMX:
+		return "This domain says that it takes no mail."
+	case MXTargetIsIP:
+		return "An MX record of this domain has an IP address where the name of a host belongs."
+	case MXTargetNXDomain:
+		return "An MX record of this domain names a host that does not exist."
+	case MXTargetNoAddress:
+		return "An MX record of this domain names a host that has no address."
+	case MXTargetCNAME:
+		return "An MX record of this domain names an alias, which not all senders follow."
+	case MXTargetAppendedOrigin:
+		return "An MX record of this domain names a host of elsewhere with this domain's name added."
+	case MXWrongOwner:
+		return "An MX record stands at a name under this domain that senders do not ask for."
 	}
 	return string(n)
 }

@@ -1,0 +1,44 @@
+package zone
+
+import (
+	"postroad/internal/core/account"
+	"postroad/internal/proto/dns"
+)
+
+// The times of a new zone's SOA record, in seconds: secondaries look every hour, try again after a quarter of one, and
+// answer for two weeks without us (RFC 1912 §2.2); that a name does not exist is remembered for five minutes (RFC 2308
+// §5), so that what is added is soon seen.
+const (
+	soaRefresh = 3600
+	soaRetry   = 900
+	soaExpire  = 1209600
+	soaMinimum = 300
+)
+
+// Fresh gives a new zone with all that it needs to be delegated and to take mail: SOA, NS, and by the set that its
+// domain follows MX and SPF. The set may be nil. At least one name server must be given; the first is the primary.
+func Fresh(domain string, owner account.ID, servers []string, set *ExchangerSet, serial uint32) (Zone, error) {
+	z := Zone{Domain: domain, Account: owner, Serial: serial}
+	soa := SOA{
+		MName: absolute(servers[0]), RName: "hostmaster." + z.Apex(), Serial: serial,
+		Refresh: soaRefresh, Retry: soaRetry, Expire: soaExpire, Minimum: soaMinimum,
+	}
+	r, err := soa.Record(z.Apex(), DefaultTTL)
+	if err != nil { // no room for the label before a name of full length
+		soa.RName = z.Apex()
+		if r, err = soa.Record(z.Apex(), DefaultTTL); err != nil {
+			return Zone{}, err
+		}
+	}
+	z.Records = []dns.Record{r}
+	if z, err = z.WithNameServers(servers); err != nil || set == nil {
+		return z, err
+	}
+	if z, err = z.WithExchangers(z.Apex(), set.Exchangers); err != nil {
+		return z, err
+	}
+	if set.SPF != "" {
+		z = z.WithSPF(set.SPF)
+	}
+	return z, nil
+}
