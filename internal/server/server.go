@@ -23,6 +23,7 @@ import (
 	"postroad/internal/config"
 	"postroad/internal/core/budget"
 	"postroad/internal/core/routing"
+	"postroad/internal/core/seal"
 	"postroad/internal/obs"
 	"postroad/internal/service/access"
 	"postroad/internal/service/checks"
@@ -57,6 +58,7 @@ type Server struct {
 	metrics   *obs.Metrics
 	health    *obs.Health
 	stores    *stores
+	box       *seal.Box // under which keys lie in the store
 	resolver  *resolver.Service
 	verify    *verify.Service
 	mailstore *mailstore.Service
@@ -164,7 +166,8 @@ func (s *Server) openFolder(context.Context) error {
 		return err
 	}
 	s.atEnd(func(context.Context) { release() })
-	return nil
+	s.box, err = s.sealBox()
+	return err
 }
 
 // join makes the services and shows them to each other.
