@@ -75,6 +75,9 @@ type Domain struct {
 	Leaving     Leaving
 	Hold        time.Duration // how long mail for it is kept in the queue; 0 for the installation's
 	Created     time.Time
+	// ExchangerSet and NameServerSet are the ids of the sets that it follows; empty: none. They say what MX records, SPF and
+	// Gateways are, and what the NS records of its zone.
+	ExchangerSet, NameServerSet string
 
 	hops string // text of NextHops, made once by a Snapshot
 }

@@ -87,8 +87,8 @@ func SortExchangers(list []Exchanger) {
 // Exchangers gives the MX entries of an owner, an absolute name, best first.
 func (z *Zone) Exchangers(owner string) []Exchanger {
 	var out []Exchanger
-	for _, r := range z.at(owner) {
-		if r.Type != dns.TypeMX || len(r.Data) < 3 {
+	for _, r := range RRset(z.Records, owner, dns.TypeMX) {
+		if len(r.Data) < 3 {
 			continue
 		}
 		if host, _, err := dns.ReadName(r.Data[2:]); err == nil {
@@ -115,10 +115,7 @@ func (z *Zone) WithExchangers(owner string, list []Exchanger) (Zone, error) {
 // NameServers gives the hosts of the NS records of the apex, without the last dot, in order.
 func (z *Zone) NameServers() []string {
 	var out []string
-	for _, r := range z.at(z.Apex()) {
-		if r.Type != dns.TypeNS {
-			continue
-		}
+	for _, r := range RRset(z.Records, z.Apex(), dns.TypeNS) {
 		if host, _, err := dns.ReadName(r.Data); err == nil {
 			out = append(out, bare(host))
 		}
@@ -171,20 +168,15 @@ func (z *Zone) at(owner string) []dns.Record {
 // with gives the zone with these and no other data of a type at an owner. The records of z stay as they are.
 func (z *Zone) with(owner string, t dns.Type, all [][]byte) Zone {
 	ttl := uint32(DefaultTTL)
-	out := *z
-	out.Records = make([]dns.Record, 0, len(z.Records)+len(all))
-	for _, r := range z.Records {
-		if r.Name == owner && r.Type == t {
-			ttl = r.TTL
-			continue
-		}
-		out.Records = append(out.Records, r)
+	if old := RRset(z.Records, owner, t); len(old) > 0 {
+		ttl = old[0].TTL
 	}
+	set := make([]dns.Record, 0, len(all))
 	for _, data := range all {
-		out.Records = append(out.Records, dns.Record{Name: owner, Type: t, TTL: ttl, Data: data})
+		set = append(set, dns.Record{TTL: ttl, Data: data})
 	}
-	slices.SortFunc(out.Records, dns.Compare)
-	out.Records = slices.CompactFunc(out.Records, func(a, b dns.Record) bool { return dns.Compare(a, b) == 0 })
+	out := *z
+	out.Records = Replace(z.Records, owner, t, set...)
 	return out
 }
 

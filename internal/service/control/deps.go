@@ -6,6 +6,7 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
+	"postroad/internal/core/zone"
 	"postroad/internal/service/control/boxes"
 	"postroad/internal/service/control/zones"
 )
@@ -56,6 +57,8 @@ type State struct {
 	Rules     []directory.Rule
 	Outbounds []directory.Outbound
 	Departed  []directory.Departed // domains that were removed and are remembered for a while
+	Sets      []zone.ExchangerSet  // that domains follow
+	Servers   []zone.NameServerSet
 }
 
 // Boxes is what this service needs of the mailbox store.

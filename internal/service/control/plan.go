@@ -213,7 +213,7 @@ func (s *Service) verifiers(passwords map[string]*Secret) (map[string]string, er
 func after(st *state, plan Plan, version int64) *state {
 	delta := plan.Delta
 	delta.Version = version
-	next := &state{Directory: st.Directory.With(delta), Accounts: st.Accounts}
+	next := &state{Directory: st.Directory.With(delta), Accounts: st.Accounts, Sets: st.Sets.With(plan.Tx.PutSets, plan.Tx.PutServers, setsRemoved(plan.Tx.Remove)...)}
 	gone := accountsRemoved(plan.Tx.Remove)
 	if len(plan.Tx.PutAccounts) > 0 || len(gone) > 0 {
 		next.Accounts = maps.Clone(st.Accounts)
@@ -225,6 +225,16 @@ func after(st *state, plan Plan, version int64) *state {
 		}
 	}
 	return next
+}
+
+func setsRemoved(removals []Removal) []string {
+	var out []string
+	for _, r := range removals {
+		if r.Kind == KindSet || r.Kind == KindServers {
+			out = append(out, r.ID)
+		}
+	}
+	return out
 }
 
 func accountsRemoved(removals []Removal) []account.ID {

@@ -50,6 +50,8 @@ const (
 	KindOutbound   = plan.KindOutbound
 	KindToken      = plan.KindToken
 	KindRecipients = plan.KindRecipients
+	KindSet        = plan.KindSet
+	KindServers    = plan.KindServers
 	KindDeparted   = plan.KindDeparted
 	KindZone       = plan.KindZone
 	KindQueue      = plan.KindQueue

@@ -17,6 +17,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/routing"
+	"postroad/internal/core/zone"
 	"postroad/internal/obs"
 	"postroad/internal/service/control/boxes"
 	"postroad/internal/service/control/inspect"
@@ -211,6 +212,7 @@ func (s *Service) reload(ctx context.Context) error {
 	next := &state{
 		Directory: directory.NewSnapshot(all.Version, all.Domains, all.Mailboxes, all.Rules, all.Outbounds),
 		Accounts:  make(map[account.ID]account.Account, len(all.Accounts)),
+		Sets:      zone.Sets{}.With(all.Sets, all.Servers),
 	}
 	if len(all.Departed) > 0 {
 		next.Directory = next.Directory.With(directory.Delta{Version: all.Version, PutDeparted: all.Departed})

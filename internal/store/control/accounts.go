@@ -48,7 +48,7 @@ func putAccounts(t *sqldb.Tx, list []account.Account) error {
 	return nil
 }
 
-// removeAccounts removes accounts without domains, and their tokens. What is remembered of their former domains stays
+// removeAccounts removes accounts without domains, their tokens and their sets. What is remembered of their former domains stays
 // until its time is over.
 func removeAccounts(t *sqldb.Tx, ids []string) error {
 	if len(ids) == 0 {
@@ -62,7 +62,7 @@ func removeAccounts(t *sqldb.Tx, ids []string) error {
 	if used {
 		return fmt.Errorf("%w: the account has the domain %s", control.ErrInUse, name)
 	}
-	for _, stmt := range []sqldb.Stmt{removeAccountTokensSQL, removeAccountOutboundsSQL} {
+	for _, stmt := range []sqldb.Stmt{removeAccountTokensSQL, removeAccountOutboundsSQL, removeAccountSetsSQL, removeAccountServerSetsSQL} {
 		if err := t.Post(stmt, ids); err != nil {
 			return err
 		}

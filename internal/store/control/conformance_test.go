@@ -32,6 +32,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 			State: control.State{
 				Version: 1, Accounts: []account.Account{c.Account}, Domains: []directory.Domain{c.Domain}, Mailboxes: []directory.Mailbox{c.Mailbox},
 				Rules: []directory.Rule{c.Rule}, Outbounds: []directory.Outbound{c.Outbound}, Departed: []directory.Departed{c.Departed},
+				Sets: []zone.ExchangerSet{c.Set}, Servers: []zone.NameServerSet{c.Servers},
 			},
 			Verifiers: map[string]string{c.Mailbox.Address(): c.Verifier}, Tokens: []control.Token{c.Token},
 			Findings: []finding.Finding{c.Finding}, Entries: []control.Entry{c.Entry}, Answers: []verify.Answer{c.Answer}, Lists: []control.RecipientList{c.List},
@@ -53,6 +54,8 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 		changed.List.ListSource = facts.ListSource{}
 		changed.List.Source, changed.List.Learned, changed.List.Locals = "another", created, []string{"anybody", "carol"}
 		changed.Zone = zone.Zone{Domain: c.Domain.Name, Account: c.Account.ID, Serial: 1, Records: []dns.Record{{Name: c.Domain.Name + ".", Type: dns.TypeA, Data: []byte{192, 0, 2, 1}}}, Signatures: []dns.Record{}}
+		changed.Set = zone.ExchangerSet{ID: c.Set.ID, Account: c.Set.Account, Name: "another"}
+		changed.Servers = zone.NameServerSet{ID: c.Servers.ID, Account: c.Servers.Account, Name: "another"}
 		changed.Departed = directory.Departed{ID: c.Departed.ID, Account: c.Departed.Account, Name: "another.example"}
 		tx := changed.tx()
 		tx.PutTokens, tx.Entries = nil, nil
@@ -60,7 +63,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 		want.State = control.State{
 			Version: 2, Accounts: []account.Account{changed.Account}, Domains: []directory.Domain{changed.Domain},
 			Mailboxes: []directory.Mailbox{changed.Mailbox}, Rules: []directory.Rule{changed.Rule}, Outbounds: []directory.Outbound{changed.Outbound},
-			Departed: []directory.Departed{changed.Departed},
+			Departed: []directory.Departed{changed.Departed}, Sets: []zone.ExchangerSet{changed.Set}, Servers: []zone.NameServerSet{changed.Servers},
 		}
 		want.Verifiers = map[string]string{changed.Mailbox.Address(): changed.Verifier}
 		want.Lists, want.Zones = []control.RecipientList{changed.List}, []zone.Zone{changed.Zone}
@@ -177,6 +180,10 @@ func TestANameIsTakenOnce(t *testing.T) {
 		rule := ann.Rule
 		rule.ID = "second"
 		w.refused(t, control.ErrExists, control.Tx{PutRules: []directory.Rule{rule}})
+		set, servers := ann.Set, ann.Servers
+		set.ID, servers.ID = "second", "second"
+		w.refused(t, control.ErrExists, control.Tx{PutSets: []zone.ExchangerSet{set}})
+		w.refused(t, control.ErrExists, control.Tx{PutServers: []zone.NameServerSet{servers}})
 		outbound := ann.Outbound
 		outbound.ID = "second"
 		w.refused(t, control.ErrExists, control.Tx{PutOutbounds: []directory.Outbound{outbound}})
@@ -222,6 +229,8 @@ func TestRemovals(t *testing.T) {
 			gone(control.KindOutbound, c.Outbound.ID),
 			gone(control.KindDeparted, c.Departed.ID),
 			gone(control.KindZone, c.Zone.Domain),
+			gone(control.KindSet, c.Set.ID),
+			gone(control.KindServers, c.Servers.ID),
 			gone(control.KindToken, c.Token.ID),
 			gone(control.KindDomain, c.Domain.ID),
 			gone(control.KindAccount, string(c.Account.ID)),

@@ -68,6 +68,8 @@ type customer struct {
 	List     control.RecipientList
 	Departed directory.Departed
 	Zone     zone.Zone
+	Set      zone.ExchangerSet
+	Servers  zone.NameServerSet
 }
 
 func newCustomer(name string) customer {
@@ -82,6 +84,7 @@ func newCustomer(name string) customer {
 			Recipients: directory.RecipientsAccept, Unreachable: directory.UnreachableDefer, Dual: true,
 			Gateways:   []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::1/128")},
 			Onboarding: created.Add(3 * time.Hour), Leaving: directory.Leaving{Until: created.Add(48 * time.Hour), From: directory.ModeLocal}, Hold: 30*24*time.Hour + time.Microsecond, Created: created,
+			ExchangerSet: "set-" + name, NameServerSet: "servers-" + name,
 		},
 		Mailbox:  directory.Mailbox{ID: "mailbox-" + name, Account: id, Domain: domain, Local: "bøb+" + name, Quota: 1 << 40},
 		Verifier: "verifier of " + name,
@@ -115,6 +118,11 @@ func newCustomer(name string) customer {
 			},
 			Signatures: []dns.Record{{Name: domain + ".", Type: dns.TypeCDS, TTL: 60, Data: []byte{0, 1, 2}}},
 		},
+		Set: zone.ExchangerSet{
+			ID: "set-" + name, Account: id, Name: "direct", Exchangers: []zone.Exchanger{{Preference: 0, Host: "mx." + domain}, {Preference: 65535, Host: "mx2." + domain}},
+			Gateways: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, SPF: "v=spf1 mx ~all",
+		},
+		Servers: zone.NameServerSet{ID: "servers-" + name, Account: id, Name: "default", Hosts: []string{"ns1." + domain, "ns2." + domain}},
 	}
 }
 
@@ -123,7 +131,8 @@ func (c customer) tx() control.Tx {
 	return control.Tx{
 		PutAccounts: []account.Account{c.Account}, PutDomains: []directory.Domain{c.Domain}, PutMailboxes: []directory.Mailbox{c.Mailbox},
 		PutVerifiers: map[string]string{c.Mailbox.ID: c.Verifier}, PutRules: []directory.Rule{c.Rule}, PutOutbounds: []directory.Outbound{c.Outbound},
-		PutDeparted: []directory.Departed{c.Departed}, PutTokens: []control.Token{c.Token}, PutLists: []control.RecipientList{c.List}, PutZones: []zone.Zone{c.Zone}, Entries: []control.Entry{c.Entry},
+		PutDeparted: []directory.Departed{c.Departed}, PutTokens: []control.Token{c.Token}, PutLists: []control.RecipientList{c.List}, PutZones: []zone.Zone{c.Zone},
+		PutSets: []zone.ExchangerSet{c.Set}, PutServers: []zone.NameServerSet{c.Servers}, Entries: []control.Entry{c.Entry},
 	}
 }
 
@@ -224,6 +233,8 @@ func sorted(st *control.State) {
 	slices.SortFunc(st.Mailboxes, func(a, b directory.Mailbox) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(st.Rules, func(a, b directory.Rule) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(st.Departed, func(a, b directory.Departed) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(st.Sets, func(a, b zone.ExchangerSet) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(st.Servers, func(a, b zone.NameServerSet) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(st.Outbounds, func(a, b directory.Outbound) int { return cmp.Compare(a.ID, b.ID) })
 }
 

@@ -104,7 +104,10 @@ func (s *Store) Load(ctx context.Context, scope account.Scope) (control.State, e
 		if st.Outbounds, err = loadOutbounds(tx); err != nil {
 			return err
 		}
-		st.Departed, err = loadDeparted(tx)
+		if st.Departed, err = loadDeparted(tx); err != nil {
+			return err
+		}
+		st.Sets, st.Servers, err = loadSets(tx)
 		return err
 	})
 	if err != nil {

@@ -24,7 +24,7 @@ var foreigners = map[string]foreign{
 	"Load": func(w *world, scope account.Scope, _ customer) {
 		t := w.t
 		st := w.load(t, scope)
-		for _, list := range []any{st.Accounts, st.Domains, st.Mailboxes, st.Rules, st.Outbounds, st.Departed} {
+		for _, list := range []any{st.Accounts, st.Domains, st.Mailboxes, st.Rules, st.Outbounds, st.Departed, st.Sets, st.Servers} {
 			v := reflect.ValueOf(list)
 			for i := range v.Len() {
 				element := v.Index(i)
@@ -227,6 +227,8 @@ func trespasses(bob customer) map[string]trespass {
 	list.Account = ann.Account.ID
 	departed, hosted := bob.Departed, bob.Zone
 	departed.Account, hosted.Account = ann.Account.ID, ann.Account.ID
+	set, servers := bob.Set, bob.Servers
+	set.Account, servers.Account = ann.Account.ID, ann.Account.ID
 	here, there, everywhere := mailbox, rule, outbound
 	here.Domain, here.Local, there.Domain, there.Local, everywhere.Domain = ann.Domain.Name, "here", ann.Domain.Name, "there", ""
 	newDomain, newMailbox, newRule, newOutbound, newToken := domain, mailbox, rule, outbound, token
@@ -263,6 +265,12 @@ func trespasses(bob customer) map[string]trespass {
 		"PutLists, taken over":               {control.ErrNotFound, control.Tx{PutLists: []control.RecipientList{list}}},
 		"PutZones":                           {control.ErrDenied, control.Tx{PutZones: []zone.Zone{bob.Zone}}},
 		"PutZones, taken over":               {control.ErrNotFound, control.Tx{PutZones: []zone.Zone{hosted}}},
+		"PutSets":                            {control.ErrDenied, control.Tx{PutSets: []zone.ExchangerSet{bob.Set}}},
+		"PutSets, taken over":                {control.ErrExists, control.Tx{PutSets: []zone.ExchangerSet{set}}},
+		"PutServers":                         {control.ErrDenied, control.Tx{PutServers: []zone.NameServerSet{bob.Servers}}},
+		"PutServers, taken over":             {control.ErrExists, control.Tx{PutServers: []zone.NameServerSet{servers}}},
+		"Remove set":                         {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindSet, bob.Set.ID)}}},
+		"Remove servers":                     {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindServers, bob.Servers.ID)}}},
 		"Remove zone":                        {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindZone, bob.Zone.Domain)}}},
 		"Remove recipients":                  {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindRecipients, bob.Domain.Name)}}},
 		"Entries":                            {control.ErrDenied, control.Tx{Entries: []control.Entry{bob.Entry}}},
@@ -302,6 +310,7 @@ func TestAnAccountChangesWhatIsItsOwn(t *testing.T) {
 		want := control.State{
 			Version: 2, Accounts: []account.Account{ann.Account}, Domains: []directory.Domain{ann.Domain}, Mailboxes: []directory.Mailbox{ann.Mailbox},
 			Rules: []directory.Rule{ann.Rule}, Outbounds: []directory.Outbound{ann.Outbound}, Departed: []directory.Departed{ann.Departed},
+			Sets: []zone.ExchangerSet{ann.Set}, Servers: []zone.NameServerSet{ann.Servers},
 		}
 		same(t, "what the account sees", want, st)
 		tx := ann.tx()
@@ -343,7 +352,7 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 	ann, bob := w.add(t, "ann"), w.add(t, "bob")
 	must(t, w.SetSetting(t.Context(), system, settingName, "value"))
 	tables := w.tables(t)
-	if len(tables) != 15 {
+	if len(tables) != 17 {
 		t.Errorf("tables of accounts' rows: %v", tables)
 	}
 	counts := func(scope account.Scope, table string) (own, other int) {

@@ -54,6 +54,12 @@ func put(t *sqldb.Tx, tx *control.Tx) error {
 	if err := putAccounts(t, tx.PutAccounts); err != nil {
 		return err
 	}
+	if err := putSets(t, tx.PutSets); err != nil {
+		return err
+	}
+	if err := putServerSets(t, tx.PutServers); err != nil {
+		return err
+	}
 	if err := putDomains(t, tx.PutDomains); err != nil {
 		return err
 	}
@@ -117,6 +123,12 @@ func checkOwners(scope account.Scope, tx *control.Tx) error {
 	}
 	for i := range tx.PutDeparted {
 		ids = append(ids, tx.PutDeparted[i].Account)
+	}
+	for i := range tx.PutSets {
+		ids = append(ids, tx.PutSets[i].Account)
+	}
+	for i := range tx.PutServers {
+		ids = append(ids, tx.PutServers[i].Account)
 	}
 	for i := range tx.PutTokens {
 		ids = append(ids, tx.PutTokens[i].Account)
@@ -187,7 +199,7 @@ func checkDomains(t *sqldb.Tx, tx *control.Tx) error {
 
 // goners are ids of what is to be removed, by kind.
 type goners struct {
-	accounts, domains, mailboxes, rules, outbounds, tokens, lists, departed, zones []string
+	accounts, domains, mailboxes, rules, outbounds, tokens, lists, departed, zones, sets, servers []string
 }
 
 func sortRemovals(list []control.Removal) (goners, error) {
@@ -212,6 +224,10 @@ func sortRemovals(list []control.Removal) (goners, error) {
 			g.departed = append(g.departed, r.ID)
 		case control.KindZone:
 			g.zones = append(g.zones, r.ID)
+		case control.KindSet:
+			g.sets = append(g.sets, r.ID)
+		case control.KindServers:
+			g.servers = append(g.servers, r.ID)
 		case control.KindQueue:
 			return goners{}, fmt.Errorf("%w: queued mail is no part of the configuration", control.ErrInvalid)
 		default:
@@ -238,6 +254,8 @@ func remove(t *sqldb.Tx, g goners) error {
 		{control.KindRule, removeRulesSQL, g.rules},
 		{control.KindDeparted, removeDepartedSQL, g.departed},
 		{control.KindZone, removeZonesSQL, g.zones},
+		{control.KindSet, removeSetsSQL, g.sets},
+		{control.KindServers, removeServerSetsSQL, g.servers},
 	} {
 		if err := removeAll(t, part.kind, part.stmt, part.ids); err != nil {
 			return err

@@ -39,6 +39,8 @@ type Memory struct {
 	Rules     map[string]directory.Rule
 	Outbounds map[string]directory.Outbound
 	Departed  map[string]directory.Departed
+	Sets      map[string]zone.ExchangerSet
+	Servers   map[string]zone.NameServerSet
 	Given     map[string]control.Token         // tokens
 	Verifiers map[string]string                // by mailbox
 	Lists     map[string]control.RecipientList // by domain
@@ -69,7 +71,7 @@ type Memory struct {
 func NewMemory() *Memory {
 	return &Memory{
 		Accounts: map[string]account.Account{}, Domains: map[string]directory.Domain{}, Mailboxes: map[string]directory.Mailbox{},
-		Rules: map[string]directory.Rule{}, Outbounds: map[string]directory.Outbound{}, Departed: map[string]directory.Departed{}, Given: map[string]control.Token{},
+		Rules: map[string]directory.Rule{}, Outbounds: map[string]directory.Outbound{}, Departed: map[string]directory.Departed{}, Sets: map[string]zone.ExchangerSet{}, Servers: map[string]zone.NameServerSet{}, Given: map[string]control.Token{},
 		Lists: map[string]control.RecipientList{}, Verifiers: map[string]string{}, Settings: map[string]string{},
 		Boxes: map[string]mailbox.Mailbox{}, Stored: map[string][]mailbox.Message{}, Bodies: map[string]string{}, Exchangers: map[string]facts.MXAnswer{},
 		Hosted: map[string]zone.Zone{}, Answered: map[string]zone.Zone{},
@@ -118,6 +120,8 @@ func (m *Memory) Load(_ context.Context, scope account.Scope) (control.State, er
 		Rules:     inScope(scope, m.Rules, func(r directory.Rule) account.ID { return r.Account }),
 		Outbounds: inScope(scope, m.Outbounds, func(o directory.Outbound) account.ID { return o.Account }),
 		Departed:  inScope(scope, m.Departed, func(d directory.Departed) account.ID { return d.Account }),
+		Sets:      inScope(scope, m.Sets, func(s zone.ExchangerSet) account.ID { return s.Account }),
+		Servers:   inScope(scope, m.Servers, func(s zone.NameServerSet) account.ID { return s.Account }),
 	}, nil
 }
 
@@ -150,6 +154,8 @@ func (m *Memory) Update(_ context.Context, scope account.Scope, version int64, t
 	put(m.Lists, tx.PutLists, func(l control.RecipientList) string { return l.Domain })
 	put(m.Hosted, tx.PutZones, func(z zone.Zone) string { return z.Domain })
 	put(m.Departed, tx.PutDeparted, func(d directory.Departed) string { return d.ID })
+	put(m.Sets, tx.PutSets, func(s zone.ExchangerSet) string { return s.ID })
+	put(m.Servers, tx.PutServers, func(s zone.NameServerSet) string { return s.ID })
 	for _, f := range tx.DropFindings {
 		m.forget(f)
 	}
@@ -197,6 +203,10 @@ func (m *Memory) remove(r control.Removal) {
 		delete(m.Lists, r.ID)
 	case control.KindDeparted:
 		delete(m.Departed, r.ID)
+	case control.KindSet:
+		delete(m.Sets, r.ID)
+	case control.KindServers:
+		delete(m.Servers, r.ID)
 	case control.KindZone:
 		delete(m.Hosted, r.ID)
 	case control.KindQueue:

@@ -24,6 +24,8 @@ type Tx struct {
 	// when the plan is applied it is given the next one, or that of its SOA record if this is further on.
 	PutZones     []zone.Zone
 	PutDeparted  []directory.Departed
+	PutSets      []zone.ExchangerSet
+	PutServers   []zone.NameServerSet
 	PutFindings  []finding.Finding // of domains in scope, after all else is written
 	DropFindings []finding.Finding // by domain and name; before PutFindings
 	Remove       []Removal
@@ -48,9 +50,11 @@ const (
 	KindOutbound   Kind = "outbound"
 	KindToken      Kind = "token"
 	KindRecipients Kind = "recipients" // of a domain, by whose name it is removed
-	KindDeparted   Kind = "departed"   // a domain that was removed and is remembered for a while
-	KindZone       Kind = "zone"       // by the domain's name
-	KindQueue      Kind = "queue"      // only in plans and audit entries: what was done to queued mail
+	KindSet        Kind = "exchanger-set"
+	KindServers    Kind = "nameserver-set"
+	KindDeparted   Kind = "departed" // a domain that was removed and is remembered for a while
+	KindZone       Kind = "zone"     // by the domain's name
+	KindQueue      Kind = "queue"    // only in plans and audit entries: what was done to queued mail
 )
 
 // RecipientList names the recipients of a domain whose mailboxes are elsewhere.

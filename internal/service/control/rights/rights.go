@@ -10,6 +10,7 @@ package rights
 import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/zone"
 	"postroad/internal/service/control/words"
 )
 
@@ -35,6 +36,7 @@ func System() Actor { return Actor{Name: "system", Scope: account.System(), Oper
 type State struct {
 	Directory *directory.Snapshot
 	Accounts  map[account.ID]account.Account
+	Sets      zone.Sets // that domains follow
 }
 
 // MustOwn refuses an account's things as if they did not exist. The thing is named in command words: "domain".
