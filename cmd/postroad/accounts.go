@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -11,15 +12,23 @@ import (
 )
 
 func (a *app) accountCommand() *cobra.Command {
-	name := ""
+	name, notices := "", []string{}
 	set := a.changes(&cobra.Command{
-		Use: "set ACCOUNT", Short: "Rename an account, given by id or name", Args: cobra.ExactArgs(1),
+		Use: "set ACCOUNT", Short: "Rename an account, given by id or name, or set who is told of its domains' mail", Args: cobra.ExactArgs(1),
 		RunE: work(func(cmd *cobra.Command, args []string) error {
-			return a.change(cmd.Context(), http.MethodPatch, "/accounts"+segment(args[0]), nil, map[string]any{"name": name})
+			body := map[string]any{}
+			if cmd.Flags().Changed("name") {
+				body["name"] = name
+			}
+			if cmd.Flags().Changed("notices") {
+				body["notices"] = notices
+			}
+			return a.change(cmd.Context(), http.MethodPatch, "/accounts"+segment(args[0]), nil, body)
 		}),
 	})
 	set.Flags().StringVar(&name, "name", "", "new name")
-	must(set.MarkFlagRequired("name"))
+	set.Flags().StringArrayVar(&notices, "notices", nil, "address that is told of what happens to its domains' mail; may be repeated, none alone for the domain's own postmaster (the operator's: postmaster of the installation)")
+	set.MarkFlagsOneRequired("name", "notices")
 	return group("account", "Customers, who own domains",
 		a.changes(&cobra.Command{
 			Use: "add NAME", Short: "Add an account", Args: cobra.ExactArgs(1),
@@ -35,8 +44,8 @@ func (a *app) accountCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return show(a, all, "ID NAME DOMAINS", func(i control.AccountInfo) []string {
-					return []string{string(i.ID), i.Name, strconv.Itoa(i.Domains)}
+				return show(a, all, "ID NAME DOMAINS NOTICES", func(i control.AccountInfo) []string {
+					return []string{string(i.ID), i.Name, strconv.Itoa(i.Domains), strings.Join(i.Notices, ",")}
 				})
 			}),
 		},
@@ -47,13 +56,6 @@ func (a *app) accountCommand() *cobra.Command {
 			}),
 		}),
 	)
-}
-
-// must is for what only a programmer's error makes fail.
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
 }
 
 func (a *app) tokenCommand() *cobra.Command {

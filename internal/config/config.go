@@ -34,6 +34,7 @@ type Config struct {
 	Deliver  Deliver
 	Queue    Queue
 	Trace    Trace
+	Notices  Notices
 	DNS      DNS
 	TLS      TLS
 	Receive  Receive
@@ -97,6 +98,14 @@ type Trace struct {
 	Keep time.Duration
 }
 
+// Notices is how soon and how often people are told of what happens to their domains' mail.
+type Notices struct {
+	// Wait is how long something holds before people are told. Default 5 minutes.
+	Wait time.Duration
+	// Interval is the least time between two notices that the same has begun for the same domain. Default 6 hours.
+	Interval time.Duration
+}
+
 // DNS is how questions are answered.
 type DNS struct {
 	// RateLimit is the number of UDP answers a second to one network; 0, the default, is no limit.
@@ -156,6 +165,8 @@ func (c Config) WithDefaults(machine string) Config {
 		c.Queue.Retry = queue.DefaultRetry()
 	}
 	orNumber(&c.Trace.Keep, 30*day)
+	orNumber(&c.Notices.Wait, 5*time.Minute)
+	orNumber(&c.Notices.Interval, 6*time.Hour)
 	orNumber(&c.Limits.MessageSize, 50<<20)
 	orNumber(&c.Limits.Recipients, 1000)
 	orNumber(&c.Limits.Sessions, 10_000)

@@ -47,8 +47,9 @@ func TestDefaultsAreThoseOfTheInterface(t *testing.T) {
 				time.Hour, time.Hour, 2 * time.Hour, 3 * time.Hour,
 			},
 		},
-		Trace:  config.Trace{Keep: 720 * time.Hour},
-		Limits: config.Limits{MessageSize: 50 << 20, Recipients: 1000, Sessions: 10000, SessionsPerAddress: 100, Memory: 256 << 20},
+		Trace:   config.Trace{Keep: 720 * time.Hour},
+		Notices: config.Notices{Wait: 5 * time.Minute, Interval: 6 * time.Hour},
+		Limits:  config.Limits{MessageSize: 50 << 20, Recipients: 1000, Sessions: 10000, SessionsPerAddress: 100, Memory: 256 << 20},
 	}
 	if d := cmp.Diff(want, parse(t, "")); d != "" {
 		t.Error(d)

@@ -185,6 +185,16 @@ func serviceKeys() []key {
 			put: durationOrOff(func(c *Config) *time.Duration { return &c.Trace.Keep }, time.Hour, 400*day),
 		},
 		{
+			name: "notices.wait", kind: kindDuration, def: `"5m"`, example: `"5m"`,
+			doc: "How long something holds before people are told of it: a mail server that takes no mail, mail that goes in circles.",
+			put: duration(func(c *Config) *time.Duration { return &c.Notices.Wait }, time.Second, 7*day),
+		},
+		{
+			name: "notices.interval", kind: kindDuration, def: `"6h"`, example: `"6h"`,
+			doc: "The least time between two notices that the same has begun for the same domain. That it has ended is told at once.",
+			put: duration(func(c *Config) *time.Duration { return &c.Notices.Interval }, time.Second, 30*day),
+		},
+		{
 			name: "dns.rate_limit", kind: kindNumber, def: "0", example: "200",
 			doc: "UDP answers a second to one network (IPv4 /24, IPv6 /56); 0 is no limit.",
 			put: number(func(c *Config) *int { return &c.DNS.RateLimit }, 0, 1_000_000),

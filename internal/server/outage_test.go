@@ -77,6 +77,18 @@ func newWorld(t *testing.T) *world {
 // api asks the operator's socket for something that must succeed.
 func (w *world) api(method, path string, body any) {
 	w.t.Helper()
+	w.ask(method, path, body)
+}
+
+// get reads something that must be there.
+func (w *world) get(path string) []byte {
+	w.t.Helper()
+	return w.ask(http.MethodGet, path, struct{}{})
+}
+
+// ask asks the operator's socket, and gives the answer.
+func (w *world) ask(method, path string, body any) []byte {
+	w.t.Helper()
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return w.net.DialContext(ctx, "unix", filepath.Join(w.data, server.SocketName))
 	}}
@@ -98,6 +110,7 @@ func (w *world) api(method, path string, body any) {
 	if err != nil || answer.StatusCode >= 300 {
 		w.t.Fatalf("%s %s: %s\n%s", method, path, answer.Status, all)
 	}
+	return all
 }
 
 // mail hands in a message as a stranger and gives the reply that decided.

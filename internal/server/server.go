@@ -30,6 +30,7 @@ import (
 	"postroad/internal/service/control"
 	"postroad/internal/service/deliver"
 	"postroad/internal/service/mailstore"
+	"postroad/internal/service/notices"
 	"postroad/internal/service/queue"
 	"postroad/internal/service/receive"
 	"postroad/internal/service/resolver"
@@ -213,7 +214,7 @@ func (s *Server) join(ctx context.Context) error {
 		Hostname: s.cfg.Hostname, TLS: certificate, TrustedNetworks: s.cfg.Receive.TrustedNetworks,
 		MessageSize: s.cfg.Limits.MessageSize, Recipients: s.cfg.Limits.Recipients,
 		Sessions: s.cfg.Limits.Sessions, SessionsPerAddress: s.cfg.Limits.SessionsPerAddress, Memory: memory, Boxes: s.mailstore,
-		Trace: tracer, Facts: s.verify, Recorder: s.recorder(), Turns: s.queue,
+		Trace: tracer, Facts: s.verify, Recorder: s.recorder(), Turns: s.queue, Findings: findings{s.stores.control},
 	}, queueing{s.queue}, view, blobs{s.stores.blobs}, logins, s.metrics, s.log)
 	if err := s.control.Start(ctx); err != nil {
 		return err
@@ -235,6 +236,7 @@ func (s *Server) join(ctx context.Context) error {
 	s.atEnd(func(context.Context) { s.verify.Close() })
 	if s.runs(RoleDeliver) {
 		s.watchModes(view)
+		s.tellPeople(view)
 	}
 	s.health.Check("queue", func(ctx context.Context) error {
 		_, err := s.stores.queue.Age(ctx, 0)
@@ -276,6 +278,20 @@ func (s *Server) watchModes(v *view) {
 	looks := checks.New(v, s.resolver, s.control, findings{s.stores.control}, s.log)
 	ended := make(chan struct{})
 	go func() { looks.Run(ctx); close(ended) }()
+	s.atEnd(func(context.Context) {
+		cancel()
+		<-ended
+	})
+}
+
+// tellPeople has people told of what happens to their domains' mail.
+func (s *Server) tellPeople(v *view) {
+	ctx, cancel := context.WithCancel(context.Background())
+	tells := notices.New(notices.Config{
+		Hostname: s.cfg.Hostname, Wait: s.cfg.Notices.Wait, Interval: s.cfg.Notices.Interval, Hold: s.cfg.Queue.Hold,
+	}, s.stores.control, s.stores.control, s.queue, v, s.control, s.log)
+	ended := make(chan struct{})
+	go func() { tells.Run(ctx); close(ended) }()
 	s.atEnd(func(context.Context) {
 		cancel()
 		<-ended

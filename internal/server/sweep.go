@@ -4,10 +4,15 @@ import (
 	"context"
 	"maps"
 	"time"
+
+	"postroad/internal/core/account"
 )
 
 // sweepEvery is the time between two looks for content files that nobody owns: what a crash or a failed commit left.
 const sweepEvery = time.Hour
+
+// passed is after how long without a repetition a finding of something that happened is forgotten.
+const passed = 48 * time.Hour
 
 // sweep removes them while the server runs, none younger than a day (docs/durability.md, Bodies).
 func (s *Server) sweep(context.Context) error {
@@ -25,6 +30,9 @@ func (s *Server) sweep(context.Context) error {
 				s.log.ErrorContext(ctx, "content files not swept", "error", err)
 			case n > 0:
 				s.log.InfoContext(ctx, "content files swept", "count", n)
+			}
+			if err := s.stores.control.ForgetPassed(ctx, account.System(), time.Now().Add(-passed)); err != nil && ctx.Err() == nil {
+				s.log.ErrorContext(ctx, "findings of what has passed not forgotten", "error", err)
 			}
 			if err := s.control.ForgetDeparted(ctx); err != nil && ctx.Err() == nil {
 				s.log.ErrorContext(ctx, "removed domains not forgotten", "error", err)

@@ -17,6 +17,9 @@ const Operator ID = "operator"
 type Account struct {
 	ID   ID
 	Name string // shown to people; unique, 1 to 100 characters
+	// Notices are the addresses that are told of what happens to the mail of its domains; see service/notices for who is
+	// told without any.
+	Notices []string
 }
 
 // Scope is the set of accounts that an operation may read and write: a list, or the whole system.

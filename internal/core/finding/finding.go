@@ -31,6 +31,7 @@ const (
 	MXTargetCNAME          Name = "MX_TARGET_CNAME"           // an exchanger's name is an alias (RFC 2181 §10.3)
 	MXTargetAppendedOrigin Name = "MX_TARGET_APPENDED_ORIGIN" // an exchanger's name with that of the zone added
 	MXWrongOwner           Name = "MX_WRONG_OWNER"            // MX records at a name that senders do not ask for
+	GatewayBypassed        Name = "GATEWAY_BYPASSED"          // somebody who is none of the domain's gateways tries to deliver
 )
 
 // Finding is one diagnosis of one domain.
@@ -78,6 +79,12 @@ func (n Name) Sentence() string {
 		return "An MX record of this domain names a host of elsewhere with this domain's name added."
 	case MXWrongOwner:
 		return "An MX record stands at a name under this domain that senders do not ask for."
+	case GatewayBypassed:
+		return "Mail for this domain comes here around its filter, and is refused for now."
 	}
 	return string(n)
 }
+
+// Passing reports whether the diagnosis tells of something that happened, and not of something that stands: it is
+// forgotten when it has not happened again for a while.
+func (n Name) Passing() bool { return n == GatewayBypassed || n == SplitLoop }

@@ -16,6 +16,7 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
+	"postroad/internal/core/notice"
 	"postroad/internal/core/trace"
 	"postroad/internal/edge/api"
 	"postroad/internal/service/control"
@@ -328,6 +329,7 @@ func calls(h *house) map[string][3]string {
 		"account-add":       {"POST", "/accounts", `{"name":"x"}`},
 		"account-set":       {"PATCH", "/accounts/" + string(h.annID), `{"name":"x"}`},
 		"account-remove":    {"DELETE", "/accounts/" + string(h.annID), ""},
+		"notice-list":       {"", "", ""}, // as above
 		"domain-list":       {"", "", ""},
 		"domain-show":       {"GET", "/domains/ann.example", ""},
 		"domain-choose":     {"GET", "/domains/ann.example/choose", ""},
@@ -422,6 +424,7 @@ func (h *house) furnish() {
 	h.m.Traced = []trace.Row{{ID: queuedID, Account: h.annID, Recipient: "box@ann.example", Sender: "x@away.example", Steps: []trace.Step{
 		{Kind: trace.Accepted, Client: mail.Client{Helo: "mx.away.example"}}, {Kind: trace.Decided, N: 1, Recipient: "box@ann.example"},
 	}}}
+	h.m.Told = []notice.Notice{{ID: "n", Account: h.annID, Domain: "ann.example", Event: notice.PrimaryDown, Subject: "ann.example: held"}}
 	for id, b := range h.m.Mailboxes {
 		if b.Address() == "box@ann.example" {
 			h.m.Stored[id], h.m.Bodies[id+"/1"] = []mailbox.Message{{UID: 1}}, "x"
@@ -503,7 +506,7 @@ func TestListingsShowOnlyWhatIsInScope(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.furnish()
-	for _, path := range []string{"/accounts", "/domains", "/mailboxes", "/aliases", "/forwards", "/groups", "/catch-alls", "/outbound", "/tokens", "/audit", "/queue", "/queue/count", "/traces?sender=x@away.example"} {
+	for _, path := range []string{"/accounts", "/domains", "/mailboxes", "/aliases", "/forwards", "/groups", "/catch-alls", "/outbound", "/tokens", "/audit", "/queue", "/queue/count", "/traces?sender=x@away.example", "/notices"} {
 		mine, others := h.ask(h.ann, "GET", path, ""), h.ask(h.bob, "GET", path, "")
 		if mine.status != 200 || others.status != 200 {
 			t.Errorf("%s: %d %d %s", path, mine.status, others.status, mine.text)

@@ -36,6 +36,7 @@ func (a *api) register() {
 	a.registerTokens()
 	a.registerQueue()
 	a.registerTraces()
+	a.registerNotices()
 	a.registerReading()
 }
 
@@ -51,7 +52,10 @@ type accountAdd struct {
 type accountSet struct {
 	How
 	Account string `path:"account" doc:"Id or name"`
-	Body    nameBody
+	Body    struct {
+		Name    *string   `json:"name,omitempty" doc:"1 to 100 characters; the operator alone renames"`
+		Notices *[]string `json:"notices,omitempty" doc:"Addresses that are told of what happens to its domains' mail; an empty list for none"`
+	}
 }
 
 type accountRemove struct {
@@ -66,8 +70,8 @@ func (a *api) registerAccounts() {
 	changing(a, "account-add", http.MethodPost, "/accounts", "Add an account", func(_ context.Context, actor control.Actor, in *accountAdd) (control.Plan, error) {
 		return a.control.PlanAccountAdd(actor, in.Body.Name)
 	})
-	changing(a, "account-set", http.MethodPatch, "/accounts/{account}", "Rename an account", func(_ context.Context, actor control.Actor, in *accountSet) (control.Plan, error) {
-		return a.control.PlanAccountSet(actor, in.Account, in.Body.Name)
+	changing(a, "account-set", http.MethodPatch, "/accounts/{account}", "Rename an account, or set who is told of its mail", func(_ context.Context, actor control.Actor, in *accountSet) (control.Plan, error) {
+		return a.control.PlanAccountSet(actor, in.Account, control.AccountSettings(in.Body))
 	})
 	changing(a, "account-remove", http.MethodDelete, "/accounts/{account}", "Remove an account and its tokens", func(ctx context.Context, actor control.Actor, in *accountRemove) (control.Plan, error) {
 		return a.control.PlanAccountRemove(ctx, actor, in.Account)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"postroad/internal/core/account"
 	"postroad/internal/service/control/undo"
@@ -14,7 +15,7 @@ import (
 type AccountInfo = undo.Account
 
 func accountInfo(st *state, a account.Account) AccountInfo {
-	info := AccountInfo{ID: a.ID, Name: a.Name}
+	info := AccountInfo{ID: a.ID, Name: a.Name, Notices: a.Notices}
 	for d := range st.Directory.Domains() {
 		if d.Account == a.ID {
 			info.Domains++
@@ -33,7 +34,7 @@ func (s *Service) Accounts(actor Actor) []AccountInfo {
 	out := []AccountInfo{}
 	for _, a := range st.Accounts {
 		if actor.Scope.Has(a.ID) {
-			out = append(out, AccountInfo{ID: a.ID, Name: a.Name, Domains: counts[a.ID]})
+			out = append(out, AccountInfo{ID: a.ID, Name: a.Name, Domains: counts[a.ID], Notices: a.Notices})
 		}
 	}
 	slices.SortFunc(out, func(a, b AccountInfo) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
@@ -66,25 +67,51 @@ func freeAccountName(st *state, name string) error {
 	return nil
 }
 
-// PlanAccountSet plans another name for an account. Operator only.
-func (s *Service) PlanAccountSet(actor Actor, ref, name string) (Plan, error) {
+// AccountSettings are what can be chosen for an account; nil leaves it as it is.
+type AccountSettings struct {
+	Name    *string   // operator only
+	Notices *[]string // addresses that are told of what happens to its domains' mail; none, or "none": no address is set
+}
+
+// PlanAccountSet plans another name for an account, and who is told of what happens to its domains' mail.
+func (s *Service) PlanAccountSet(actor Actor, ref string, set AccountSettings) (Plan, error) {
 	st, p := s.plan(actor)
-	a, err := managedAccount(actor, st, ref, "rename accounts")
-	if err != nil {
-		return Plan{}, err
+	a, ok := st.Account(ref)
+	if !ok || !actor.Scope.Has(a.ID) {
+		return Plan{}, words.Missing("There is no account " + words.Quote(ref) + ".")
 	}
-	if name == a.Name {
+	next := a
+	if set.Name != nil {
+		if err := actor.MustOperate("rename accounts"); err != nil {
+			return Plan{}, err
+		}
+		if next.Name = *set.Name; next.Name != a.Name {
+			if err := freeAccountName(st, next.Name); err != nil {
+				return Plan{}, err
+			}
+			p.Say("Renames the account %s to %s.", a.Name, next.Name)
+		}
+	}
+	if set.Notices != nil {
+		var err error
+		if next.Notices, err = noticeAddresses(*set.Notices); err != nil {
+			return Plan{}, err
+		}
+		switch {
+		case slices.Equal(next.Notices, a.Notices):
+		case len(next.Notices) > 0:
+			p.Say("Notices for the account %s go to %s.", next.Name, strings.Join(next.Notices, ", "))
+		case a.ID == account.Operator:
+			p.Say("Notices for the operator go to postmaster@%s.", s.o.Hostname)
+		default:
+			p.Say("Notices for the account %s go to the postmaster of the domain concerned, where that is somebody's address here.", next.Name)
+		}
+	}
+	if next.Name == a.Name && slices.Equal(next.Notices, a.Notices) {
 		return p, nil
 	}
-	if err := freeAccountName(st, name); err != nil {
-		return Plan{}, err
-	}
-	before := accountInfo(st, a)
-	after := before
-	after.Name = name
-	p.Tx.PutAccounts = []account.Account{{ID: a.ID, Name: name}}
-	p.Record(Change{Kind: KindAccount, Verb: VerbSet, Subject: name, Account: a.ID, Before: before, After: after})
-	p.Say("Renames the account %s to %s.", a.Name, name)
+	p.Tx.PutAccounts = []account.Account{next}
+	p.Record(Change{Kind: KindAccount, Verb: VerbSet, Subject: next.Name, Account: a.ID, Before: accountInfo(st, a), After: accountInfo(st, next)})
 	return p, nil
 }
 

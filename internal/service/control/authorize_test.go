@@ -142,7 +142,9 @@ func TestWhatOnlyTheOperatorMay(t *testing.T) {
 	ctx := t.Context()
 	for _, d := range []deed{
 		{"account add", func(w *world, a control.Actor) error { return planned(w.PlanAccountAdd(a, "new")) }},
-		{"account set", func(w *world, a control.Actor) error { return planned(w.PlanAccountSet(a, string(w.annID), "new")) }},
+		{"account set", func(w *world, a control.Actor) error {
+			return planned(w.PlanAccountSet(a, string(w.annID), control.AccountSettings{Name: new("new")}))
+		}},
 		{"account remove", func(w *world, a control.Actor) error { return planned(w.PlanAccountRemove(ctx, a, string(w.annID))) }},
 		{"domain add --proved", func(w *world, a control.Actor) error {
 			return planned(w.PlanDomainAdd(t.Context(), a, control.DomainSpec{Name: "p.example", DomainSettings: control.DomainSettings{Proved: new(true)}}))

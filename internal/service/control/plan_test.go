@@ -104,7 +104,9 @@ func TestEveryChangeLeavesOneEntryWithBeforeAndAfter(t *testing.T) {
 		plan            func() (control.Plan, error)
 	}{
 		{"account add", "carl", false, true, func() (control.Plan, error) { return w.PlanAccountAdd(control.Operator(), "carl") }},
-		{"account set", "carla", true, true, func() (control.Plan, error) { return w.PlanAccountSet(control.Operator(), "carl", "carla") }},
+		{"account set", "carla", true, true, func() (control.Plan, error) {
+			return w.PlanAccountSet(control.Operator(), "carl", control.AccountSettings{Name: new("carla")})
+		}},
 		{"account remove", "carla", true, false, func() (control.Plan, error) { return w.PlanAccountRemove(t.Context(), control.Operator(), "carla") }},
 		{"domain add", "new.example", false, true, func() (control.Plan, error) {
 			return w.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: "new.example"})

@@ -46,7 +46,11 @@ func (s *Service) undo(ctx context.Context, actor Actor, step *undo.Step) (Plan,
 	case undo.AddAccount:
 		return s.restoreAccount(actor, step.Account)
 	case undo.SetAccount:
-		return s.PlanAccountSet(actor, step.Subject, step.Account.Name)
+		was := AccountSettings{Notices: &step.Account.Notices}
+		if st := s.current.Load(); st.Accounts[step.Account.ID].Name != step.Account.Name {
+			was.Name = &step.Account.Name
+		}
+		return s.PlanAccountSet(actor, step.Subject, was)
 	case undo.RemoveAccount:
 		return s.PlanAccountRemove(ctx, actor, step.Subject)
 	case undo.RestoreDomain:
@@ -93,8 +97,8 @@ func (s *Service) restoreAccount(actor Actor, was *AccountInfo) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	p.Tx.PutAccounts = []account.Account{{ID: was.ID, Name: was.Name}}
-	p.Changes[0].Account, p.Changes[0].After = was.ID, AccountInfo{ID: was.ID, Name: was.Name}
+	p.Tx.PutAccounts = []account.Account{{ID: was.ID, Name: was.Name, Notices: was.Notices}}
+	p.Changes[0].Account, p.Changes[0].After = was.ID, AccountInfo{ID: was.ID, Name: was.Name, Notices: was.Notices}
 	return p, nil
 }
 

@@ -160,6 +160,24 @@ func (s *Service) down(now time.Time) []mail.Lane {
 	return out
 }
 
+// Failing lists the lanes that could not be reached the last time.
+func (s *Service) Failing() []mail.Lane {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []mail.Lane
+	for name, l := range s.active {
+		if l.failures > 0 {
+			out = append(out, name)
+		}
+	}
+	for name := range s.gates {
+		if s.active[name] == nil {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // revive has a lane tried at once with all that lies in it, the oldest mail first.
 func (s *Service) revive(ctx context.Context, name mail.Lane) {
 	if err := s.lanes.Hasten(ctx, name, time.Now()); err != nil {

@@ -47,6 +47,7 @@ type Config struct {
 	Facts              Facts           // learns what a decision about a recipient lacks; nil: the recipient is refused for now
 	Recorder           Recorder        // is told what is taken and refused; nil: nobody is
 	Turns              Turns           // starts mail that waits for a domain's own server; nil: ETRN is not offered
+	Findings           Findings        // is told of mail that goes in circles or around a filter; nil: nobody is
 	Boxes              Boxes           // tells at RCPT which mailboxes are full; nil: delivery alone judges
 }
 

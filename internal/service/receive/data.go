@@ -99,6 +99,9 @@ func (s *session) accept(id mail.ID, c *content) error {
 		c.abort()
 		s.service.m.MessagesRefused.WithLabelValues("content").Inc()
 		s.recordContent(r)
+		if r.Enhanced == replyCircle.Enhanced {
+			s.findCircle(r)
+		}
 		s.reply(r)
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
 	"postroad/internal/core/routing"
@@ -30,6 +31,12 @@ type Queue interface {
 // Recorder keeps what became of mail for the owners of its domains. It never waits and never fails.
 type Recorder interface {
 	Record(e trace.Event)
+}
+
+// Findings keeps what is wrong with domains of this installation.
+type Findings interface {
+	// Find records a finding, or forgets it when gone is true; one that stands keeps its Since.
+	Find(ctx context.Context, f finding.Finding, gone bool) error
 }
 
 // Directory gives the view by which recipients are judged.

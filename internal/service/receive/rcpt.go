@@ -35,6 +35,7 @@ func (s *session) rcpt(arg []byte) error {
 		s.service.log.Info("recipient refused", "client", s.addr.String(), "helo", s.helo, "sender", s.tx.sender.String(),
 			"recipient", cmd.To.String(), "reply", d.Reply.String())
 		s.recordRefused(cmd.To.String(), &d, d.Reply)
+		s.findBypass(&d)
 		return s.refused(d.Reply)
 	}
 	original := cmd.To.String()

@@ -44,8 +44,9 @@ type Service struct {
 	stopping  bool
 	running   sync.WaitGroup
 
-	live func() context.Context // ends with Stop
-	halt context.CancelFunc
+	live  func() context.Context // ends with Stop
+	halt  context.CancelFunc
+	found recent // what was found a while ago
 }
 
 // New makes the service. logins may be nil when no submission listener is served.

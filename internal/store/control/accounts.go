@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	allAccountsSQL   sqldb.Stmt = `SELECT account_id, name FROM account WHERE @scope(account_id)`
+	allAccountsSQL   sqldb.Stmt = `SELECT account_id, name, notices FROM account WHERE @scope(account_id)`
 	accountOwnersSQL sqldb.Stmt = `SELECT account_id, account_id FROM account WHERE @in(account_id, $1) AND @scope(account_id)`
-	addAccountSQL    sqldb.Stmt = `INSERT INTO account (account_id, name) VALUES ($1, $2)`
-	setAccountSQL    sqldb.Stmt = `UPDATE account SET name = $2 WHERE account_id = $1 AND @scope(account_id)`
+	addAccountSQL    sqldb.Stmt = `INSERT INTO account (account_id, name, notices) VALUES ($1, $2, $3)`
+	setAccountSQL    sqldb.Stmt = `UPDATE account SET name = $2, notices = $3 WHERE account_id = $1 AND @scope(account_id)`
 
 	accountInUseSQL           sqldb.Stmt = `SELECT name FROM domain WHERE @in(account_id, $1) AND @scope(account_id) LIMIT 1`
 	removeAccountTokensSQL    sqldb.Stmt = `DELETE FROM token WHERE @in(account_id, $1) AND @scope(account_id)`
@@ -24,7 +24,11 @@ func loadAccounts(t *sqldb.Tx) ([]account.Account, error) {
 	var out []account.Account
 	err := each(t, allAccountsSQL, nil, func(rows *sqldb.Rows) error {
 		var a account.Account
-		err := rows.Scan(&a.ID, &a.Name)
+		var to string
+		err := rows.Scan(&a.ID, &a.Name, &to)
+		if err == nil {
+			err = readList(to, &a.Notices)
+		}
 		out = append(out, a)
 		return err
 	})
@@ -41,14 +45,18 @@ func putAccounts(t *sqldb.Tx, list []account.Account) error {
 		if _, old := there[string(list[i].ID)]; old {
 			stmt = setAccountSQL
 		}
-		if err := t.Post(stmt, list[i].ID, list[i].Name); err != nil {
+		to, err := listText(list[i].Notices)
+		if err != nil {
+			return err
+		}
+		if err := t.Post(stmt, list[i].ID, list[i].Name, to); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// removeAccounts removes accounts without domains, their tokens and their sets. What is remembered of their former domains stays
+// removeAccounts removes accounts without domains, their tokens, their sets and what they were told. What is remembered of their former domains stays
 // until its time is over.
 func removeAccounts(t *sqldb.Tx, ids []string) error {
 	if len(ids) == 0 {
@@ -62,7 +70,7 @@ func removeAccounts(t *sqldb.Tx, ids []string) error {
 	if used {
 		return fmt.Errorf("%w: the account has the domain %s", control.ErrInUse, name)
 	}
-	for _, stmt := range []sqldb.Stmt{removeAccountTokensSQL, removeAccountOutboundsSQL, removeAccountSetsSQL, removeAccountServerSetsSQL} {
+	for _, stmt := range []sqldb.Stmt{removeAccountTokensSQL, removeAccountOutboundsSQL, removeAccountSetsSQL, removeAccountServerSetsSQL, removeAccountNoticesSQL} {
 		if err := t.Post(stmt, ids); err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
+	"postroad/internal/core/notice"
 	"postroad/internal/core/zone"
 	"postroad/internal/proto/dns"
 	"postroad/internal/service/control"
@@ -36,7 +37,8 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 			},
 			Verifiers: map[string]string{c.Mailbox.Address(): c.Verifier}, Tokens: []control.Token{c.Token},
 			Findings: []finding.Finding{c.Finding}, Entries: []control.Entry{c.Entry}, Answers: []verify.Answer{c.Answer}, Lists: []control.RecipientList{c.List},
-			Zones: []zone.Zone{c.Zone},
+			Zones:    []zone.Zone{c.Zone},
+			Memories: []notice.Memory{c.Memory}, Notices: []notice.Notice{c.Notice},
 		}
 		same(t, "at once", want, w.dump(t))
 		must(t, w.db.Close())
@@ -46,7 +48,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 
 		// Every value changed, as far as it can be.
 		changed := c
-		changed.Account.Name = "another"
+		changed.Account = account.Account{ID: c.Account.ID, Name: "another"}
 		changed.Domain = directory.Domain{ID: c.Domain.ID, Account: c.Domain.Account, Name: c.Domain.Name, Mode: directory.ModeLocal, Zone: directory.ZoneExternal}
 		changed.Mailbox.Local, changed.Mailbox.Quota, changed.Verifier = "carol", 0, "another verifier"
 		changed.Rule.Local, changed.Rule.Kind, changed.Rule.Targets, changed.Rule.Keep = "", directory.RuleCatchAll, []string{"a@b.example"}, false

@@ -142,7 +142,7 @@ func moveDomain(t *sqldb.Tx, d *directory.Domain) error {
 			return err
 		}
 	}
-	return nil
+	return t.Post(removeDomainMemoriesSQL, []string{d.Name}) // the new account has been told nothing yet
 }
 
 // removeDomains removes domains with everything that lies in them.
@@ -160,7 +160,7 @@ func removeDomains(t *sqldb.Tx, ids []string) error {
 	}
 	for _, stmt := range []sqldb.Stmt{
 		removeDomainVerifiersSQL, removeDomainMailboxesSQL, removeDomainRulesSQL, removeDomainOutboundsSQL, removeDomainFindingsSQL,
-		removeDomainAnswersSQL, removeListsSQL, emptyListsSQL, removeZonesSQL,
+		removeDomainAnswersSQL, removeListsSQL, emptyListsSQL, removeZonesSQL, removeDomainMemoriesSQL,
 	} {
 		if err := t.Post(stmt, names); err != nil {
 			return err

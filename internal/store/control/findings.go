@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/finding"
@@ -13,10 +14,11 @@ import (
 const (
 	findingsSQL       sqldb.Stmt = `SELECT name, domain, evidence, since FROM finding WHERE @scope(account_id) ORDER BY domain, name`
 	domainFindingsSQL sqldb.Stmt = `SELECT name, domain, evidence, since FROM finding WHERE domain = $1 AND @scope(account_id) ORDER BY name`
-	putFindingSQL     sqldb.Stmt = `INSERT INTO finding (domain, name, account_id, evidence, since) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (domain, name) DO UPDATE SET evidence = excluded.evidence
-		WHERE finding.evidence <> excluded.evidence AND @scope(finding.account_id)`
+	putFindingSQL     sqldb.Stmt = `INSERT INTO finding (domain, name, account_id, evidence, since, seen) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (domain, name) DO UPDATE SET evidence = excluded.evidence, seen = CASE WHEN finding.seen = 0 THEN 0 ELSE excluded.seen END
+		WHERE (finding.evidence <> excluded.evidence OR finding.seen <> 0) AND @scope(finding.account_id)`
 	forgetFindingSQL sqldb.Stmt = `DELETE FROM finding WHERE domain = $1 AND name = $2 AND @scope(account_id)`
+	forgetPassedSQL  sqldb.Stmt = `DELETE FROM finding WHERE seen > 0 AND seen < $1 AND @scope(account_id)`
 	domainOwnerSQL   sqldb.Stmt = `SELECT account_id FROM domain WHERE name = $1 AND @scope(account_id)`
 )
 
@@ -50,14 +52,22 @@ func (s *Store) Find(ctx context.Context, scope account.Scope, f finding.Finding
 			if !scope.Has(account.Operator) {
 				return fmt.Errorf("%w: findings without a domain are the operator's", control.ErrDenied)
 			}
-			return tx.Post(putFindingSQL, f.Domain, f.Name, account.Operator, f.Evidence, f.Since)
+			return tx.Post(putFindingSQL, f.Domain, f.Name, account.Operator, f.Evidence, f.Since, time.Time{})
 		}
-		return putFinding(tx, f)
+		if f.Name.Passing() {
+			return putFinding(tx, f, time.Now())
+		}
+		return putFinding(tx, f, time.Time{})
 	}))
 }
 
-// putFinding records a finding of a domain in scope.
-func putFinding(tx *sqldb.Tx, f finding.Finding) error {
+// ForgetPassed forgets findings of what passes that has not been seen since a time.
+func (s *Store) ForgetPassed(ctx context.Context, scope account.Scope, before time.Time) error {
+	return refusal(s.db.Write(ctx, scope, func(tx *sqldb.Tx) error { return tx.Post(forgetPassedSQL, before) }))
+}
+
+// putFinding records a finding of a domain in scope; seen is zero for one that stands until it is mended.
+func putFinding(tx *sqldb.Tx, f finding.Finding, seen time.Time) error {
 	var owner account.ID
 	found, err := tx.Row([]any{&owner}, domainOwnerSQL, f.Domain)
 	if err != nil {
@@ -66,7 +76,7 @@ func putFinding(tx *sqldb.Tx, f finding.Finding) error {
 	if !found {
 		return fmt.Errorf("%w: there is no domain %s", control.ErrNotFound, f.Domain)
 	}
-	return tx.Post(putFindingSQL, f.Domain, f.Name, owner, f.Evidence, f.Since)
+	return tx.Post(putFindingSQL, f.Domain, f.Name, owner, f.Evidence, f.Since, seen)
 }
 
 // putFindings forgets findings and records others.
@@ -77,7 +87,7 @@ func putFindings(tx *sqldb.Tx, put, drop []finding.Finding) error {
 		}
 	}
 	for _, f := range put {
-		if err := putFinding(tx, f); err != nil {
+		if err := putFinding(tx, f, time.Time{}); err != nil {
 			return err
 		}
 	}

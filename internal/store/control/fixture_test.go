@@ -17,6 +17,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
+	"postroad/internal/core/notice"
 	"postroad/internal/core/zone"
 	"postroad/internal/proto/dns"
 	"postroad/internal/service/control"
@@ -70,13 +71,15 @@ type customer struct {
 	Zone     zone.Zone
 	Set      zone.ExchangerSet
 	Servers  zone.NameServerSet
+	Memory   notice.Memory
+	Notice   notice.Notice
 }
 
 func newCustomer(name string) customer {
 	id := account.ID("account-" + name)
 	domain := name + ".example"
 	return customer{
-		Account: account.Account{ID: id, Name: "Customer " + name},
+		Account: account.Account{ID: id, Name: "Customer " + name, Notices: []string{"z@" + domain, "a@far.example"}},
 		Domain: directory.Domain{
 			ID: "domain-" + name, Account: id, Name: domain, Proved: true, Mode: directory.ModeRelay, Zone: directory.ZoneHosted,
 			NextHops:  []directory.NextHop{{Host: "mx1." + domain, Port: 25, LMTP: true, Operator: true}, {Host: "[192.0.2.1]", Port: 65535}},
@@ -108,6 +111,13 @@ func newCustomer(name string) customer {
 		Answer: verify.Answer{Way: "the way of " + name, RecipientAnswer: facts.RecipientAnswer{
 			Address: "anybody@" + domain, Presence: facts.Absent, Origin: facts.Origin{Source: "mx." + domain, At: created.Add(time.Second), Detail: "550 5.1.1"},
 		}},
+		Memory: notice.Memory{
+			Domain: domain, Event: notice.PrimaryDown, Account: id, Since: created.Add(time.Minute), Told: created.Add(time.Hour), Open: true, Held: 1 << 40, Detail: "a\nü\n",
+		},
+		Notice: notice.Notice{
+			ID: "notice-" + name, Account: id, Domain: domain, Event: notice.PrimaryDown, Ended: true, At: created.Add(time.Hour), Due: created.Add(2 * time.Hour),
+			Subject: "ü: held", Text: "a\n\nü\n", Sent: created.Add(3 * time.Hour), To: []string{"z@" + domain, "a@far.example"}, Problem: "none",
+		},
 		Departed: directory.Departed{
 			ID: "departed-" + name, Account: id, Name: "left." + domain, Leaving: directory.Leaving{Until: created.Add(49 * time.Hour), From: directory.ModeSplit},
 			Recipients: directory.RecipientsList, Unreachable: directory.UnreachableQueue, Former: []string{"bøb", name},
@@ -143,6 +153,7 @@ func (w *world) add(t *testing.T, name string) customer {
 	w.apply(t, c.tx())
 	must(t, w.Find(t.Context(), system, c.Finding, false))
 	must(t, w.keep(system, c.Domain.Name, "anybody", c.Answer))
+	must(t, w.KeepNotices(t.Context(), system, notice.Result{Put: []notice.Memory{c.Memory}, Notice: []notice.Notice{c.Notice}}, 7))
 	return c
 }
 
@@ -164,6 +175,8 @@ type dump struct {
 	Answers   []verify.Answer
 	Lists     []control.RecipientList
 	Zones     []zone.Zone
+	Memories  []notice.Memory
+	Notices   []notice.Notice
 }
 
 const settingName = "a setting"
@@ -217,6 +230,10 @@ func (w *world) dump(t *testing.T) dump {
 		same(t, "the zone by its domain", z, one)
 		return err
 	}))
+	d.Memories, err = w.Memories(ctx, system)
+	must(t, err)
+	d.Notices, err = w.Store.Notices(ctx, system, "", "", 1000)
+	must(t, err)
 	d.Findings, err = w.Findings(ctx, system, "")
 	must(t, err)
 	d.Entries, err = w.Audit(ctx, system, "", 0, 1_000_000)

@@ -10,8 +10,10 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
+	"postroad/internal/core/notice"
 	"postroad/internal/core/zone"
 	"postroad/internal/service/control"
+	"postroad/internal/service/notices"
 	"postroad/internal/service/verify"
 	"postroad/internal/store/sqldb"
 )
@@ -100,6 +102,64 @@ var foreigners = map[string]foreign{
 		}
 		must(t, w.Find(t.Context(), scope, bob.Finding, true))
 	},
+	"Notices": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		for _, domain := range []string{"", bob.Domain.Name} {
+			list, err := w.Notices(t.Context(), scope, domain, "", 100)
+			must(t, err)
+			if slices.ContainsFunc(list, func(n notice.Notice) bool { return !scope.Has(n.Account) }) {
+				t.Errorf("it shows %+v", list)
+			}
+		}
+	},
+	"Memories": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		list, err := w.Memories(t.Context(), scope)
+		must(t, err)
+		if slices.ContainsFunc(list, func(m notice.Memory) bool { return !scope.Has(m.Account) }) {
+			t.Errorf("it shows %+v", list)
+		}
+	},
+	"KeepNotices": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		made, mine := bob.Notice, bob.Memory
+		made.ID = "made up"
+		for _, r := range []notice.Result{{Notice: []notice.Notice{made}}, {Put: []notice.Memory{mine}}} {
+			if err := w.KeepNotices(t.Context(), scope, r, 99); !errors.Is(err, control.ErrDenied) {
+				t.Errorf("it was told %v", err)
+			}
+		}
+		mine.Account = "account-ann"
+		for _, r := range []notice.Result{{Put: []notice.Memory{mine}}, {Drop: []notice.Memory{bob.Memory}}} {
+			if err := w.KeepNotices(t.Context(), scope, r, 99); err != nil && !errors.Is(err, control.ErrDenied) {
+				t.Errorf("it was told %v", err)
+			}
+		}
+	},
+	"DueNotices": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		list, err := w.DueNotices(t.Context(), scope, created.Add(time.Hour*24), 100)
+		must(t, err)
+		if slices.ContainsFunc(list, func(n notice.Notice) bool { return !scope.Has(n.Account) }) {
+			t.Errorf("it shows %+v", list)
+		}
+	},
+	"SentNotices": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		must(t, w.SentNotices(t.Context(), scope, []string{bob.Notice.ID, "unsent"}, created, nil, "made up"))
+	},
+	"ForgetNotices": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		must(t, w.ForgetNotices(t.Context(), scope, created))
+	},
+	"Switches": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		list, _, err := w.Switches(t.Context(), scope, 100)
+		must(t, err)
+		if slices.ContainsFunc(list, func(s notice.Switch) bool { return !scope.Has(s.Account) }) {
+			t.Errorf("it shows %+v", list)
+		}
+	},
 	"Setting": func(w *world, scope account.Scope, _ customer) {
 		t := w.t
 		if got, err := w.Setting(t.Context(), scope, settingName); err != nil || got != "" {
@@ -180,7 +240,7 @@ var foreigners = map[string]foreign{
 // TestAnotherAccountIsOutOfReach tries every method with the scope of one account and the ids of another.
 func TestAnotherAccountIsOutOfReach(t *testing.T) {
 	methods := map[string]bool{}
-	for _, store := range []reflect.Type{reflect.TypeFor[control.Store](), reflect.TypeFor[verify.Store]()} {
+	for _, store := range []reflect.Type{reflect.TypeFor[control.Store](), reflect.TypeFor[verify.Store](), reflect.TypeFor[notices.Store]()} {
 		for method := range store.Methods() {
 			if methods[method.Name] = true; foreigners[method.Name] == nil {
 				t.Errorf("%s is not in the table", method.Name)
@@ -197,6 +257,9 @@ func TestAnotherAccountIsOutOfReach(t *testing.T) {
 		})
 		must(t, w.SetSetting(t.Context(), system, settingName, "value"))
 		must(t, w.Find(t.Context(), system, finding.Finding{Name: finding.RouteLoopSelf}, false))
+		unsent := bob.Notice
+		unsent.ID, unsent.Sent = "unsent", time.Time{}
+		must(t, w.KeepNotices(t.Context(), system, notice.Result{Notice: []notice.Notice{unsent}}, 0))
 		before := w.dump(t)
 		for name, call := range foreigners {
 			if !methods[name] {
@@ -352,7 +415,7 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 	ann, bob := w.add(t, "ann"), w.add(t, "bob")
 	must(t, w.SetSetting(t.Context(), system, settingName, "value"))
 	tables := w.tables(t)
-	if len(tables) != 17 {
+	if len(tables) != 19 {
 		t.Errorf("tables of accounts' rows: %v", tables)
 	}
 	counts := func(scope account.Scope, table string) (own, other int) {

@@ -21,6 +21,7 @@ import (
 	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
+	"postroad/internal/core/notice"
 	"postroad/internal/core/trace"
 	"postroad/internal/core/zone"
 	"postroad/internal/service/access"
@@ -49,6 +50,7 @@ type Memory struct {
 
 	Settings map[string]string
 	Found    []finding.Finding
+	Told     []notice.Notice
 
 	// What others keep.
 	Boxes      map[string]mailbox.Mailbox
@@ -271,6 +273,19 @@ func (m *Memory) Findings(_ context.Context, _ account.Scope, domain string) ([]
 	m.Lock()
 	defer m.Unlock()
 	return slices.DeleteFunc(slices.Clone(m.Found), func(f finding.Finding) bool { return domain != "" && f.Domain != domain }), nil
+}
+
+// Notices lists what was told, newest first.
+func (m *Memory) Notices(_ context.Context, scope account.Scope, domain, _ string, limit int) ([]notice.Notice, error) {
+	m.Lock()
+	defer m.Unlock()
+	var out []notice.Notice
+	for _, n := range slices.Backward(m.Told) {
+		if scope.Has(n.Account) && (domain == "" || n.Domain == domain) && len(out) < limit {
+			out = append(out, n)
+		}
+	}
+	return out, nil
 }
 
 // Find records or forgets a finding.

@@ -69,6 +69,7 @@ type Account struct {
 	ID      account.ID `json:"id"`
 	Name    string     `json:"name"`
 	Domains int        `json:"domains" doc:"Number of its domains"`
+	Notices []string   `json:"notices,omitempty" doc:"Addresses that are told of what happens to its domains' mail"`
 }
 
 // Token is a token as listings show it.

@@ -9,6 +9,7 @@ package undo
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -241,7 +242,7 @@ func accounts(st *rights.State, c *Change) (Step, error) {
 	}
 	a, there := st.Accounts[c.Account]
 	switch {
-	case there != (after != nil), there && a.Name != after.Name:
+	case there != (after != nil), there && (a.Name != after.Name || !slices.Equal(a.Notices, after.Notices)):
 		return Step{}, since("the account")
 	case before == nil:
 		return Step{Do: RemoveAccount, Subject: string(c.Account)}, nil
