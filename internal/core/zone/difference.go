@@ -90,10 +90,10 @@ func (d Difference) Apply(records []dns.Record) []dns.Record {
 }
 
 // Added are the records that the set did not have, whatever its TTL.
-func (c SetChange) Added() []dns.Record { return missing(c.After, c.Before) }
+func (c SetChange) Added() []dns.Record { return lacking(c.After, c.Before) }
 
 // Removed are the records that the set has no more, whatever its TTL.
-func (c SetChange) Removed() []dns.Record { return missing(c.Before, c.After) }
+func (c SetChange) Removed() []dns.Record { return lacking(c.Before, c.After) }
 
 // TTLs are the TTL before and after; both are 0 unless the set is there on both sides and they differ.
 func (c SetChange) TTLs() (before, after uint32) {
@@ -103,8 +103,8 @@ func (c SetChange) TTLs() (before, after uint32) {
 	return c.Before[0].TTL, c.After[0].TTL
 }
 
-// missing gives those of records whose data others lack.
-func missing(records, others []dns.Record) []dns.Record {
+// lacking gives those of records whose data others lack.
+func lacking(records, others []dns.Record) []dns.Record {
 	var out []dns.Record
 	for _, r := range records {
 		if !slices.ContainsFunc(others, func(o dns.Record) bool { return bytes.Equal(o.Data, r.Data) }) {

@@ -111,6 +111,14 @@ func Data(t Type, text, origin string) ([]byte, error) {
 	if strings.ContainsAny(text, "\r\n") {
 		return nil, fmt.Errorf("%w: a line break in the data of a record", ErrSyntax)
 	}
+	if _, known := codec.TypeToRR[uint16(t)]; known && strings.HasPrefix(strings.TrimLeft(text, " \t"), `\#`) {
+		// The library would leave out octets that are too many, and take data that ends early.
+		data, err := Data(noType, text, origin)
+		if err == nil && t != Type(codec.TypeNULL) {
+			err = Record{Name: ".", Type: t, Data: data}.Valid()
+		}
+		return data, err
+	}
 	parser := codec.NewZoneParser(strings.NewReader(". 0 IN "+t.String()+" "+text+"\n"), codec.Fqdn(origin), "")
 	rr, ok := parser.Next()
 	if err := parser.Err(); err != nil {
@@ -120,11 +128,14 @@ func Data(t Type, text, origin string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %s %.80q", ErrSyntax, t, text)
 	}
 	data, err := wireData(rr)
-	if err == nil && t == TypeTXT && len(data) == 0 {
-		return nil, fmt.Errorf("%w: TXT without a character-string", ErrSyntax)
+	if err == nil && len(data) == 0 && !mayBeEmpty(t) {
+		return nil, fmt.Errorf("%w: %s without data", ErrSyntax, t)
 	}
 	return data, err
 }
+
+// noType is a type that is nobody's: its data is read and written by RFC 3597 alone (RFC 6895 §3.1, private use).
+const noType Type = 65534
 
 // wireData gives the data of a record of the library.
 func wireData(rr codec.RR) ([]byte, error) {
@@ -165,7 +176,7 @@ func (r Record) library() (codec.RR, error) {
 // of RFC 3597.
 func (r Record) Text() string {
 	rr, err := r.library()
-	if _, unknown := rr.(*codec.RFC3597); unknown || err != nil {
+	if _, unknown := rr.(*codec.RFC3597); unknown || err != nil || r.Type == Type(codec.TypeNULL) {
 		return fmt.Sprintf("\\# %d %X", len(r.Data), r.Data)
 	}
 	return strings.TrimPrefix(rr.String(), rr.Header().String())
@@ -215,4 +226,28 @@ func compareWire(a, b []byte) int {
 		}
 	}
 	return cmp.Compare(counts[0], counts[1])
+}
+
+// Valid gives an error unless the data is of the record's type: whole, in the one form that there is for what it says,
+// and such that zone text can say it. Types that are not known have any data.
+func (r Record) Valid() error {
+	rr, err := r.library()
+	if err != nil {
+		return err
+	}
+	data, err := wireData(rr)
+	if err == nil && bytes.Equal(data, r.Data) {
+		// The library takes data that ends early; its zone text does not.
+		data, err = Data(r.Type, r.Text(), ".")
+	}
+	if err != nil || !bytes.Equal(data, r.Data) {
+		return fmt.Errorf("%w: data of %s %s", ErrSyntax, r.Name, r.Type)
+	}
+	return nil
+}
+
+// mayBeEmpty reports whether a record of the type can have no data: of those that are known, NULL and APL (RFC 3123 §4).
+func mayBeEmpty(t Type) bool {
+	_, known := codec.TypeToRR[uint16(t)]
+	return !known || t == Type(codec.TypeNULL) || t == Type(codec.TypeAPL)
 }

@@ -51,6 +51,9 @@ func TestDataIsReadAndShown(t *testing.T) {
 func TestDataThatIsNoneIsRefused(t *testing.T) {
 	for _, c := range [][2]string{
 		{"A", "mail"},
+		{"A", `\# 5 C000020101`},
+		{"A", `\# 0`},
+		{"MX", `\# 2 000A`},
 		{"MX", "mx"},
 		{"MX", "70000 mx"},
 		{"A", "192.0.2.1\n. 0 IN A 192.0.2.2"},
