@@ -34,6 +34,16 @@ const (
 	GatewayBypassed        Name = "GATEWAY_BYPASSED"          // somebody who is none of the domain's gateways tries to deliver
 )
 
+// The findings about name servers.
+const (
+	NSNotDelegated Name = "NS_NOT_DELEGATED" // the zone is hosted here, and the zone above hands it to none of our name servers
+	NSPartial      Name = "NS_PARTIAL"       // the zone above names some of ours only, or others beside ours
+	NSLame         Name = "NS_LAME"          // a name server of the zone does not answer for it
+	NSSameNetwork  Name = "NS_SAME_NETWORK"  // all name servers of the zone are in one network
+	NSInconsistent Name = "NS_INCONSISTENT"  // the zone above and the name servers, or these among themselves, say different things
+	ZoneShadowed   Name = "ZONE_SHADOWED"    // the zone is hosted here, and the world asks elsewhere and hears something else
+)
+
 // Finding is one diagnosis of one domain.
 type Finding struct {
 	Name     Name
@@ -81,6 +91,18 @@ func (n Name) Sentence() string {
 		return "An MX record stands at a name under this domain that senders do not ask for."
 	case GatewayBypassed:
 		return "Mail for this domain comes here around its filter, and is refused for now."
+	case NSNotDelegated:
+		return "This domain's zone is hosted here, but the world is not led to our name servers: what stands in it here is not live."
+	case NSPartial:
+		return "Only a part of the name servers that the world asks for this domain are ours."
+	case NSLame:
+		return "A name server that the world is led to for this domain does not answer for it."
+	case NSSameNetwork:
+		return "All name servers of this domain are in one network: when that is down, nobody finds the domain."
+	case NSInconsistent:
+		return "The name servers of this domain, or the zone above it, say different things."
+	case ZoneShadowed:
+		return "This domain's zone is hosted here, but the world asks other name servers, which say something else: changes here have no effect."
 	}
 	return string(n)
 }

@@ -369,6 +369,7 @@ func calls(h *house) map[string][3]string {
 		"undo":              {"POST", "/audit/" + strconv.FormatInt(h.aliasChange(), 10) + "/undo", ""},
 		"explain-change":    {"POST", "/explain", `{"address":"box@ann.example","change":{"method":"PATCH","path":"/domains/ann.example","body":{"mode":"remote"}}}`},
 		"explain":           {"GET", "/explain?address=box@ann.example", ""},
+		"look-up":           {"", "", ""}, // public DNS is everybody's
 		"trace-list":        {"", "", ""},
 		"trace-show":        {"GET", "/traces/" + string(queuedID), ""},
 		"trace-replay":      {"GET", "/traces/" + string(queuedID) + "/replay", ""},

@@ -37,6 +37,7 @@ func (a *api) register() {
 	a.registerQueue()
 	a.registerTraces()
 	a.registerNotices()
+	a.registerLookUp()
 	a.registerReading()
 }
 

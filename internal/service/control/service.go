@@ -21,6 +21,7 @@ import (
 	"postroad/internal/obs"
 	"postroad/internal/service/control/boxes"
 	"postroad/internal/service/control/inspect"
+	"postroad/internal/service/control/lookup"
 	"postroad/internal/service/control/mailqueue"
 	"postroad/internal/service/control/reading"
 	"postroad/internal/service/control/recipients"
@@ -39,10 +40,11 @@ type Options struct {
 	Queue    Queue
 	Traces   Traces // nil: none are kept
 	Resolver Resolver
-	Hops     routing.Hops  // what next hops offer, for explanations; nil: nothing is known
-	Fetcher  Fetcher       // of lists from other installations; nil: none is fetched
-	Facts    inspect.Facts // what is known of other servers, for explanations; nil: nothing is
-	Dial     inspect.Dial  // tries whether another server answers, for proposals; nil: nobody does
+	DNS      lookup.Resolver // asks any server; nil: no name is looked up, no proof of ownership is checked
+	Hops     routing.Hops    // what next hops offer, for explanations; nil: nothing is known
+	Fetcher  Fetcher         // of lists from other installations; nil: none is fetched
+	Facts    inspect.Facts   // what is known of other servers, for explanations; nil: nothing is
+	Dial     inspect.Dial    // tries whether another server answers, for proposals; nil: nobody does
 	// Verifier makes the SCRAM verifier of a password (RFC 5802 §3). It is slow on purpose and called from several
 	// goroutines at a time. Its error is shown to whoever gave the password.
 	Verifier func(password string) (string, error)
@@ -82,6 +84,7 @@ type Service struct {
 	traces     traces.Access
 	ours       settings.Installation
 	reading    reading.Access
+	lookup     lookup.Access
 	recipients recipients.Access
 	mu         sync.Mutex // held while a change is applied
 	current    atomic.Pointer[state]
@@ -120,6 +123,7 @@ func New(o Options) *Service {
 		ours:  settings.Installation{Hostname: o.Hostname, RoutingDomain: o.RoutingDomain, Addresses: o.Addresses, Listeners: o.Listeners},
 	}
 	s.recipients = recipients.Access{Store: o.Store, Fetcher: o.Fetcher}
+	s.lookup.Resolver = o.DNS
 	if s.reading.RoutingDomain = o.RoutingDomain; o.Boxes != nil {
 		s.reading.Store = o.Boxes
 	}
