@@ -7,6 +7,8 @@
 package zone
 
 import (
+	"slices"
+
 	"postroad/internal/core/account"
 	"postroad/internal/proto/dns"
 )
@@ -29,3 +31,11 @@ type Zone struct {
 
 // Apex is the zone's name as records have it: with the last dot.
 func (z *Zone) Apex() string { return z.Domain + "." }
+
+// Content is everything that is answered of the zone, signatures included, in the order of dns.Compare, as others fetch
+// it (RFC 5936 §3).
+func (z *Zone) Content() []dns.Record {
+	all := slices.Concat(z.Records, z.Signatures)
+	slices.SortFunc(all, dns.Compare)
+	return all
+}

@@ -52,6 +52,10 @@ const (
 	KindRecipients = plan.KindRecipients
 	KindSet        = plan.KindSet
 	KindServers    = plan.KindServers
+	KindTSIGKey    = plan.KindTSIGKey
+	KindTransfer   = plan.KindTransfer
+	KindSecondary  = plan.KindSecondary
+	KindCatalog    = plan.KindCatalog
 	KindDeparted   = plan.KindDeparted
 	KindZone       = plan.KindZone
 	KindQueue      = plan.KindQueue

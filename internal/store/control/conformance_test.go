@@ -1,8 +1,10 @@
 package control_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
 	"sync"
@@ -15,6 +17,7 @@ import (
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/notice"
+	"postroad/internal/core/transfer"
 	"postroad/internal/core/zone"
 	"postroad/internal/proto/dns"
 	"postroad/internal/service/control"
@@ -37,8 +40,9 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 			},
 			Verifiers: map[string]string{c.Mailbox.Address(): c.Verifier}, Tokens: []control.Token{c.Token},
 			Findings: []finding.Finding{c.Finding}, Entries: []control.Entry{c.Entry}, Answers: []verify.Answer{c.Answer}, Lists: []control.RecipientList{c.List},
-			Zones:    []zone.Zone{c.Zone},
 			Memories: []notice.Memory{c.Memory}, Notices: []notice.Notice{c.Notice},
+			Zones: []zone.Zone{c.Zone}, Transfers: c.Transfer, Journals: map[string][]transfer.Step{},
+			Copies: map[string]transfer.Copy{c.Domain.Name: {Records: []dns.Record{}, Signatures: []dns.Record{}}},
 		}
 		same(t, "at once", want, w.dump(t))
 		must(t, w.db.Close())
@@ -59,6 +63,12 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 		changed.Set = zone.ExchangerSet{ID: c.Set.ID, Account: c.Set.Account, Name: "another"}
 		changed.Servers = zone.NameServerSet{ID: c.Servers.ID, Account: c.Servers.Account, Name: "another"}
 		changed.Departed = directory.Departed{ID: c.Departed.ID, Account: c.Departed.Account, Name: "another.example"}
+		changed.Transfer = transfer.Settings{
+			Keys:        []transfer.Key{{ID: c.Transfer.Keys[0].ID, Account: c.Account.ID, Name: "another", Algorithm: dns.HMACSHA256, Sealed: []byte("x"), Created: created}},
+			Peers:       []transfer.Peer{{ID: c.Transfer.Peers[1].ID, Account: c.Account.ID, Zone: c.Domain.Name, Key: "another"}, {ID: c.Transfer.Peers[0].ID, Account: c.Account.ID, Zone: c.Transfer.Catalogs[0].Name, Notify: netip.MustParseAddrPort("127.0.0.1:1")}},
+			Secondaries: []transfer.Secondary{{Domain: c.Domain.Name, Account: c.Account.ID, Primary: netip.MustParseAddrPort("[::1]:53")}},
+			Catalogs:    []transfer.Catalog{{Name: c.Transfer.Catalogs[0].Name, Account: c.Account.ID}},
+		}
 		tx := changed.tx()
 		tx.PutTokens, tx.Entries = nil, nil
 		w.apply(t, tx)
@@ -69,6 +79,9 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 		}
 		want.Verifiers = map[string]string{changed.Mailbox.Address(): changed.Verifier}
 		want.Lists, want.Zones = []control.RecipientList{changed.List}, []zone.Zone{changed.Zone}
+		slices.SortFunc(changed.Transfer.Peers, func(a, b transfer.Peer) int { return cmp.Compare(a.ID, b.ID) })
+		want.Transfers = changed.Transfer
+		want.Journals = map[string][]transfer.Step{c.Domain.Name: {{From: c.Zone.Serial, To: 1, Difference: dns.Differ(c.Zone.Content(), changed.Zone.Content())}}}
 		want.Findings = nil // it was about the way, which has changed
 		same(t, "changed", want, w.dump(t))
 	})
@@ -77,7 +90,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 func TestAnEmptyStoreIsAtVersionZero(t *testing.T) {
 	engines(t, func(w *world) {
 		t := w.t
-		same(t, "empty store", dump{Verifiers: map[string]string{}}, w.dump(t))
+		same(t, "empty store", dump{Verifiers: map[string]string{}, Copies: map[string]transfer.Copy{}, Journals: map[string][]transfer.Step{}}, w.dump(t))
 	})
 }
 
@@ -231,6 +244,11 @@ func TestRemovals(t *testing.T) {
 			gone(control.KindOutbound, c.Outbound.ID),
 			gone(control.KindDeparted, c.Departed.ID),
 			gone(control.KindZone, c.Zone.Domain),
+			gone(control.KindTSIGKey, c.Transfer.Keys[0].ID),
+			gone(control.KindTransfer, c.Transfer.Peers[0].ID),
+			gone(control.KindTransfer, c.Transfer.Peers[1].ID),
+			gone(control.KindSecondary, c.Domain.Name),
+			gone(control.KindCatalog, c.Transfer.Catalogs[0].Name),
 			gone(control.KindSet, c.Set.ID),
 			gone(control.KindServers, c.Servers.ID),
 			gone(control.KindToken, c.Token.ID),
@@ -662,6 +680,80 @@ func TestADamagedZoneComesWithoutRecords(t *testing.T) {
 		}
 		if err := w.Zones(t.Context(), system, func(zone.Zone) error { return errors.ErrUnsupported }); !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("the error of yield: %v", err)
+		}
+	})
+}
+
+func TestTheJournalOfAZoneThatIsHandedOut(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		ann := newCustomer("ann")
+		tx := ann.tx()
+		tx.PutTransfers = transfer.Settings{}
+		w.apply(t, tx)
+		z := ann.Zone
+		version := func(serial uint32) zone.Zone {
+			z := ann.Zone
+			z.Serial = serial
+			z.Records = append(slices.Clone(z.Records), dns.Record{Name: z.Apex(), Type: dns.TypeA, TTL: serial, Data: []byte{192, 0, 2, byte(serial)}})
+			slices.SortFunc(z.Records, dns.Compare)
+			return z
+		}
+		journal := func() []transfer.Step {
+			t.Helper()
+			steps, err := w.Journal(t.Context(), system, z.Domain)
+			must(t, err)
+			return steps
+		}
+		w.apply(t, control.Tx{PutZones: []zone.Zone{version(1)}})
+		if steps := journal(); steps != nil {
+			t.Errorf("nobody may have the zone, and there is a journal: %v", steps)
+		}
+		w.apply(t, control.Tx{PutTransfers: transfer.Settings{Keys: ann.Transfer.Keys, Peers: ann.Transfer.Peers[:1]}})
+		w.apply(t, control.Tx{PutZones: []zone.Zone{version(1)}})
+		for serial := uint32(2); serial < 110; serial++ {
+			w.apply(t, control.Tx{PutZones: []zone.Zone{version(serial)}})
+		}
+		steps := journal()
+		if len(steps) != 100 || steps[0].From != 9 {
+			t.Fatalf("%d steps from %d", len(steps), steps[0].From)
+		}
+		from, to := version(50), version(109)
+		records := from.Content()
+		for _, step := range transfer.Chain(steps, 50, 109) {
+			var err error
+			records, err = step.Apply(records)
+			must(t, err)
+		}
+		same(t, "by the journal", to.Content(), records)
+
+		w.apply(t, control.Tx{Remove: []control.Removal{gone(control.KindZone, z.Domain)}})
+		w.apply(t, control.Tx{PutZones: []zone.Zone{version(50)}})
+		if steps := journal(); steps != nil {
+			t.Errorf("the journal outlives the zone: %v", steps)
+		}
+	})
+}
+
+func TestCopiesOfSecondaries(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		ann := w.add(t, "ann")
+		of := ann.Transfer.Secondaries[0]
+		want := transfer.Copy{Refreshed: created, Serial: 4294967295, Records: ann.Zone.Records, Signatures: ann.Zone.Signatures}
+		must(t, w.KeepCopy(t.Context(), system, of, want))
+		got, err := w.Copy(t.Context(), system, of.Domain)
+		must(t, err)
+		same(t, "kept", want, got)
+		want.Refreshed = created.Add(time.Hour)
+		must(t, w.KeepCopy(t.Context(), system, of, transfer.Copy{Refreshed: want.Refreshed}))
+		w.apply(t, control.Tx{PutTransfers: transfer.Settings{Secondaries: ann.Transfer.Secondaries}})
+		got, err = w.Copy(t.Context(), system, of.Domain)
+		must(t, err)
+		same(t, "true still", want, got)
+		of.Primary = netip.MustParseAddrPort("192.0.2.99:53")
+		if err := w.KeepCopy(t.Context(), system, of, want); !errors.Is(err, control.ErrNotFound) {
+			t.Errorf("from a server that is not the primary: %v", err)
 		}
 	})
 }

@@ -137,7 +137,7 @@ func putDomains(t *sqldb.Tx, list []directory.Domain) error {
 
 // moveDomain gives what lies in a domain to the domain's new account.
 func moveDomain(t *sqldb.Tx, d *directory.Domain) error {
-	for _, stmt := range []sqldb.Stmt{moveVerifiersSQL, moveMailboxesSQL, moveRulesSQL, moveOutboundsSQL, moveFindingsSQL, moveAnswersSQL, moveListSQL, moveListedSQL, moveZoneSQL} {
+	for _, stmt := range []sqldb.Stmt{moveVerifiersSQL, moveMailboxesSQL, moveRulesSQL, moveOutboundsSQL, moveFindingsSQL, moveAnswersSQL, moveListSQL, moveListedSQL, moveZoneSQL, movePeersSQL, moveSecondarySQL, moveJournalSQL} {
 		if err := t.Post(stmt, d.Name, d.Account); err != nil {
 			return err
 		}
@@ -160,7 +160,7 @@ func removeDomains(t *sqldb.Tx, ids []string) error {
 	}
 	for _, stmt := range []sqldb.Stmt{
 		removeDomainVerifiersSQL, removeDomainMailboxesSQL, removeDomainRulesSQL, removeDomainOutboundsSQL, removeDomainFindingsSQL,
-		removeDomainAnswersSQL, removeListsSQL, emptyListsSQL, removeZonesSQL, removeDomainMemoriesSQL,
+		removeDomainAnswersSQL, removeListsSQL, emptyListsSQL, removeZonesSQL, removeZonePeersSQL, removeSecondariesSQL, removeJournalsSQL, removeDomainMemoriesSQL,
 	} {
 		if err := t.Post(stmt, names); err != nil {
 			return err

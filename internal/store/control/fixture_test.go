@@ -18,6 +18,7 @@ import (
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/notice"
+	"postroad/internal/core/transfer"
 	"postroad/internal/core/zone"
 	"postroad/internal/proto/dns"
 	"postroad/internal/service/control"
@@ -36,7 +37,7 @@ func must(t *testing.T, err error) {
 
 func same(t *testing.T, what string, want, got any) {
 	t.Helper()
-	if diff := gocmp.Diff(want, got, cmpopts.IgnoreUnexported(directory.Domain{}, directory.Mailbox{}, directory.Departed{}), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
+	if diff := gocmp.Diff(want, got, cmpopts.IgnoreUnexported(directory.Domain{}, directory.Mailbox{}, directory.Departed{}), cmpopts.EquateComparable(netip.Prefix{}, netip.AddrPort{})); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }
@@ -73,6 +74,7 @@ type customer struct {
 	Servers  zone.NameServerSet
 	Memory   notice.Memory
 	Notice   notice.Notice
+	Transfer transfer.Settings
 }
 
 func newCustomer(name string) customer {
@@ -132,6 +134,15 @@ func newCustomer(name string) customer {
 			ID: "set-" + name, Account: id, Name: "direct", Exchangers: []zone.Exchanger{{Preference: 0, Host: "mx." + domain}, {Preference: 65535, Host: "mx2." + domain}},
 			Gateways: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, SPF: "v=spf1 mx ~all",
 		},
+		Transfer: transfer.Settings{
+			Keys: []transfer.Key{{ID: "key-" + name, Account: id, Name: "ns2." + domain, Algorithm: dns.HMACSHA512, Sealed: []byte("\x01\x00sealed"), Created: created.Add(time.Second)}},
+			Peers: []transfer.Peer{
+				{ID: "peer-" + name, Account: id, Zone: domain, Key: "ns2." + domain, Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}},
+				{ID: "told-" + name, Account: id, Zone: name + ".catalog", Notify: netip.MustParseAddrPort("[2001:db8::1]:53"), Operator: true},
+			},
+			Secondaries: []transfer.Secondary{{Domain: domain, Account: id, Primary: netip.MustParseAddrPort("192.0.2.1:5353"), Key: "k", Operator: true}},
+			Catalogs:    []transfer.Catalog{{Name: name + ".catalog", Account: id, Every: true}},
+		},
 		Servers: zone.NameServerSet{ID: "servers-" + name, Account: id, Name: "default", Hosts: []string{"ns1." + domain, "ns2." + domain}},
 	}
 }
@@ -142,7 +153,7 @@ func (c customer) tx() control.Tx {
 		PutAccounts: []account.Account{c.Account}, PutDomains: []directory.Domain{c.Domain}, PutMailboxes: []directory.Mailbox{c.Mailbox},
 		PutVerifiers: map[string]string{c.Mailbox.ID: c.Verifier}, PutRules: []directory.Rule{c.Rule}, PutOutbounds: []directory.Outbound{c.Outbound},
 		PutDeparted: []directory.Departed{c.Departed}, PutTokens: []control.Token{c.Token}, PutLists: []control.RecipientList{c.List}, PutZones: []zone.Zone{c.Zone},
-		PutSets: []zone.ExchangerSet{c.Set}, PutServers: []zone.NameServerSet{c.Servers}, Entries: []control.Entry{c.Entry},
+		PutSets: []zone.ExchangerSet{c.Set}, PutServers: []zone.NameServerSet{c.Servers}, PutTransfers: c.Transfer, Entries: []control.Entry{c.Entry},
 	}
 }
 
@@ -177,6 +188,9 @@ type dump struct {
 	Zones     []zone.Zone
 	Memories  []notice.Memory
 	Notices   []notice.Notice
+	Transfers transfer.Settings
+	Copies    map[string]transfer.Copy
+	Journals  map[string][]transfer.Step
 }
 
 const settingName = "a setting"
@@ -234,6 +248,20 @@ func (w *world) dump(t *testing.T) dump {
 	must(t, err)
 	d.Notices, err = w.Store.Notices(ctx, system, "", "", 1000)
 	must(t, err)
+	d.Transfers, err = w.Store.Transfers(ctx, system)
+	must(t, err)
+	d.Copies, d.Journals = map[string]transfer.Copy{}, map[string][]transfer.Step{}
+	for _, z := range d.Transfers.Secondaries {
+		d.Copies[z.Domain], err = w.Copy(ctx, system, z.Domain)
+		must(t, err)
+	}
+	for _, z := range d.Zones {
+		steps, err := w.Journal(ctx, system, z.Domain)
+		must(t, err)
+		if steps != nil {
+			d.Journals[z.Domain] = steps
+		}
+	}
 	d.Findings, err = w.Findings(ctx, system, "")
 	must(t, err)
 	d.Entries, err = w.Audit(ctx, system, "", 0, 1_000_000)

@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/notice"
+	"postroad/internal/core/transfer"
 	"postroad/internal/core/zone"
 	"postroad/internal/service/control"
 	"postroad/internal/service/notices"
@@ -193,6 +195,48 @@ var foreigners = map[string]foreign{
 			return nil
 		}))
 	},
+	"Transfers": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		all, err := w.Store.Transfers(t.Context(), scope)
+		must(t, err)
+		for _, k := range all.Keys {
+			if !scope.Has(k.Account) {
+				t.Errorf("it shows %+v", k)
+			}
+		}
+		for _, p := range all.Peers {
+			if !scope.Has(p.Account) {
+				t.Errorf("it shows %+v", p)
+			}
+		}
+		for _, z := range all.Secondaries {
+			if !scope.Has(z.Account) {
+				t.Errorf("it shows %+v", z)
+			}
+		}
+		for _, c := range all.Catalogs {
+			if !scope.Has(c.Account) {
+				t.Errorf("it shows %+v", c)
+			}
+		}
+	},
+	"Copy": func(w *world, scope account.Scope, bob customer) {
+		if c, err := w.Copy(w.t.Context(), scope, bob.Domain.Name); !errors.Is(err, control.ErrNotFound) || len(c.Records) > 0 {
+			w.t.Errorf("it shows %+v, %v", c, err)
+		}
+	},
+	"KeepCopy": func(w *world, scope account.Scope, bob customer) {
+		for _, c := range []transfer.Copy{{Refreshed: created}, {Refreshed: created, Records: bob.Zone.Records}} {
+			if err := w.KeepCopy(w.t.Context(), scope, bob.Transfer.Secondaries[0], c); !errors.Is(err, control.ErrNotFound) {
+				w.t.Errorf("kept: %v", err)
+			}
+		}
+	},
+	"Journal": func(w *world, scope account.Scope, bob customer) {
+		if steps, err := w.Journal(w.t.Context(), scope, bob.Domain.Name); err != nil || steps != nil {
+			w.t.Errorf("it shows %+v, %v", steps, err)
+		}
+	},
 	"Listed": func(w *world, scope account.Scope, bob customer) {
 		t := w.t
 		if l, err := w.Listed(t.Context(), scope, bob.Domain.Name, bob.List.Locals); err != nil || l.There || l.Has {
@@ -237,10 +281,18 @@ var foreigners = map[string]foreign{
 	},
 }
 
+// exchanged is what the transfers of zones stand on.
+type exchanged interface {
+	Transfers(ctx context.Context, scope account.Scope) (transfer.Settings, error)
+	Copy(ctx context.Context, scope account.Scope, domain string) (transfer.Copy, error)
+	KeepCopy(ctx context.Context, scope account.Scope, of transfer.Secondary, c transfer.Copy) error
+	Journal(ctx context.Context, scope account.Scope, domain string) ([]transfer.Step, error)
+}
+
 // TestAnotherAccountIsOutOfReach tries every method with the scope of one account and the ids of another.
 func TestAnotherAccountIsOutOfReach(t *testing.T) {
 	methods := map[string]bool{}
-	for _, store := range []reflect.Type{reflect.TypeFor[control.Store](), reflect.TypeFor[verify.Store](), reflect.TypeFor[notices.Store]()} {
+	for _, store := range []reflect.Type{reflect.TypeFor[control.Store](), reflect.TypeFor[verify.Store](), reflect.TypeFor[notices.Store](), reflect.TypeFor[exchanged]()} {
 		for method := range store.Methods() {
 			if methods[method.Name] = true; foreigners[method.Name] == nil {
 				t.Errorf("%s is not in the table", method.Name)
@@ -292,6 +344,11 @@ func trespasses(bob customer) map[string]trespass {
 	departed.Account, hosted.Account = ann.Account.ID, ann.Account.ID
 	set, servers := bob.Set, bob.Servers
 	set.Account, servers.Account = ann.Account.ID, ann.Account.ID
+	exchanged := bob.Transfer
+	exchanged.Keys, exchanged.Peers = slices.Clone(exchanged.Keys), slices.Clone(exchanged.Peers)
+	exchanged.Keys[0].Account, exchanged.Peers[0].Account = ann.Account.ID, ann.Account.ID
+	inside, secondary, catalog := exchanged.Peers[0], bob.Transfer.Secondaries[0], bob.Transfer.Catalogs[0]
+	inside.ID, secondary.Account, catalog.Account = "new", ann.Account.ID, ann.Account.ID
 	here, there, everywhere := mailbox, rule, outbound
 	here.Domain, here.Local, there.Domain, there.Local, everywhere.Domain = ann.Domain.Name, "here", ann.Domain.Name, "there", ""
 	newDomain, newMailbox, newRule, newOutbound, newToken := domain, mailbox, rule, outbound, token
@@ -332,6 +389,16 @@ func trespasses(bob customer) map[string]trespass {
 		"PutSets, taken over":                {control.ErrExists, control.Tx{PutSets: []zone.ExchangerSet{set}}},
 		"PutServers":                         {control.ErrDenied, control.Tx{PutServers: []zone.NameServerSet{bob.Servers}}},
 		"PutServers, taken over":             {control.ErrExists, control.Tx{PutServers: []zone.NameServerSet{servers}}},
+		"PutTransfers":                       {control.ErrDenied, control.Tx{PutTransfers: bob.Transfer}},
+		"PutTransfers, key":                  {control.ErrExists, control.Tx{PutTransfers: transfer.Settings{Keys: exchanged.Keys}}},
+		"PutTransfers, peer":                 {control.ErrNotFound, control.Tx{PutTransfers: transfer.Settings{Peers: exchanged.Peers[:1]}}},
+		"PutTransfers, peer of the domain":   {control.ErrNotFound, control.Tx{PutTransfers: transfer.Settings{Peers: []transfer.Peer{inside}}}},
+		"PutTransfers, secondary":            {control.ErrNotFound, control.Tx{PutTransfers: transfer.Settings{Secondaries: []transfer.Secondary{secondary}}}},
+		"PutTransfers, catalog":              {control.ErrExists, control.Tx{PutTransfers: transfer.Settings{Catalogs: []transfer.Catalog{catalog}}}},
+		"Remove key":                         {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindTSIGKey, bob.Transfer.Keys[0].ID)}}},
+		"Remove peer":                        {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindTransfer, bob.Transfer.Peers[0].ID)}}},
+		"Remove secondary":                   {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindSecondary, bob.Domain.Name)}}},
+		"Remove catalog":                     {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindCatalog, bob.Transfer.Catalogs[0].Name)}}},
 		"Remove set":                         {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindSet, bob.Set.ID)}}},
 		"Remove servers":                     {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindServers, bob.Servers.ID)}}},
 		"Remove zone":                        {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindZone, bob.Zone.Domain)}}},
@@ -413,9 +480,13 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 	t.Parallel()
 	w := open(t, onPostgres(t))
 	ann, bob := w.add(t, "ann"), w.add(t, "bob")
+	for _, z := range []zone.Zone{ann.Zone, bob.Zone} {
+		z.Serial = 1
+		w.apply(t, control.Tx{PutZones: []zone.Zone{z}})
+	}
 	must(t, w.SetSetting(t.Context(), system, settingName, "value"))
 	tables := w.tables(t)
-	if len(tables) != 19 {
+	if len(tables) != 24 {
 		t.Errorf("tables of accounts' rows: %v", tables)
 	}
 	counts := func(scope account.Scope, table string) (own, other int) {

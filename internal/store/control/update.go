@@ -38,7 +38,7 @@ func (s *Store) Update(ctx context.Context, scope account.Scope, version int64, 
 		if err := remove(t, goners); err != nil {
 			return err
 		}
-		if err := put(t, &tx); err != nil {
+		if err := put(t, &tx, next); err != nil {
 			return err
 		}
 		return putEntries(t, tx.Entries, last-int64(len(tx.Entries)))
@@ -49,8 +49,8 @@ func (s *Store) Update(ctx context.Context, scope account.Scope, version int64, 
 	return next, nil
 }
 
-// put writes everything that a change writes, domains before what lies in them.
-func put(t *sqldb.Tx, tx *control.Tx) error {
+// put writes everything that a change writes, domains before what lies in them. It leads to the version.
+func put(t *sqldb.Tx, tx *control.Tx, version int64) error {
 	if err := putAccounts(t, tx.PutAccounts); err != nil {
 		return err
 	}
@@ -81,7 +81,10 @@ func put(t *sqldb.Tx, tx *control.Tx) error {
 	if err := putLists(t, tx.PutLists); err != nil {
 		return err
 	}
-	if err := putZones(t, tx.PutZones); err != nil {
+	if err := putZones(t, tx.PutZones, version); err != nil {
+		return err
+	}
+	if err := putTransfers(t, &tx.PutTransfers); err != nil {
 		return err
 	}
 	if err := putDeparted(t, tx.PutDeparted); err != nil {
@@ -129,6 +132,18 @@ func checkOwners(scope account.Scope, tx *control.Tx) error {
 	}
 	for i := range tx.PutServers {
 		ids = append(ids, tx.PutServers[i].Account)
+	}
+	for i := range tx.PutTransfers.Keys {
+		ids = append(ids, tx.PutTransfers.Keys[i].Account)
+	}
+	for i := range tx.PutTransfers.Peers {
+		ids = append(ids, tx.PutTransfers.Peers[i].Account)
+	}
+	for i := range tx.PutTransfers.Secondaries {
+		ids = append(ids, tx.PutTransfers.Secondaries[i].Account)
+	}
+	for i := range tx.PutTransfers.Catalogs {
+		ids = append(ids, tx.PutTransfers.Catalogs[i].Account)
 	}
 	for i := range tx.PutTokens {
 		ids = append(ids, tx.PutTokens[i].Account)
@@ -181,6 +196,11 @@ func checkDomains(t *sqldb.Tx, tx *control.Tx) error {
 			return err
 		}
 	}
+	for i := range tx.PutTransfers.Secondaries {
+		if err := add(tx.PutTransfers.Secondaries[i].Domain, tx.PutTransfers.Secondaries[i].Account); err != nil {
+			return err
+		}
+	}
 	names := make([]string, 0, len(inside))
 	for name := range inside {
 		names = append(names, name)
@@ -200,6 +220,7 @@ func checkDomains(t *sqldb.Tx, tx *control.Tx) error {
 // goners are ids of what is to be removed, by kind.
 type goners struct {
 	accounts, domains, mailboxes, rules, outbounds, tokens, lists, departed, zones, sets, servers []string
+	keys, peers, secondaries, catalogs                                                            []string
 }
 
 func sortRemovals(list []control.Removal) (goners, error) {
@@ -228,6 +249,14 @@ func sortRemovals(list []control.Removal) (goners, error) {
 			g.sets = append(g.sets, r.ID)
 		case control.KindServers:
 			g.servers = append(g.servers, r.ID)
+		case control.KindTSIGKey:
+			g.keys = append(g.keys, r.ID)
+		case control.KindTransfer:
+			g.peers = append(g.peers, r.ID)
+		case control.KindSecondary:
+			g.secondaries = append(g.secondaries, r.ID)
+		case control.KindCatalog:
+			g.catalogs = append(g.catalogs, r.ID)
 		case control.KindQueue:
 			return goners{}, fmt.Errorf("%w: queued mail is no part of the configuration", control.ErrInvalid)
 		default:
@@ -256,8 +285,17 @@ func remove(t *sqldb.Tx, g goners) error {
 		{control.KindZone, removeZonesSQL, g.zones},
 		{control.KindSet, removeSetsSQL, g.sets},
 		{control.KindServers, removeServerSetsSQL, g.servers},
+		{control.KindTSIGKey, removeKeysSQL, g.keys},
+		{control.KindTransfer, removePeersSQL, g.peers},
+		{control.KindSecondary, removeSecondariesSQL, g.secondaries},
+		{control.KindCatalog, removeCatalogsSQL, g.catalogs},
 	} {
 		if err := removeAll(t, part.kind, part.stmt, part.ids); err != nil {
+			return err
+		}
+	}
+	if len(g.zones) > 0 { // a zone that is made anew begins anew
+		if err := t.Post(removeJournalsSQL, g.zones); err != nil {
 			return err
 		}
 	}

@@ -82,9 +82,12 @@ func (s *Store) Zones(ctx context.Context, scope account.Scope, yield func(zone.
 	}))
 }
 
-func putZones(t *sqldb.Tx, list []zone.Zone) error {
+func putZones(t *sqldb.Tx, list []zone.Zone, version int64) error {
 	for i := range list {
 		z := &list[i]
+		if err := putChange(t, z, version); err != nil {
+			return err
+		}
 		if err := t.Post(putZoneSQL, z.Domain, z.Account, z.Serial, zone.Encode(z.Records), zone.Encode(z.Signatures)); err != nil {
 			return err
 		}

@@ -63,6 +63,8 @@ type Memory struct {
 
 	Answered map[string]zone.Zone // by domain: what is answered in DNS
 
+	exchanged exchanged
+
 	// What fails, and what happens before a transaction.
 	FailUpdate, FailCreate, FailRemove, FailReroute, FailPrepare error
 
@@ -76,7 +78,7 @@ func NewMemory() *Memory {
 		Rules: map[string]directory.Rule{}, Outbounds: map[string]directory.Outbound{}, Departed: map[string]directory.Departed{}, Sets: map[string]zone.ExchangerSet{}, Servers: map[string]zone.NameServerSet{}, Given: map[string]control.Token{},
 		Lists: map[string]control.RecipientList{}, Verifiers: map[string]string{}, Settings: map[string]string{},
 		Boxes: map[string]mailbox.Mailbox{}, Stored: map[string][]mailbox.Message{}, Bodies: map[string]string{}, Exchangers: map[string]facts.MXAnswer{},
-		Hosted: map[string]zone.Zone{}, Answered: map[string]zone.Zone{},
+		Hosted: map[string]zone.Zone{}, Answered: map[string]zone.Zone{}, exchanged: newExchanged(),
 	}
 }
 
@@ -158,6 +160,7 @@ func (m *Memory) Update(_ context.Context, scope account.Scope, version int64, t
 	put(m.Departed, tx.PutDeparted, func(d directory.Departed) string { return d.ID })
 	put(m.Sets, tx.PutSets, func(s zone.ExchangerSet) string { return s.ID })
 	put(m.Servers, tx.PutServers, func(s zone.NameServerSet) string { return s.ID })
+	m.exchanged.put(&tx.PutTransfers)
 	for _, f := range tx.DropFindings {
 		m.forget(f)
 	}
@@ -182,6 +185,7 @@ func put[T any](to map[string]T, list []T, id func(T) string) {
 }
 
 func (m *Memory) remove(r control.Removal) {
+	m.exchanged.remove(r, m.Domains[r.ID].Name)
 	switch r.Kind {
 	case control.KindAccount:
 		delete(m.Accounts, r.ID)
@@ -211,7 +215,7 @@ func (m *Memory) remove(r control.Removal) {
 		delete(m.Servers, r.ID)
 	case control.KindZone:
 		delete(m.Hosted, r.ID)
-	case control.KindQueue:
+	case control.KindTSIGKey, control.KindTransfer, control.KindSecondary, control.KindCatalog, control.KindQueue:
 	}
 }
 

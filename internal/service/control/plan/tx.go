@@ -7,6 +7,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
+	"postroad/internal/core/transfer"
 	"postroad/internal/core/zone"
 )
 
@@ -26,6 +27,7 @@ type Tx struct {
 	PutDeparted  []directory.Departed
 	PutSets      []zone.ExchangerSet
 	PutServers   []zone.NameServerSet
+	PutTransfers transfer.Settings // each row of its lists takes the place of the one before
 	PutFindings  []finding.Finding // of domains in scope, after all else is written
 	DropFindings []finding.Finding // by domain and name; before PutFindings
 	Remove       []Removal
@@ -52,9 +54,13 @@ const (
 	KindRecipients Kind = "recipients" // of a domain, by whose name it is removed
 	KindSet        Kind = "exchanger-set"
 	KindServers    Kind = "nameserver-set"
-	KindDeparted   Kind = "departed" // a domain that was removed and is remembered for a while
-	KindZone       Kind = "zone"     // by the domain's name
-	KindQueue      Kind = "queue"    // only in plans and audit entries: what was done to queued mail
+	KindTSIGKey    Kind = "tsig-key"
+	KindTransfer   Kind = "transfer"  // a peer that may have a zone, or is told of its changes
+	KindSecondary  Kind = "secondary" // by the domain's name
+	KindCatalog    Kind = "catalog"   // by its name
+	KindDeparted   Kind = "departed"  // a domain that was removed and is remembered for a while
+	KindZone       Kind = "zone"      // by the domain's name
+	KindQueue      Kind = "queue"     // only in plans and audit entries: what was done to queued mail
 )
 
 // RecipientList names the recipients of a domain whose mailboxes are elsewhere.
