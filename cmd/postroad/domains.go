@@ -129,6 +129,7 @@ func (a *app) domainCommand() *cobra.Command {
 
 func (a *app) domainChoose() *cobra.Command {
 	var hops []string
+	var forSupport bool
 	c := &cobra.Command{
 		Use: "choose NAME", Short: "Propose a routing mode from what can be observed, with the reasons", Args: cobra.ExactArgs(1),
 		RunE: work(func(cmd *cobra.Command, args []string) error {
@@ -139,16 +140,45 @@ func (a *app) domainChoose() *cobra.Command {
 			if a.json {
 				return a.printJSON(p)
 			}
+			if forSupport {
+				a.printSupport(p.Support)
+				return nil
+			}
 			a.say("Proposed for %s: %s\n", clean(p.Domain), clean(p.Mode))
 			for _, reason := range p.Reasons {
 				a.say("  %s\n", clean(reason))
 			}
 			a.say("To choose it:\n  %s\n", clean(p.Command))
+			if p.Support != nil && p.Support.Link != "" {
+				a.say("If unsure, ask support, with what --for-support prints:\n  %s\n", clean(shortLink(p.Support.Link)))
+			}
 			return nil
 		}),
 	}
 	c.Flags().StringArrayVar(&hops, "next-hop", nil, "the domain's own server, HOST:PORT, where that is known; may be repeated")
+	c.Flags().BoolVar(&forSupport, "for-support", false, "print what is known of the domain as a text for support, and where to send it")
 	return c
+}
+
+// shortLink is a link without the facts that it carries, for people to read.
+func shortLink(link string) string {
+	if strings.HasPrefix(link, "mailto:") {
+		link, _, _ = strings.Cut(link, "?")
+	}
+	return link
+}
+
+// printSupport shows what support is to be told, whole, and where.
+func (a *app) printSupport(s *control.Support) {
+	if s == nil {
+		return
+	}
+	for line := range strings.SplitSeq(strings.TrimSuffix(s.Text, "\n"), "\n") {
+		a.say("%s\n", clean(line))
+	}
+	if s.Link != "" {
+		a.say("\nSend this to support:\n%s\n", clean(s.Link))
+	}
 }
 
 func shownName(d control.DomainInfo) string {
@@ -207,6 +237,9 @@ func (a *app) printDomain(d control.DomainDetail) {
 	line("mailboxes", strconv.Itoa(d.Mailboxes))
 	line("other addresses", strconv.Itoa(d.Addresses))
 	line("created", when(d.Created))
+	if d.Support != nil {
+		line("support", shortLink(d.Support.Link))
+	}
 	for _, f := range d.Findings {
 		a.say("\n%s since %s\n  %s\n  %s\n", clean(string(f.Name)), when(f.Since), clean(f.Sentence), clean(f.Evidence))
 	}

@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"net/http"
 	"strings"
 	"syscall"
 	"testing"
@@ -190,4 +191,32 @@ func TestS5_19AModeIsProposedFromWhatIsObserved(t *testing.T) {
 	i.run("mailbox", "add", "ann@acme.example")
 	i.says("domain choose acme.example", "split", "One mailbox")
 	i.says("domain choose acme.example --next-hop mail.corp.example", "postroad domain set acme.example --mode split --next-hop mail.corp.example:25")
+}
+
+func TestS5_19ASupportLinkCarriesTheFacts(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	o.zone("acme.example", "@ MX 10 mx\nmx A 127.0.0.11\n")
+	o.peer(11, sim.Script{})
+	i := o.instance("[support]\nurl = \"https://help.example/new?about={domain}&facts={text}\"\n")
+	token := i.customer("acme", "acme.example")
+	i.run("mailbox", "add", "ann@acme.example")
+	i.run("domain", "set", "acme.example", "--mode", "remote", "--yes")
+	i.says("domain show acme.example", "https://help.example/new?about=acme.example")
+	i.says("domain choose acme.example", "If unsure, ask support", "https://help.example/new?about=acme.example")
+	text := i.run("domain", "choose", "acme.example", "--for-support")
+	for _, want := range []string{
+		"Domain: acme.example\n", "Account: acme\n", "Server: mx.test.example\n", "Mode: remote, effective remote\n", "Mailboxes here: 1", "Proposed mode: split (postroad domain set acme.example --mode split)\n",
+		"as the best exchanger, and this installation nowhere", "STRANDED_MAILBOXES since ", "Send this to support:\nhttps://help.example/new?about=acme.example&facts=Domain%3A%20acme.example",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the text for support lacks %q:\n%s", want, text)
+		}
+	}
+	if status, body := i.call(token, "/domains/acme.example/choose"); status != http.StatusOK || !strings.Contains(body, `"link":"https://help.example/new?about=acme.example`) {
+		t.Errorf("the account reads %d %s", status, body)
+	}
+	plain := newInstance(t, "")
+	plain.run("domain", "add", "acme.example", "--proved")
+	plain.says("domain show acme.example", "mailto:postmaster@mx.test.example\n")
 }

@@ -35,6 +35,7 @@ type Config struct {
 	Queue    Queue
 	Trace    Trace
 	Notices  Notices
+	Support  Support
 	DNS      DNS
 	TLS      TLS
 	Receive  Receive
@@ -106,6 +107,13 @@ type Notices struct {
 	Interval time.Duration
 }
 
+// Support is where people ask who do not know what to do.
+type Support struct {
+	// URL is an address of mail, or a URL in which {domain} and {text} stand for the domain and for what is known of it.
+	// Default the installation's postmaster.
+	URL string
+}
+
 // DNS is how questions are answered.
 type DNS struct {
 	// RateLimit is the number of UDP answers a second to one network; 0, the default, is no limit.
@@ -167,6 +175,7 @@ func (c Config) WithDefaults(machine string) Config {
 	orNumber(&c.Trace.Keep, 30*day)
 	orNumber(&c.Notices.Wait, 5*time.Minute)
 	orNumber(&c.Notices.Interval, 6*time.Hour)
+	orText(&c.Support.URL, "mailto:postmaster@"+c.Hostname)
 	orNumber(&c.Limits.MessageSize, 50<<20)
 	orNumber(&c.Limits.Recipients, 1000)
 	orNumber(&c.Limits.Sessions, 10_000)

@@ -49,6 +49,7 @@ func TestDefaultsAreThoseOfTheInterface(t *testing.T) {
 		},
 		Trace:   config.Trace{Keep: 720 * time.Hour},
 		Notices: config.Notices{Wait: 5 * time.Minute, Interval: 6 * time.Hour},
+		Support: config.Support{URL: "mailto:postmaster@vm1.example.net"},
 		Limits:  config.Limits{MessageSize: 50 << 20, Recipients: 1000, Sessions: 10000, SessionsPerAddress: 100, Memory: 256 << 20},
 	}
 	if d := cmp.Diff(want, parse(t, "")); d != "" {

@@ -195,6 +195,11 @@ func serviceKeys() []key {
 			put: duration(func(c *Config) *time.Duration { return &c.Notices.Interval }, time.Second, 30*day),
 		},
 		{
+			name: "support.url", def: `"mailto:postmaster@" + hostname`, example: `"https://help.example.com/new?domain={domain}&text={text}"`,
+			doc: "Where people ask who do not know what to do: an address of mail, or a URL in which {domain} and {text} stand for the domain and for what is known of it. Shown by domain show and domain choose.",
+			put: text(func(c *Config) *string { return &c.Support.URL }, supportURL),
+		},
+		{
 			name: "dns.rate_limit", kind: kindNumber, def: "0", example: "200",
 			doc: "UDP answers a second to one network (IPv4 /24, IPv6 /56); 0 is no limit.",
 			put: number(func(c *Config) *int { return &c.DNS.RateLimit }, 0, 1_000_000),

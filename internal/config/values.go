@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -174,6 +175,20 @@ func dsn(c *Config, text []string) error {
 }
 
 func anyText(string) error { return nil }
+
+// supportURL judges where people ask: what stands for the facts is left as it is.
+func supportURL(s string) error {
+	u, err := url.Parse(strings.NewReplacer("{domain}", "x", "{text}", "x").Replace(s))
+	switch {
+	case s == "":
+		return nil
+	case err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "":
+		return nil
+	case err == nil && (u.Scheme == "mailto" || u.Scheme == "") && u.RawQuery == "" && strings.Contains(s, "@") && !strings.ContainsAny(s, " {}"):
+		return nil
+	}
+	return fmt.Errorf(`%q is neither an address of mail nor a URL such as "https://help.example.com/?domain={domain}"`, s)
+}
 
 func notEmpty(s string) error {
 	if s == "" {

@@ -202,7 +202,7 @@ func (s *Server) join(ctx context.Context) error {
 		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Traces: s.traces(), Resolver: s.resolver, DNS: s.resolver, Hops: view.hops, Facts: s.verify, Dial: s.tries, Fetcher: s.verify, Answers: s.self.Answers, Verifier: verifier,
 		Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Addresses: s.cfg.Addresses, Listeners: s.self.listeners,
 		DeliverPort: uint16(s.cfg.Deliver.Port), TrustedNetworks: s.cfg.Receive.TrustedNetworks, //nolint:gosec // config checks the range
-		Metrics: s.metrics, Log: s.log,
+		Support: s.cfg.Support.URL, Metrics: s.metrics, Log: s.log,
 	})
 	view.directory = s.control.Directory
 	s.access = access.New(tokens(s.stores.control))

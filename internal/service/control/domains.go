@@ -37,6 +37,7 @@ type DomainDetail struct {
 	Mailboxes int           `json:"mailboxes"`
 	Addresses int           `json:"addresses" doc:"Aliases, forwards, groups and catch-all"`
 	Findings  []FindingInfo `json:"findings"`
+	Support   *Support      `json:"support,omitempty"`
 }
 
 // FindingInfo is a finding as listings show it.
@@ -97,8 +98,11 @@ func (s *Service) Domain(ctx context.Context, actor Actor, name string) (DomainD
 	for range st.Directory.Rules(d.Name) {
 		out.Addresses++
 	}
-	out.Findings, err = s.Findings(ctx, actor, d.Name)
-	return out, err
+	if out.Findings, err = s.Findings(ctx, actor, d.Name); err != nil {
+		return DomainDetail{}, err
+	}
+	out.Support = s.support(&out, nil)
+	return out, nil
 }
 
 // Findings lists what is wrong, of one domain or of all in scope (empty).

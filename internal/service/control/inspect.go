@@ -54,5 +54,11 @@ func (s *Service) Choose(ctx context.Context, actor Actor, name string, hops []s
 			return Advice{}, err
 		}
 	}
-	return s.explainer.Choose(ctx, actor, st.Directory, d, settings.ShowHops(given)), nil
+	detail, err := s.Domain(ctx, actor, d.Name)
+	if err != nil {
+		return Advice{}, err
+	}
+	advice := s.explainer.Choose(ctx, actor, st.Directory, d, settings.ShowHops(given))
+	advice.Support = s.support(&detail, &advice)
+	return advice, nil
 }

@@ -51,6 +51,8 @@ type Options struct {
 	// Hostname and RoutingDomain are the installation's own names: nobody but the operator adds them as domains.
 	Hostname      string
 	RoutingDomain string
+	// Support is where people ask: an address of mail, or a URL with {domain} and {text} in it; empty: nowhere.
+	Support string
 	// Answers reports whether mail for an address comes back to us; nil: for Addresses alone it does.
 	Answers func(netip.Addr) bool
 	// Addresses are what counts as ours; Listeners are the SMTP listeners. A next hop there would be a loop.

@@ -20,6 +20,13 @@ type Advice struct {
 	NextHops []string `json:"next_hops,omitempty"`
 	Reasons  []string `json:"reasons" doc:"Sentences"`
 	Command  string   `json:"command" doc:"What to type to choose it"`
+	Support  *Support `json:"support,omitempty"`
+}
+
+// Support is where to ask about a domain, and what to say there.
+type Support struct {
+	Link string `json:"link,omitempty" doc:"Where to ask; the facts are in it as far as there is room"`
+	Text string `json:"text" doc:"The facts, to be pasted into a message"`
 }
 
 // Dial tries whether a host takes connections; nil: nobody tries.
