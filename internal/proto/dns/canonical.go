@@ -29,7 +29,9 @@ type nameLayout struct{ skip, strings, count int }
 var nameLayouts = map[Type]nameLayout{
 	TypeNS: {count: 1}, TypeCNAME: {count: 1}, TypePTR: {count: 1}, TypeDNAME: {count: 1},
 	TypeMX: {skip: 2, count: 1}, TypeSRV: {skip: 6, count: 1}, TypeSOA: {count: 2}, TypeNAPTR: {skip: 4, strings: 3, count: 1},
-	// RP, AFSDB, RT, PX, KX
+	TypeRRSIG: {skip: 18, count: 1}, 24: {skip: 18, count: 1}, // SIG
+	// MD, MF, MB, MG, MR, NXT, MINFO, RP, AFSDB, RT, PX, KX
+	3: {count: 1}, 4: {count: 1}, 7: {count: 1}, 8: {count: 1}, 9: {count: 1}, 30: {count: 1}, 14: {count: 2},
 	17: {count: 2}, 18: {skip: 2, count: 1}, 21: {skip: 2, count: 1}, 26: {skip: 2, count: 2}, 36: {skip: 2, count: 1},
 }
 
