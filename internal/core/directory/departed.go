@@ -16,8 +16,12 @@ func Window(now time.Time, from Mode, ttl time.Duration) Leaving {
 	return Leaving{Until: now.Add(max(MinLeaving, ttl)).Truncate(time.Second), From: from}
 }
 
-// Departed is a domain that was removed while senders may still remember that its mail was here. It is no domain of
-// this installation any more; only mail from strangers is still taken for it, until the window ends, and handed on.
+// Tombstone is how long a removed domain's name is not for others to take without a proof of ownership.
+const Tombstone = 30 * 24 * time.Hour
+
+// Departed is a domain that was removed: senders may still remember that its mail was here, and DNS that its zone was.
+// It is no domain of this installation any more; only mail from strangers is still taken for it, until its window ends,
+// and handed on.
 type Departed struct {
 	ID          string     // random, never reused
 	Account     account.ID // whose it was
@@ -26,19 +30,31 @@ type Departed struct {
 	Recipients  RecipientPolicy
 	Unreachable UnreachablePolicy
 	Former      []string // folded local parts that had a mailbox or a rule, sorted
+	// Removed is when; for a while after it the name is its former owner's to take again, and nobody else's without a proof.
+	Removed time.Time
 
 	domain *Domain // made once by a Snapshot
 }
 
-// Depart gives what is kept of a domain that is removed, and false when nothing is: nobody looks here for its mail.
+// Reserved reports whether the name is not for another account to take without a proof of ownership.
+func (d *Departed) Reserved(now time.Time) bool {
+	return !d.Removed.IsZero() && now.Before(d.Removed.Add(Tombstone))
+}
+
+// Over reports whether nothing is left to be remembered.
+func (d *Departed) Over(now time.Time) bool { return !now.Before(d.Leaving.Until) && !d.Reserved(now) }
+
+// Depart gives what is kept of a domain that is removed, and false when nothing is: its ownership was never shown. Its
+// leaving window may be over: then nobody looks here for its mail.
 func (s *Snapshot) Depart(d *Domain, id string, now time.Time, ttl time.Duration) (Departed, bool) {
 	left := Departed{
 		ID: id, Account: d.Account, Name: d.Name, Recipients: d.Recipients, Unreachable: d.Unreachable, Leaving: Window(now, d.Effective(), ttl),
+		Removed: now.Truncate(time.Second),
 	}
 	if d.Effective() == ModeRemote {
 		left.Leaving = d.Leaving
 	}
-	if !d.Proved || !now.Before(left.Leaving.Until) {
+	if !d.Proved {
 		return Departed{}, false
 	}
 	for m := range s.Mailboxes(d.Name) {

@@ -55,12 +55,52 @@ type Leaving struct {
 	From  Mode // the effective mode before
 }
 
+// How ownership of a domain was shown.
+const (
+	ProofOperator   = "operator"   // by the operator's word, which nobody looks at again
+	ProofTXT        = "txt"        // by a TXT record
+	ProofDelegation = "delegation" // by its delegation to name servers of its account's own
+)
+
+// Windows of a proof that is lost: every name server of the zone has said that it is not there any more.
+const (
+	ProofGrace  = 7 * 24 * time.Hour // in which all is as before
+	ProofNotice = 7 * 24 * time.Hour // after it, in which senders are told to try again while public DNS still names us
+)
+
+// Proof is how ownership of a domain was shown, and whether it still is. The zero value is: never shown.
+type Proof struct {
+	By   string    // ProofOperator, ProofTXT or ProofDelegation; kept when the proof is lost
+	At   time.Time // when it was seen last
+	NS   string    // the name servers of the zone at that time, sorted, joined by a space
+	Lost time.Time // when it was first found to be gone; zero while it stands
+	// TXTOnly: a delegation to our name servers shows nothing, since it may be older than the domain here.
+	TXTOnly bool
+}
+
+// Ends is when the domain becomes inert for a proof that is lost; zero while it stands.
+func (p *Proof) Ends() time.Time {
+	if p.Lost.IsZero() {
+		return time.Time{}
+	}
+	return p.Lost.Add(ProofGrace)
+}
+
+// Told is until when senders are told to try again after that; zero while the proof stands.
+func (p *Proof) Told() time.Time {
+	if p.Lost.IsZero() {
+		return time.Time{}
+	}
+	return p.Lost.Add(ProofGrace + ProofNotice)
+}
+
 // Domain is a mail domain.
 type Domain struct {
 	ID          string // random, never reused
 	Account     account.ID
 	Name        string // A-label, lower case
 	Proved      bool   // ownership shown; an unproved domain is inert
+	Proof       Proof  // how; one that is lost ends Proved after a while
 	Mode        Mode   // as chosen
 	ModeSince   time.Time
 	Auto        Mode // mode auto: what public DNS said last; empty until it has said anything

@@ -181,7 +181,7 @@ func TestDecideThroughASmartHost(t *testing.T) {
 
 func TestEveryReasonHasASentence(t *testing.T) {
 	t.Parallel()
-	for r := routing.RuleAddressForm; r <= routing.RuleNeeded; r++ {
+	for r := routing.RuleAddressForm; r <= routing.RuleProofLost; r++ {
 		s := (routing.Reason{Rule: r, Fact: "FACT"}).Sentence()
 		if r.String() == "none" || s == "FACT" || strings.Contains(s, "%!") {
 			t.Errorf("rule %d: %q %q", r, r, s)

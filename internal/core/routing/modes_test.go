@@ -241,11 +241,15 @@ func TestADepartedDomainIsHandedOnForAWhile(t *testing.T) {
 		t.Errorf("records that live for three days are remembered until %s", long.Leaving.Until)
 	}
 	inert, _ := v.Directory.Domain("inert.example")
+	if _, kept := v.Directory.Depart(inert, "departed", noon, 0); kept {
+		t.Error("a domain that was never proved is kept")
+	}
 	gone, _ := v.Directory.Domain("gone.example")
-	for _, d := range []*directory.Domain{inert, gone} {
-		if _, kept := v.Directory.Depart(d, "departed", noon, 0); kept {
-			t.Errorf("%s took no mail and is kept", d.Name)
-		}
+	if left, kept := v.Directory.Depart(gone, "departed", noon, 0); !kept || noon.Before(left.Leaving.Until) || !left.Reserved(noon) || left.Over(noon) {
+		t.Errorf("a domain that took no mail any more: its name alone is to be kept: %+v", left)
+	}
+	if at := noon.Add(directory.Tombstone); left.Reserved(at) || !left.Over(at) || !left.Reserved(at.Add(-time.Second)) {
+		t.Error("a name is kept for a while only")
 	}
 	removed := directory.Delta{Version: 2, RemoveDomains: []string{"split.example"}, PutDeparted: []directory.Departed{left}}
 	v.Directory = v.Directory.With(removed)

@@ -22,6 +22,7 @@ var (
 	replyNeeds          = smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 4, 3}, Text: "cannot tell right now, try again later"}
 	replyOwnLoop        = smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 4, 6}, Text: "the domain's exchangers lead back to this server"}
 	replyOwnNowhere     = smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 4, 3}, Text: "no exchanger of the domain can be found"}
+	replyProofLost      = smtp.Reply{Code: 450, Enhanced: smtp.Enhanced{4, 7, 1}, Text: "mail for this domain is not taken until its ownership is shown again, try again later"}
 	replyStale          = smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 3, 0}, Text: "cannot tell right now, try again later"}
 )
 
@@ -56,6 +57,7 @@ var ruleNames = [...]string{
 	RuleRoutingAddress: "routing-address", RuleRecipientsAccept: "recipients-accept", RuleRecipientPresent: "recipient-present",
 	RuleRecipientAbsent: "recipient-absent", RuleRecipientUnreachable: "recipient-unreachable", RuleListOutdated: "list-outdated",
 	RuleKnownHere: "known-here", RuleExchanger: "exchanger", RuleNoExchanger: "no-exchanger", RuleExchangersUnknown: "exchangers-unknown", RuleNeeded: "needed",
+	RuleProofGrace: "proof-grace", RuleProofLost: "proof-lost",
 }
 
 var ruleSentences = [...]string{
@@ -104,6 +106,8 @@ var ruleSentences = [...]string{
 	RuleNoExchanger:          "Public DNS names no exchanger of %s to which its mail could go.",
 	RuleExchangersUnknown:    "The exchangers of %s cannot be learned just now; the queue looks again.",
 	RuleNeeded:               "A fact is needed first: %s.",
+	RuleProofGrace:           "The proof of the domain's ownership is gone; all is as before until %s.",
+	RuleProofLost:            "The proof of the domain's ownership is gone while public DNS still names us, so nobody's mail is taken until it is shown again; from %s on it is refused for good.",
 }
 
 // Sentence is the reason in plain words.

@@ -153,6 +153,8 @@ const (
 	RuleNoExchanger
 	RuleExchangersUnknown
 	RuleNeeded
+	RuleProofGrace
+	RuleProofLost
 )
 
 // Reason is one step of a decision: the rule that spoke and the fact it spoke of.
@@ -227,10 +229,15 @@ func Decide(v View, s Session, rcpt smtp.Address) Decision {
 		decideForeign(&d, v, &s, rcpt)
 	case !dom.Proved:
 		d.reason(RuleDomainInert, rcpt.Domain)
-		decideForeign(&d, v, &s, rcpt)
+		if !d.unowned(v, &s, dom) {
+			decideForeign(&d, v, &s, rcpt)
+		}
 	default:
 		d.Account, d.EffectiveMode = dom.Account, dom.Effective()
 		d.reason(RuleDomainOurs, dom.Name)
+		if !dom.Proof.Lost.IsZero() {
+			d.reason(RuleProofGrace, minute(dom.Proof.Ends()))
+		}
 		decideOurs(&d, v, &s, rcpt, dom)
 	}
 	d.offered(v, &s)

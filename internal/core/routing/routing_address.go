@@ -24,7 +24,12 @@ func RoutingAddress(box *directory.Mailbox, routingDomain string) string {
 func decideRoutingAddress(d *Decision, v View, rcpt smtp.Address) {
 	d.Class = ClassLocal
 	box, dom, ok := v.routed(directory.FoldLocal(rcpt.Local))
-	if !ok {
+	switch {
+	case ok && dom.Proved:
+	case ok && v.Now.Before(dom.Proof.Told()):
+		d.refuse(replyProofLost, RuleProofLost, minute(dom.Proof.Told()))
+		return
+	default:
 		d.refuse(replyUnknown, RuleUnknownRecipient, rcpt.String())
 		return
 	}
@@ -35,7 +40,7 @@ func decideRoutingAddress(d *Decision, v View, rcpt smtp.Address) {
 	d.Reply = replyAccepted
 }
 
-// routed finds the mailbox of a routing address's local part.
+// routed finds the mailbox of a routing address's local part, and its domain, proved or not.
 func (v *View) routed(local string) (*directory.Mailbox, *directory.Domain, bool) {
 	var box *directory.Mailbox
 	var ok bool
@@ -51,5 +56,5 @@ func (v *View) routed(local string) (*directory.Mailbox, *directory.Domain, bool
 		return nil, nil, false
 	}
 	dom, ok := v.Directory.Domain(box.Domain)
-	return box, dom, ok && dom.Proved
+	return box, dom, ok
 }

@@ -37,12 +37,15 @@ func (s *Service) depart(ctx context.Context, st *state, p *Plan, d *directory.D
 		return
 	}
 	left, kept := st.Directory.Depart(d, newID(), now(), s.lifetime(ctx, st, d))
-	if !kept {
+	if kept {
+		p.Tx.PutDeparted = []directory.Departed{left}
+		p.Delta.PutDeparted = p.Tx.PutDeparted
+		p.Say("Until %s no other account gets the name without showing its ownership.", words.When(left.Removed.Add(directory.Tombstone)))
+	}
+	if !kept || !now().Before(left.Leaving.Until) {
 		p.Warn("Mail for %s is refused from now on.", words.Show(d.Name))
 		return
 	}
-	p.Tx.PutDeparted = []directory.Departed{left}
-	p.Delta.PutDeparted = p.Tx.PutDeparted
 	p.Say("Mail from strangers who still know the old MX records is handed on until %s.", words.When(left.Leaving.Until))
 	p.Warn("After that mail for %s is refused.", words.Show(d.Name))
 }
@@ -76,7 +79,7 @@ func departed(actor Actor, st *state) []DomainInfo {
 func (s *Service) ForgetDeparted(ctx context.Context) error {
 	st, p := s.plan(System())
 	for _, left := range st.Directory.AllDeparted() {
-		if now().Before(left.Leaving.Until) {
+		if !left.Over(now()) {
 			continue
 		}
 		p.Remove(KindDeparted, left.ID)

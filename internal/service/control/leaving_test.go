@@ -137,6 +137,13 @@ func TestADomainThatLeavesIsHandedOnForAWhile(t *testing.T) {
 			t.Error("a restart forgets it")
 		}
 		time.Sleep(48 * time.Hour)
+		if err := w.ForgetDeparted(ctx); err != nil || len(w.m.Departed) != 1 {
+			t.Errorf("its name is not reserved any more: %v", err)
+		}
+		if got := list(w.bob, control.DomainFilter{Leaving: true}); got != "" {
+			t.Errorf("leaving: %s", got)
+		}
+		time.Sleep(28 * 24 * time.Hour)
 		if err := w.ForgetDeparted(ctx); err != nil || len(w.m.Departed) != 0 {
 			t.Errorf("%v, %d left", err, len(w.m.Departed))
 		}

@@ -9,10 +9,11 @@ import (
 )
 
 const (
-	departedSQL       sqldb.Stmt = `SELECT id, account_id, name, until, mode, recipients, unreachable, former FROM departed WHERE @scope(account_id)`
+	departedSQL       sqldb.Stmt = `SELECT id, account_id, name, until, mode, recipients, unreachable, former, removed FROM departed WHERE @scope(account_id)`
 	departedOwnersSQL sqldb.Stmt = `SELECT id, account_id FROM departed WHERE @in(id, $1) AND @scope(account_id)`
-	addDepartedSQL    sqldb.Stmt = `INSERT INTO departed (id, account_id, name, until, mode, recipients, unreachable, former) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
-	setDepartedSQL    sqldb.Stmt = `UPDATE departed SET account_id = $2, name = $3, until = $4, mode = $5, recipients = $6, unreachable = $7, former = $8
+	addDepartedSQL    sqldb.Stmt = `INSERT INTO departed (id, account_id, name, until, mode, recipients, unreachable, former, removed)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+	setDepartedSQL    sqldb.Stmt = `UPDATE departed SET account_id = $2, name = $3, until = $4, mode = $5, recipients = $6, unreachable = $7, former = $8, removed = $9
 		WHERE id = $1 AND @scope(account_id)`
 	removeDepartedSQL sqldb.Stmt = `DELETE FROM departed WHERE @in(id, $1) AND @scope(account_id)`
 )
@@ -22,7 +23,7 @@ func loadDeparted(t *sqldb.Tx) ([]directory.Departed, error) {
 	err := each(t, departedSQL, nil, func(rows *sqldb.Rows) error {
 		var d directory.Departed
 		var owner, mode, recipients, unreachable, former string
-		if err := rows.Scan(&d.ID, &owner, &d.Name, &d.Leaving.Until, &mode, &recipients, &unreachable, &former); err != nil {
+		if err := rows.Scan(&d.ID, &owner, &d.Name, &d.Leaving.Until, &mode, &recipients, &unreachable, &former, &d.Removed); err != nil {
 			return err
 		}
 		d.Account, d.Leaving.From = account.ID(owner), directory.Mode(mode)
@@ -51,7 +52,7 @@ func putDeparted(t *sqldb.Tx, list []directory.Departed) error {
 		if _, old := there[d.ID]; old {
 			stmt = setDepartedSQL
 		}
-		if err := t.Post(stmt, d.ID, d.Account, d.Name, d.Leaving.Until, d.Leaving.From, d.Recipients, d.Unreachable, former); err != nil {
+		if err := t.Post(stmt, d.ID, d.Account, d.Name, d.Leaving.Until, d.Leaving.From, d.Recipients, d.Unreachable, former, d.Removed); err != nil {
 			return err
 		}
 	}

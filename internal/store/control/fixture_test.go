@@ -90,6 +90,7 @@ func newCustomer(name string) customer {
 			Gateways:   []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::1/128")},
 			Onboarding: created.Add(3 * time.Hour), Leaving: directory.Leaving{Until: created.Add(48 * time.Hour), From: directory.ModeLocal}, Hold: 30*24*time.Hour + time.Microsecond, Created: created,
 			ExchangerSet: "set-" + name, NameServerSet: "servers-" + name,
+			Proof: directory.Proof{By: directory.ProofTXT, At: created.Add(time.Minute), NS: "ns1." + domain + " ns2." + domain, Lost: created.Add(time.Hour), TXTOnly: true},
 		},
 		Mailbox:  directory.Mailbox{ID: "mailbox-" + name, Account: id, Domain: domain, Local: "bøb+" + name, Quota: 1 << 40},
 		Verifier: "verifier of " + name,
@@ -123,6 +124,7 @@ func newCustomer(name string) customer {
 		Departed: directory.Departed{
 			ID: "departed-" + name, Account: id, Name: "left." + domain, Leaving: directory.Leaving{Until: created.Add(49 * time.Hour), From: directory.ModeSplit},
 			Recipients: directory.RecipientsList, Unreachable: directory.UnreachableQueue, Former: []string{"bøb", name},
+			Removed: created.Add(time.Hour),
 		},
 		Zone: zone.Zone{
 			Domain: domain, Account: id, Serial: 4294967295, Records: []dns.Record{

@@ -112,7 +112,7 @@ func (e *Explainer) Explain(ctx context.Context, actor rights.Actor, st *rights.
 // explain decides for a session and tells why, as far as the actor may see it.
 func (e *Explainer) explain(ctx context.Context, actor rights.Actor, st *rights.State, session routing.Session, rcpt smtp.Address) Explanation {
 	d := e.decide(ctx, st, session, rcpt)
-	if left, gone := st.Directory.Departed(rcpt.Domain); gone && !actor.Scope.Has(left.Account) {
+	if left, gone := st.Directory.Departed(rcpt.Domain); gone && time.Now().Before(left.Leaving.Until) && !actor.Scope.Has(left.Account) {
 		d.Reasons = d.Reasons[:1] // what somebody else had is not told
 	}
 	out := Explanation{
