@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-// Limits bound what is taken of one transfer. How long it may take is the caller's to see to.
+// Limits bound what is taken of one transfer, or of one zone text. How long it may take is the caller's to see to.
 type Limits struct {
-	Octets  int64 // of all messages together
-	Records int   // of all messages together
+	Octets  int64 // of all messages together, or of the text
+	Records int   // of all messages together, or kept of the text
 }
 
 // Received is what a transfer brought.

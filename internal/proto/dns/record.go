@@ -114,7 +114,7 @@ func Data(t Type, text, origin string) ([]byte, error) {
 	if _, known := codec.TypeToRR[uint16(t)]; known && strings.HasPrefix(strings.TrimLeft(text, " \t"), `\#`) {
 		// The library would leave out octets that are too many, and take data that ends early.
 		data, err := Data(noType, text, origin)
-		if err == nil && t != Type(codec.TypeNULL) {
+		if err == nil && t != TypeNULL {
 			err = Record{Name: ".", Type: t, Data: data}.Valid()
 		}
 		return data, err
@@ -176,10 +176,15 @@ func (r Record) library() (codec.RR, error) {
 // of RFC 3597.
 func (r Record) Text() string {
 	rr, err := r.library()
-	if _, unknown := rr.(*codec.RFC3597); unknown || err != nil || r.Type == Type(codec.TypeNULL) {
-		return fmt.Sprintf("\\# %d %X", len(r.Data), r.Data)
+	if _, unknown := rr.(*codec.RFC3597); unknown || err != nil || r.Type == TypeNULL || r.Type.Meta() {
+		return r.generic()
 	}
 	return strings.TrimPrefix(rr.String(), rr.Header().String())
+}
+
+// generic is the data in the form that every type has (RFC 3597 §5).
+func (r Record) generic() string {
+	return strings.TrimRight(fmt.Sprintf("\\# %d %X", len(r.Data), r.Data), " ")
 }
 
 // String is the record as a line of a zone file, without the line's end.
@@ -249,5 +254,5 @@ func (r Record) Valid() error {
 // mayBeEmpty reports whether a record of the type can have no data: of those that are known, NULL and APL (RFC 3123 §4).
 func mayBeEmpty(t Type) bool {
 	_, known := codec.TypeToRR[uint16(t)]
-	return !known || t == Type(codec.TypeNULL) || t == Type(codec.TypeAPL)
+	return !known || t == TypeNULL || t == Type(codec.TypeAPL)
 }

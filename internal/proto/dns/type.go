@@ -17,6 +17,7 @@ const (
 	TypeNS         Type = 2
 	TypeCNAME      Type = 5
 	TypeSOA        Type = 6
+	TypeNULL       Type = 10
 	TypePTR        Type = 12
 	TypeMX         Type = 15
 	TypeTXT        Type = 16
