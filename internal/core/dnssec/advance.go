@@ -356,3 +356,15 @@ func (s *Signing) Looks(at time.Time) bool {
 		return k.State == Retired && k.Role != ZSK && !leaves.IsZero() && !at.Before(leaves) && at.Sub(s.Looked) > freshLook
 	})
 }
+
+// Due is when the zone is to be signed again, for the sake of its keys or because its signatures run out.
+func (s *Signing) Due(signatures []dns.Record) time.Time {
+	due := s.Signed
+	if end := Expiry(signatures, s.Signed); !end.IsZero() {
+		due = end.Add(-Renewal)
+	}
+	if next := s.Next(); !next.IsZero() && next.Before(due) {
+		due = next
+	}
+	return due
+}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"postroad/internal/core/account"
 	"postroad/internal/proto/dns"
 )
 
@@ -73,6 +74,15 @@ func (k *Key) SignsKeys() bool { return k.Role != ZSK && k.State.visible() }
 
 // SignsData reports whether the key signs all other sets.
 func (k *Key) SignsData() bool { return k.Role != KSK && k.State == Active }
+
+// SealedKey is the private part of a key as a store keeps it.
+type SealedKey struct {
+	ID      string // the Key's
+	Account account.ID
+	Domain  string    // the zone's, without the last dot
+	Sealed  []byte    // by core/seal
+	Unused  time.Time // since when no zone has the key; zero while one has
+}
 
 // Scheme is how the work is divided among a zone's keys.
 type Scheme uint8

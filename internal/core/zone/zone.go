@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/dnssec"
 	"postroad/internal/proto/dns"
 )
 
@@ -25,6 +26,12 @@ type Zone struct {
 	// Signatures are what signing has added: DNSKEY, RRSIG, NSEC or NSEC3, NSEC3PARAM, CDS and CDNSKEY, in the order of
 	// dns.Compare. They are stored with the zone, so that a start makes none. Empty: the zone is not signed.
 	Signatures []dns.Record
+	// Signing is how the zone is signed and where its keys are in their lives; nil: it is not signed. Whoever changes it
+	// changes a clone.
+	Signing *dnssec.Signing
+	// NewKeys are the private parts of keys that signing has just made. They are written with the zone and never read
+	// with it.
+	NewKeys []dnssec.SealedKey
 	// Pending: the ownership of the domain is not shown. Only SOA and NS of the apex are answered.
 	Pending bool
 }

@@ -33,6 +33,9 @@ type Store interface {
 // Names answers for zones in DNS.
 type Names = zones.Names
 
+// Signer signs zones.
+type Signer = zones.Signer
+
 // Facts are the parts of the store that are no configuration.
 type Facts interface {
 	// Token gives the token with this hash; ErrNotFound when there is none or it is revoked.

@@ -35,7 +35,8 @@ import (
 // needs them is refused.
 type Options struct {
 	Store    Store
-	Names    Names // nil: no DNS is served here
+	Names    Names  // nil: no DNS is served here
+	Signer   Signer // nil: no zone is signed here
 	Boxes    Boxes
 	Queue    Queue
 	Traces   Traces // nil: none are kept
@@ -119,7 +120,7 @@ func New(o Options) *Service {
 		},
 		queue: mailqueue.Access{Queue: o.Queue}, traces: traces.Access{Traces: o.Traces},
 		zones: zones.Answers{
-			Store: o.Store, Findings: o.Store, Names: o.Names, Log: o.Log, Ours: zones.Installation{Hostname: o.Hostname, Addresses: o.Addresses},
+			Store: o.Store, Findings: o.Store, Names: o.Names, Signer: o.Signer, Log: o.Log, Ours: zones.Installation{Hostname: o.Hostname, Addresses: o.Addresses},
 		},
 		boxes: boxes.Keeper{Boxes: o.Boxes, Memory: o.Store, Log: o.Log},
 		ours:  settings.Installation{Hostname: o.Hostname, RoutingDomain: o.RoutingDomain, Addresses: o.Addresses, Listeners: o.Listeners},

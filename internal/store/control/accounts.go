@@ -70,7 +70,7 @@ func removeAccounts(t *sqldb.Tx, ids []string) error {
 	if used {
 		return fmt.Errorf("%w: the account has the domain %s", control.ErrInUse, name)
 	}
-	for _, stmt := range []sqldb.Stmt{removeAccountTokensSQL, removeAccountOutboundsSQL, removeAccountKeysSQL, removeAccountPeersSQL, removeAccountCatalogsSQL, removeAccountSetsSQL, removeAccountServerSetsSQL, removeAccountNoticesSQL} {
+	for _, stmt := range []sqldb.Stmt{removeAccountTokensSQL, removeAccountOutboundsSQL, removeAccountKeysSQL, removeAccountPeersSQL, removeAccountCatalogsSQL, removeAccountZoneKeysSQL, removeAccountSetsSQL, removeAccountServerSetsSQL, removeAccountNoticesSQL} {
 		if err := t.Post(stmt, ids); err != nil {
 			return err
 		}

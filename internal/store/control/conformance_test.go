@@ -14,6 +14,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/dnssec"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/notice"
@@ -41,7 +42,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 			Verifiers: map[string]string{c.Mailbox.Address(): c.Verifier}, Tokens: []control.Token{c.Token},
 			Findings: []finding.Finding{c.Finding}, Entries: []control.Entry{c.Entry}, Answers: []verify.Answer{c.Answer}, Lists: []control.RecipientList{c.List},
 			Memories: []notice.Memory{c.Memory}, Notices: []notice.Notice{c.Notice},
-			Zones: []zone.Zone{c.Zone}, Transfers: c.Transfer, Journals: map[string][]transfer.Step{},
+			Zones: []zone.Zone{c.Zone}, ZoneKeys: []dnssec.SealedKey{c.ZoneKey}, Transfers: c.Transfer, Journals: map[string][]transfer.Step{},
 			Copies: map[string]transfer.Copy{c.Domain.Name: {Records: []dns.Record{}, Signatures: []dns.Record{}}},
 		}
 		same(t, "at once", want, w.dump(t))
@@ -80,6 +81,8 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 		want.Verifiers = map[string]string{changed.Mailbox.Address(): changed.Verifier}
 		want.Lists, want.Zones = []control.RecipientList{changed.List}, []zone.Zone{changed.Zone}
 		slices.SortFunc(changed.Transfer.Peers, func(a, b transfer.Peer) int { return cmp.Compare(a.ID, b.ID) })
+		want.ZoneKeys = []dnssec.SealedKey{c.ZoneKey}
+		want.ZoneKeys[0].Unused = time.Time{}
 		want.Transfers = changed.Transfer
 		want.Journals = map[string][]transfer.Step{c.Domain.Name: {{From: c.Zone.Serial, To: 1, Difference: dns.Differ(c.Zone.Content(), changed.Zone.Content())}}}
 		want.Findings = nil // it was about the way, which has changed
@@ -336,6 +339,9 @@ func TestWhatLiesInADomainFollowsItToAnotherAccount(t *testing.T) {
 		}
 		if len(st.Domains) != 2 || len(st.Mailboxes) != 2 || len(st.Rules) != 2 || len(st.Outbounds) != 2 {
 			t.Errorf("the new account has %+v", st)
+		}
+		if k, err := w.ZoneKey(t.Context(), account.Of(bob.Account.ID), ann.ZoneKey.ID); err != nil || k.Account != bob.Account.ID {
+			t.Errorf("zone key %+v, %v", k, err)
 		}
 		if z, err := w.Zone(t.Context(), account.Of(bob.Account.ID), ann.Domain.Name); err != nil || z.Account != bob.Account.ID {
 			t.Errorf("zone %+v, %v", z, err)
@@ -660,7 +666,7 @@ func TestADamagedZoneComesWithoutRecords(t *testing.T) {
 	engines(t, func(w *world) {
 		t := w.t
 		ann, bob := w.add(t, "ann"), w.add(t, "bob")
-		for _, column := range []string{"records", "signatures"} {
+		for _, column := range []string{"records", "signatures", "signing"} {
 			must(t, w.db.Write(t.Context(), system, func(tx *sqldb.Tx) error {
 				return tx.Post(sqldb.Stmt(`UPDATE zone SET `+column+` = $2 WHERE domain = $1`), ann.Domain.Name, []byte("damaged"))
 			}))
@@ -754,6 +760,40 @@ func TestCopiesOfSecondaries(t *testing.T) {
 		of.Primary = netip.MustParseAddrPort("192.0.2.99:53")
 		if err := w.KeepCopy(t.Context(), system, of, want); !errors.Is(err, control.ErrNotFound) {
 			t.Errorf("from a server that is not the primary: %v", err)
+		}
+	})
+}
+
+func TestZonesAreDueWhenTheirSigningSays(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		ann, bob, carol := w.add(t, "ann"), w.add(t, "bob"), w.add(t, "carol")
+		unsigned := carol.Zone
+		unsigned.Signing = nil
+		early := bob.Zone
+		early.Signing = early.Signing.Clone()
+		early.Signing.Keys[0].Submit = created.Add(time.Minute)
+		early.Signing.Signed = created.Add(-time.Hour)
+		w.apply(t, control.Tx{PutZones: []zone.Zone{unsigned, early}})
+		for _, c := range []struct {
+			at    time.Time
+			limit int
+			want  []string
+		}{
+			{created.Add(2 * time.Hour), 10, []string{"bob.example", "ann.example"}},
+			{created.Add(2 * time.Hour), 1, []string{"bob.example"}},
+			{created.Add(-2 * time.Hour), 10, nil},
+		} {
+			list, err := w.DueZones(t.Context(), system, c.at, c.limit)
+			must(t, err)
+			same(t, "due", c.want, list)
+		}
+		list, err := w.SignedZones(t.Context(), system)
+		must(t, err)
+		same(t, "signed", []string{"ann.example", "bob.example"}, list)
+		must(t, w.DropZoneKeys(t.Context(), system, []string{ann.ZoneKey.ID}))
+		if _, err := w.ZoneKey(t.Context(), system, ann.ZoneKey.ID); !errors.Is(err, control.ErrNotFound) {
+			t.Errorf("a destroyed key: %v", err)
 		}
 	})
 }

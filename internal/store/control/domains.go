@@ -142,7 +142,7 @@ func putDomains(t *sqldb.Tx, list []directory.Domain) error {
 
 // moveDomain gives what lies in a domain to the domain's new account.
 func moveDomain(t *sqldb.Tx, d *directory.Domain) error {
-	for _, stmt := range []sqldb.Stmt{moveVerifiersSQL, moveMailboxesSQL, moveRulesSQL, moveOutboundsSQL, moveFindingsSQL, moveAnswersSQL, moveListSQL, moveListedSQL, moveZoneSQL, movePeersSQL, moveSecondarySQL, moveJournalSQL} {
+	for _, stmt := range []sqldb.Stmt{moveVerifiersSQL, moveMailboxesSQL, moveRulesSQL, moveOutboundsSQL, moveFindingsSQL, moveAnswersSQL, moveListSQL, moveListedSQL, moveZoneSQL, movePeersSQL, moveSecondarySQL, moveJournalSQL, moveZoneKeysSQL} {
 		if err := t.Post(stmt, d.Name, d.Account); err != nil {
 			return err
 		}

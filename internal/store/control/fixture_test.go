@@ -15,6 +15,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/dnssec"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/notice"
@@ -70,6 +71,7 @@ type customer struct {
 	List     control.RecipientList
 	Departed directory.Departed
 	Zone     zone.Zone
+	ZoneKey  dnssec.SealedKey
 	Set      zone.ExchangerSet
 	Servers  zone.NameServerSet
 	Memory   notice.Memory
@@ -131,7 +133,12 @@ func newCustomer(name string) customer {
 				{Name: domain + ".", Type: dns.TypeTXT, TTL: 1<<31 - 1, Data: []byte("\x03\x00\xff\n")}, {Name: "*.\\000." + domain + ".", Type: 65280, TTL: 1, Data: []byte("\x00")},
 			},
 			Signatures: []dns.Record{{Name: domain + ".", Type: dns.TypeCDS, TTL: 60, Data: []byte{0, 1, 2}}},
+			Signing: &dnssec.Signing{
+				Scheme: dnssec.TwoKeys, Denial: dnssec.NSEC3, Algorithm: dns.Ed25519, Signed: created,
+				Keys: []dnssec.Key{{ID: "zone-key-" + name, Role: dnssec.KSK, State: dnssec.Active, DNSKEY: []byte{1, 1, 3, 15, 0}, Since: created, Submit: created.Add(time.Hour)}},
+			},
 		},
+		ZoneKey: dnssec.SealedKey{ID: "zone-key-" + name, Account: id, Domain: domain, Sealed: []byte("\x01\x00sealed"), Unused: created.Truncate(time.Second)},
 		Set: zone.ExchangerSet{
 			ID: "set-" + name, Account: id, Name: "direct", Exchangers: []zone.Exchanger{{Preference: 0, Host: "mx." + domain}, {Preference: 65535, Host: "mx2." + domain}},
 			Gateways: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, SPF: "v=spf1 mx ~all",
@@ -151,10 +158,12 @@ func newCustomer(name string) customer {
 
 // tx makes everything of the customer.
 func (c customer) tx() control.Tx {
+	hosted := c.Zone
+	hosted.NewKeys = []dnssec.SealedKey{c.ZoneKey}
 	return control.Tx{
 		PutAccounts: []account.Account{c.Account}, PutDomains: []directory.Domain{c.Domain}, PutMailboxes: []directory.Mailbox{c.Mailbox},
 		PutVerifiers: map[string]string{c.Mailbox.ID: c.Verifier}, PutRules: []directory.Rule{c.Rule}, PutOutbounds: []directory.Outbound{c.Outbound},
-		PutDeparted: []directory.Departed{c.Departed}, PutTokens: []control.Token{c.Token}, PutLists: []control.RecipientList{c.List}, PutZones: []zone.Zone{c.Zone},
+		PutDeparted: []directory.Departed{c.Departed}, PutTokens: []control.Token{c.Token}, PutLists: []control.RecipientList{c.List}, PutZones: []zone.Zone{hosted},
 		PutSets: []zone.ExchangerSet{c.Set}, PutServers: []zone.NameServerSet{c.Servers}, PutTransfers: c.Transfer, Entries: []control.Entry{c.Entry},
 	}
 }
@@ -167,6 +176,7 @@ func (w *world) add(t *testing.T, name string) customer {
 	must(t, w.Find(t.Context(), system, c.Finding, false))
 	must(t, w.keep(system, c.Domain.Name, "anybody", c.Answer))
 	must(t, w.KeepNotices(t.Context(), system, notice.Result{Put: []notice.Memory{c.Memory}, Notice: []notice.Notice{c.Notice}}, 7))
+	must(t, w.MarkZoneKeys(t.Context(), system, []string{c.ZoneKey.ID}, c.ZoneKey.Unused))
 	return c
 }
 
@@ -188,6 +198,7 @@ type dump struct {
 	Answers   []verify.Answer
 	Lists     []control.RecipientList
 	Zones     []zone.Zone
+	ZoneKeys  []dnssec.SealedKey
 	Memories  []notice.Memory
 	Notices   []notice.Notice
 	Transfers transfer.Settings
@@ -246,6 +257,16 @@ func (w *world) dump(t *testing.T) dump {
 		same(t, "the zone by its domain", z, one)
 		return err
 	}))
+	list, err := w.Store.ZoneKeys(ctx, system)
+	must(t, err)
+	for _, k := range list {
+		if k.Sealed != nil {
+			t.Errorf("the listing shows the private part of %s", k.ID)
+		}
+		full, err := w.ZoneKey(ctx, system, k.ID)
+		must(t, err)
+		d.ZoneKeys = append(d.ZoneKeys, full)
+	}
 	d.Memories, err = w.Memories(ctx, system)
 	must(t, err)
 	d.Notices, err = w.Store.Notices(ctx, system, "", "", 1000)
@@ -288,7 +309,7 @@ func sorted(st *control.State) {
 // filled fails when a field of a value is zero, so that a new field cannot be forgotten in the round trip.
 func filled(t *testing.T, path string, v reflect.Value) {
 	t.Helper()
-	if v.IsZero() && path != "customer.Answer.RecipientAnswer.Origin.TTL" && path != "customer.Zone.Pending" { // what is not stored
+	if v.IsZero() && path != "customer.Answer.RecipientAnswer.Origin.TTL" && path != "customer.Zone.Pending" && path != "customer.Zone.NewKeys" { // what is not stored
 		t.Errorf("%s is not filled: its round trip is not tested", path)
 	}
 	if v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[time.Time]() && v.Type() != reflect.TypeFor[netip.Prefix]() {

@@ -10,6 +10,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/dnssec"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/notice"
 	"postroad/internal/core/transfer"
@@ -237,6 +238,38 @@ var foreigners = map[string]foreign{
 			w.t.Errorf("it shows %+v, %v", steps, err)
 		}
 	},
+	"ZoneKey": func(w *world, scope account.Scope, bob customer) {
+		if k, err := w.ZoneKey(w.t.Context(), scope, bob.ZoneKey.ID); !errors.Is(err, control.ErrNotFound) || k.Sealed != nil {
+			w.t.Errorf("it shows %+v, %v", k, err)
+		}
+	},
+	"ZoneKeys": func(w *world, scope account.Scope, _ customer) {
+		list, err := w.Store.ZoneKeys(w.t.Context(), scope)
+		must(w.t, err)
+		if slices.ContainsFunc(list, func(k dnssec.SealedKey) bool { return !scope.Has(k.Account) }) {
+			w.t.Errorf("it shows %+v", list)
+		}
+	},
+	"MarkZoneKeys": func(w *world, scope account.Scope, bob customer) {
+		must(w.t, w.MarkZoneKeys(w.t.Context(), scope, []string{bob.ZoneKey.ID}, time.Time{}))
+	},
+	"DropZoneKeys": func(w *world, scope account.Scope, bob customer) {
+		must(w.t, w.DropZoneKeys(w.t.Context(), scope, []string{bob.ZoneKey.ID}))
+	},
+	"DueZones": func(w *world, scope account.Scope, bob customer) {
+		list, err := w.DueZones(w.t.Context(), scope, created.AddDate(10, 0, 0), 100)
+		must(w.t, err)
+		if slices.Contains(list, bob.Domain.Name) || len(scope.Accounts()) == 0 && len(list) > 0 {
+			w.t.Errorf("it shows %v", list)
+		}
+	},
+	"SignedZones": func(w *world, scope account.Scope, bob customer) {
+		list, err := w.SignedZones(w.t.Context(), scope)
+		must(w.t, err)
+		if slices.Contains(list, bob.Domain.Name) || len(scope.Accounts()) == 0 && len(list) > 0 {
+			w.t.Errorf("it shows %v", list)
+		}
+	},
 	"Listed": func(w *world, scope account.Scope, bob customer) {
 		t := w.t
 		if l, err := w.Listed(t.Context(), scope, bob.Domain.Name, bob.List.Locals); err != nil || l.There || l.Has {
@@ -289,10 +322,20 @@ type exchanged interface {
 	Journal(ctx context.Context, scope account.Scope, domain string) ([]transfer.Step, error)
 }
 
+// signing is what the signing of zones stands on.
+type signing interface {
+	ZoneKey(ctx context.Context, scope account.Scope, id string) (dnssec.SealedKey, error)
+	ZoneKeys(ctx context.Context, scope account.Scope) ([]dnssec.SealedKey, error)
+	MarkZoneKeys(ctx context.Context, scope account.Scope, ids []string, unused time.Time) error
+	DropZoneKeys(ctx context.Context, scope account.Scope, ids []string) error
+	DueZones(ctx context.Context, scope account.Scope, at time.Time, limit int) ([]string, error)
+	SignedZones(ctx context.Context, scope account.Scope) ([]string, error)
+}
+
 // TestAnotherAccountIsOutOfReach tries every method with the scope of one account and the ids of another.
 func TestAnotherAccountIsOutOfReach(t *testing.T) {
 	methods := map[string]bool{}
-	for _, store := range []reflect.Type{reflect.TypeFor[control.Store](), reflect.TypeFor[verify.Store](), reflect.TypeFor[notices.Store](), reflect.TypeFor[exchanged]()} {
+	for _, store := range []reflect.Type{reflect.TypeFor[control.Store](), reflect.TypeFor[verify.Store](), reflect.TypeFor[notices.Store](), reflect.TypeFor[exchanged](), reflect.TypeFor[signing]()} {
 		for method := range store.Methods() {
 			if methods[method.Name] = true; foreigners[method.Name] == nil {
 				t.Errorf("%s is not in the table", method.Name)
@@ -486,7 +529,7 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 	}
 	must(t, w.SetSetting(t.Context(), system, settingName, "value"))
 	tables := w.tables(t)
-	if len(tables) != 24 {
+	if len(tables) != 25 {
 		t.Errorf("tables of accounts' rows: %v", tables)
 	}
 	counts := func(scope account.Scope, table string) (own, other int) {

@@ -5,16 +5,18 @@ import (
 	"fmt"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/dnssec"
 	"postroad/internal/core/zone"
 	"postroad/internal/service/control"
 	"postroad/internal/store/sqldb"
 )
 
 const (
-	zoneSQL    sqldb.Stmt = `SELECT domain, account_id, serial, records, signatures FROM zone WHERE domain = $1 AND @scope(account_id)`
-	zonesSQL   sqldb.Stmt = `SELECT domain, account_id, serial, records, signatures FROM zone WHERE @scope(account_id) ORDER BY domain`
-	putZoneSQL sqldb.Stmt = `INSERT INTO zone (domain, account_id, serial, records, signatures) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (domain) DO UPDATE SET serial = excluded.serial, records = excluded.records, signatures = excluded.signatures
+	zoneSQL    sqldb.Stmt = `SELECT domain, account_id, serial, records, signatures, signing FROM zone WHERE domain = $1 AND @scope(account_id)`
+	zonesSQL   sqldb.Stmt = `SELECT domain, account_id, serial, records, signatures, signing FROM zone WHERE @scope(account_id) ORDER BY domain`
+	putZoneSQL sqldb.Stmt = `INSERT INTO zone (domain, account_id, serial, records, signatures, signing, sign_due) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (domain) DO UPDATE SET serial = excluded.serial, records = excluded.records, signatures = excluded.signatures,
+		signing = excluded.signing, sign_due = excluded.sign_due
 		WHERE @scope(zone.account_id)`
 	moveZoneSQL sqldb.Stmt = `UPDATE zone SET account_id = $2 WHERE domain = $1 AND @scope(account_id)`
 
@@ -26,10 +28,11 @@ type zoneRow struct {
 	domain, owner       string
 	serial              uint32
 	records, signatures []byte
+	signing             []byte
 }
 
 func (r *zoneRow) columns() []any {
-	return []any{&r.domain, &r.owner, &r.serial, &r.records, &r.signatures}
+	return []any{&r.domain, &r.owner, &r.serial, &r.records, &r.signatures, &r.signing}
 }
 
 // zone gives the row as a zone; without records, and with an error that wraps sqldb.ErrCorrupt, when it is damaged.
@@ -43,7 +46,11 @@ func (r *zoneRow) zone() (zone.Zone, error) {
 	if err != nil {
 		return z, fmt.Errorf("%w: the signatures of the zone %s: %w", sqldb.ErrCorrupt, r.domain, err)
 	}
-	z.Records, z.Signatures = records, signatures
+	signing, err := dnssec.Decode(r.signing)
+	if err != nil {
+		return z, fmt.Errorf("%w: the keys of the zone %s: %w", sqldb.ErrCorrupt, r.domain, err)
+	}
+	z.Records, z.Signatures, z.Signing = records, signatures, signing
 	return z, nil
 }
 
@@ -88,8 +95,23 @@ func putZones(t *sqldb.Tx, list []zone.Zone, version int64) error {
 		if err := putChange(t, z, version); err != nil {
 			return err
 		}
-		if err := t.Post(putZoneSQL, z.Domain, z.Account, z.Serial, zone.Encode(z.Records), zone.Encode(z.Signatures)); err != nil {
+		signing, err := dnssec.Encode(z.Signing)
+		if err != nil {
 			return err
+		}
+		due := int64(0)
+		if z.Signing != nil {
+			due = max(1, z.Signing.Due(z.Signatures).Unix())
+		} else {
+			signing = []byte{}
+		}
+		if err := t.Post(putZoneSQL, z.Domain, z.Account, z.Serial, zone.Encode(z.Records), zone.Encode(z.Signatures), signing, due); err != nil {
+			return err
+		}
+		for _, k := range z.NewKeys {
+			if err := t.Post(addZoneKeySQL, k.ID, z.Account, z.Domain, k.Sealed); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -70,11 +70,14 @@ type Plan struct {
 	Passwords map[string]*words.Secret `json:"-"` // of new mailboxes and of those whose password changes, by mailbox id
 	Unboxed   []string                 `json:"-"` // ids of mailboxes to remove with their messages
 	Secret    string                   `json:"-"` // of a new token; told once, when the plan is applied
-	Queue     *QueueAction             `json:"-"` // what is done to the queue; then nothing is configured
+	// Upkeep: the program keeps in order what was decided before, and nothing changes for people. It is applied without
+	// an audit entry of its own.
+	Upkeep bool         `json:"-"`
+	Queue  *QueueAction `json:"-"` // what is done to the queue; then nothing is configured
 }
 
 // Empty reports whether the plan changes nothing.
-func (p *Plan) Empty() bool { return len(p.Changes) == 0 }
+func (p *Plan) Empty() bool { return len(p.Changes) == 0 && !p.Upkeep }
 
 // Override is a finding that stands against a plan. The operator may set it aside; it is recorded and stays until it is
 // mended.

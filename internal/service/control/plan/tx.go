@@ -60,6 +60,8 @@ const (
 	KindCatalog    Kind = "catalog"   // by its name
 	KindDeparted   Kind = "departed"  // a domain that was removed and is remembered for a while
 	KindZone       Kind = "zone"      // by the domain's name
+	KindDNSSEC     Kind = "dnssec"    // of a zone, by the domain's name: whether and how it is signed
+	KindZoneKeys   Kind = "zone-key"  // only in audit entries: the steps of a zone's keys, by the domain's name
 	KindQueue      Kind = "queue"     // only in plans and audit entries: what was done to queued mail
 )
 

@@ -3,12 +3,17 @@ package zones
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/dnssec"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/zone"
 	"postroad/internal/obs"
@@ -22,7 +27,8 @@ import (
 type Answers struct {
 	Store    Store
 	Findings Findings
-	Names    Names // nil: no DNS is served here
+	Names    Names  // nil: no DNS is served here
+	Signer   Signer // nil: nothing is signed, and a zone that is to be is refused
 	Ours     Installation
 	Log      *slog.Logger
 }
@@ -110,7 +116,52 @@ func (a *Answers) Complete(ctx context.Context, st *rights.State, p *plan.Plan) 
 		}
 		z.SetSerial(zone.NextSerial(z.Serial, soa.Serial))
 	}
-	return list, nil
+	return list, a.sign(ctx, p, list)
+}
+
+// sign signs zones, on all processors, and notes the steps that their keys have taken.
+func (a *Answers) sign(ctx context.Context, p *plan.Plan, list []zone.Zone) error {
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	before := make([]*dnssec.Signing, len(list))
+	for i := range list {
+		z := &list[i]
+		before[i] = z.Signing
+		switch {
+		case a.Signer != nil:
+			g.Go(func() error {
+				if err := a.Signer.Sign(ctx, z, time.Now()); err != nil {
+					return words.Invalid("The zone "+words.Show(z.Domain)+" cannot be signed: "+err.Error()+".", "what was published before stays as it is")
+				}
+				return nil
+			})
+		case z.Signing != nil:
+			return words.Invalid("The zone "+words.Show(z.Domain)+" is signed, and nothing is signed here.", "")
+		default:
+			z.Signatures = nil
+		}
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for i := range list {
+		z := &list[i]
+		if was, is := keyStates(before[i]), keyStates(z.Signing); z.Signing != nil && !slices.Equal(was, is) {
+			p.Record(plan.Change{Kind: plan.KindZoneKeys, Verb: plan.VerbSet, Subject: z.Domain, Domain: z.Domain, Account: z.Account, Before: was, After: is})
+		}
+	}
+	return nil
+}
+
+// keyStates tells where the keys of a zone are in their lives.
+func keyStates(s *dnssec.Signing) []string {
+	out := []string{}
+	if s != nil {
+		for i := range s.Keys {
+			out = append(out, fmt.Sprintf("%d %s %s", s.Keys[i].Tag(), s.Keys[i].Role, s.Keys[i].State))
+		}
+	}
+	return out
 }
 
 // Prepare makes the answers of the zones that a plan writes, and gives what puts them in force once the plan is durable.
@@ -203,6 +254,9 @@ func (a *Answers) one(ctx context.Context, z *zone.Zone, found bool) {
 	publish, err := func() (func(), error) {
 		if len(z.Records) == 0 {
 			return nil, errors.New("its row in the store is damaged")
+		}
+		if z.Signing != nil && len(z.Signatures) == 0 {
+			return nil, errors.New("it is signed, and its signatures are not in the store: it is not answered for without them")
 		}
 		return a.Names.Prepare(z)
 	}()

@@ -2,6 +2,7 @@ package zones
 
 import (
 	"context"
+	"time"
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/finding"
@@ -32,4 +33,12 @@ type Names interface {
 	Prepare(z *zone.Zone) (publish func(), err error)
 	// Withdraw ends the answers of a zone, if there are any. Neither it nor a publish is called while another of them runs.
 	Withdraw(domain string)
+}
+
+// Signer signs the zones that have a Signing. It may be called by several goroutines.
+type Signer interface {
+	// Sign takes the steps that are due in the lives of the zone's keys, and fills Signatures, NewKeys and a clone of Signing for
+	// the records and the serial that the zone has now. What it gives has been verified; an error refuses the zone and
+	// says why, and what was published before stays. It writes nothing. For a zone without Signing it empties Signatures.
+	Sign(ctx context.Context, z *zone.Zone, at time.Time) error
 }
