@@ -24,8 +24,8 @@ func (a *app) serveCommand() *cobra.Command {
 		Long: `Run the server until SIGTERM.
 
 --roles says which parts of the program this node runs: receive takes mail by SMTP, deliver carries queued mail to its
-destinations, panel is the API on the http listeners, dns and imap are accepted and not built yet. receive needs deliver
-beside it, because what a node has received lies in its own data folder. Without deliver queued mail waits; without
+destinations, dns answers questions for hosted zones, panel is the API on the http listeners, imap is accepted and not
+built yet. receive needs deliver beside it, because what a node has received lies in its own data folder. Without deliver queued mail waits; without
 panel the http listeners answer for health and metrics alone. The socket in the data folder is always there.`,
 		RunE: work(func(cmd *cobra.Command, _ []string) error {
 			l, err := obs.ParseLevel(level)

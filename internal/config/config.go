@@ -116,7 +116,7 @@ type Support struct {
 
 // DNS is how questions are answered.
 type DNS struct {
-	// RateLimit is the number of UDP answers a second to one network; 0, the default, is no limit.
+	// RateLimit is the number of equal UDP answers a second to one network; negative, written as 0, is no limit. Default 200.
 	RateLimit int
 }
 
@@ -173,6 +173,7 @@ func (c Config) WithDefaults(machine string) Config {
 		c.Queue.Retry = queue.DefaultRetry()
 	}
 	orNumber(&c.Trace.Keep, 30*day)
+	orNumber(&c.DNS.RateLimit, 200)
 	orNumber(&c.Notices.Wait, 5*time.Minute)
 	orNumber(&c.Notices.Interval, 6*time.Hour)
 	orText(&c.Support.URL, "mailto:postmaster@"+c.Hostname)

@@ -50,6 +50,7 @@ func TestDefaultsAreThoseOfTheInterface(t *testing.T) {
 		Trace:   config.Trace{Keep: 720 * time.Hour},
 		Notices: config.Notices{Wait: 5 * time.Minute, Interval: 6 * time.Hour},
 		Support: config.Support{URL: "mailto:postmaster@vm1.example.net"},
+		DNS:     config.DNS{RateLimit: 200},
 		Limits:  config.Limits{MessageSize: 50 << 20, Recipients: 1000, Sessions: 10000, SessionsPerAddress: 100, Memory: 256 << 20},
 	}
 	if d := cmp.Diff(want, parse(t, "")); d != "" {
@@ -91,7 +92,7 @@ retry = [
 ]
 delay_notice = "2h"
 [dns]
-rate_limit = 200
+rate_limit = 500
 [tls]
 cert_file = "/c"
 key_file = "/k"
@@ -114,7 +115,7 @@ memory = "1GiB"
 		Resolver: config.Resolver{Servers: []string{"127.0.53.1:53"}, Roots: []string{"127.0.53.2:5353"}, Port: 5353, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.53.0/24")}},
 		Deliver:  config.Deliver{Port: 2500, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}},
 		Queue:    config.Queue{Hold: 240 * time.Hour, Retry: []time.Duration{30 * time.Second, 90 * time.Minute}, DelayNotice: 2 * time.Hour},
-		DNS:      config.DNS{RateLimit: 200},
+		DNS:      config.DNS{RateLimit: 500},
 		TLS:      config.TLS{CertFile: "/c", KeyFile: "/k"},
 		Receive:  config.Receive{TrustedNetworks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/28")}},
 		Limits:   config.Limits{MessageSize: 1_000_000, Recipients: 100, Sessions: 20000, SessionsPerAddress: 20000, Memory: 1 << 30},

@@ -200,9 +200,9 @@ func serviceKeys() []key {
 			put: text(func(c *Config) *string { return &c.Support.URL }, supportURL),
 		},
 		{
-			name: "dns.rate_limit", kind: kindNumber, def: "0", example: "200",
-			doc: "UDP answers a second to one network (IPv4 /24, IPv6 /56); 0 is no limit.",
-			put: number(func(c *Config) *int { return &c.DNS.RateLimit }, 0, 1_000_000),
+			name: "dns.rate_limit", kind: kindNumber, def: "200", example: "200",
+			doc: "Equal UDP answers a second to one network (IPv4 /24, IPv6 /56), so that nobody is flooded from here in another's name. Of those over the limit every second one says to come by TCP, which is not limited; clients with cookies are not limited either. What does not exist counts per zone. 0 is no limit.",
+			put: numberOrOff(func(c *Config) *int { return &c.DNS.RateLimit }, 1, 1_000_000),
 		},
 		{
 			name: "tls.cert_file", def: `""`, example: `"/etc/ssl/mx.example.com.pem"`,

@@ -88,6 +88,18 @@ func number(field func(c *Config) *int, low, high int) put {
 	}
 }
 
+// numberOrOff is a number of which 0 means off, kept as a negative one.
+func numberOrOff(field func(c *Config) *int, low, high int) put {
+	bounded := number(field, low, high)
+	return func(c *Config, text []string) error {
+		if one(text) == "0" {
+			*field(c) = -1
+			return nil
+		}
+		return bounded(c, text)
+	}
+}
+
 func size(field func(c *Config) *int64, low, high int64) put {
 	return func(c *Config, text []string) error {
 		n, err := ParseSize(one(text))

@@ -64,6 +64,15 @@ type Metrics struct {
 	DeliverDials       *prometheus.CounterVec
 	DeliverSeconds     *prometheus.HistogramVec
 
+	DNSQueries     *prometheus.CounterVec
+	DNSAnswers     *prometheus.CounterVec
+	DNSDropped     *prometheus.CounterVec
+	DNSTruncated   *prometheus.CounterVec
+	DNSSlipped     prometheus.Counter
+	DNSZones       prometheus.Gauge
+	DNSConnections prometheus.Gauge
+	DNSPanics      prometheus.Counter
+
 	VerifyProbes *prometheus.CounterVec
 	VerifySyncs  *prometheus.CounterVec
 
@@ -120,6 +129,15 @@ func Definitions() []Definition {
 		{Name: "postroad_deliver_dials_total", Kind: Counter, Labels: []string{"transport", "result"}, Help: "Connections tried: ok, failed or forbidden (a private or loopback target)."},
 		{Name: "postroad_deliver_seconds", Kind: Histogram, Labels: []string{"transport"}, buckets: slow(), Help: "Seconds of one delivery, connection included when it was opened for it."},
 
+		{Name: "postroad_dns_queries_total", Kind: Counter, Labels: []string{"transport", "type"}, Help: "Questions read, by record type; rare types are one."},
+		{Name: "postroad_dns_answers_total", Kind: Counter, Labels: []string{"transport", "rcode"}, Help: "Answers sent, by response code."},
+		{Name: "postroad_dns_dropped_total", Kind: Counter, Labels: []string{"transport", "reason"}, Help: "Packets without an answer: malformed (answers to nobody's question among them), or limited."},
+		{Name: "postroad_dns_truncated_total", Kind: Counter, Labels: []string{"transport"}, Help: "Answers that had no room or were limited, and say to come by TCP."},
+		{Name: "postroad_dns_slipped_total", Kind: Counter, Help: "Empty answers that the rate limit let through, which say to come by TCP."},
+		{Name: "postroad_dns_zones", Kind: Gauge, Help: "Zones that are answered for."},
+		{Name: "postroad_dns_connections", Kind: Gauge, Help: "TCP connections of DNS clients that are open."},
+		{Name: "postroad_dns_panics_total", Kind: Counter, Help: "Questions dropped by a fault in the program; anything but 0 deserves a report."},
+
 		{Name: "postroad_verify_probes_total", Kind: Counter, Labels: []string{"result"}, Help: "Questions about recipients to domains' real servers: present, absent, deferred, objected (the server does not want to be asked), unreachable, or limited (not asked, as there was too much to ask)."},
 		{Name: "postroad_verify_syncs_total", Kind: Counter, Labels: []string{"result"}, Help: "Lists of recipients fetched from other installations: changed, same or failed."},
 
@@ -170,6 +188,15 @@ func NewMetrics() *Metrics {
 		DeliverConnections: b.gauges("postroad_deliver_connections"),
 		DeliverDials:       b.counters("postroad_deliver_dials_total"),
 		DeliverSeconds:     b.histograms("postroad_deliver_seconds"),
+
+		DNSQueries:     b.counters("postroad_dns_queries_total"),
+		DNSAnswers:     b.counters("postroad_dns_answers_total"),
+		DNSDropped:     b.counters("postroad_dns_dropped_total"),
+		DNSTruncated:   b.counters("postroad_dns_truncated_total"),
+		DNSSlipped:     b.counters("postroad_dns_slipped_total").WithLabelValues(),
+		DNSZones:       b.gauges("postroad_dns_zones").WithLabelValues(),
+		DNSConnections: b.gauges("postroad_dns_connections").WithLabelValues(),
+		DNSPanics:      b.counters("postroad_dns_panics_total").WithLabelValues(),
 
 		VerifyProbes: b.counters("postroad_verify_probes_total"),
 		VerifySyncs:  b.counters("postroad_verify_syncs_total"),

@@ -53,7 +53,7 @@ func (s *Server) openListeners(ctx context.Context) error {
 		s.atEnd(func(context.Context) { _ = l.Close() })
 		s.web = append(s.web, l)
 	}
-	if len(s.listeners) == 0 && s.runs(RoleReceive) {
+	if len(s.listeners) == 0 && s.runs(RoleReceive) && !(s.runs(RoleDNS) && len(s.cfg.Listen.DNS) > 0) {
 		return errNoListener
 	}
 	return nil

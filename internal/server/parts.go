@@ -273,8 +273,9 @@ func tokens(store *controlstore.Store) access.TokensFunc {
 
 // The installation's secrets, by the names of their settings.
 const (
-	settingLoginSecret = "login_secret" // shapes what is said of users who do not exist
-	settingTraceSecret = "trace_secret" // by which mail is known that comes back (docs/routing.md, Loops)
+	settingLoginSecret  = "login_secret"  // shapes what is said of users who do not exist
+	settingTraceSecret  = "trace_secret"  // by which mail is known that comes back (docs/routing.md, Loops)
+	settingCookieSecret = "cookie_secret" // of DNS server cookies (RFC 9018)
 )
 
 // secret gives a secret of the installation, made when it is first asked for.

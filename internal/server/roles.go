@@ -17,7 +17,7 @@ const (
 	// RoleDeliver is the queue's schedule and the agents that carry mail to its destinations. Without it queued mail
 	// waits.
 	RoleDeliver Role = "deliver"
-	// RoleDNS is the zones of hosted domains; not built yet.
+	// RoleDNS is answering questions for the zones of hosted domains, over UDP and TCP.
 	RoleDNS Role = "dns"
 	// RoleIMAP is reading mail by IMAP; not built yet.
 	RoleIMAP Role = "imap"

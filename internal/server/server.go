@@ -29,6 +29,7 @@ import (
 	"postroad/internal/service/checks"
 	"postroad/internal/service/control"
 	"postroad/internal/service/deliver"
+	"postroad/internal/service/dnsd"
 	"postroad/internal/service/mailstore"
 	"postroad/internal/service/notices"
 	"postroad/internal/service/queue"
@@ -69,8 +70,10 @@ type Server struct {
 	access    *access.Service
 	receive   *receive.Service
 	trace     *trace.Service // nil: no traces are kept
+	dnsd      *dnsd.Service  // nil: this node does not answer questions
 	self      *self
 	listeners []listening
+	dns       []answering
 	web       []net.Listener          // for http
 	ending    []func(context.Context) // in reverse order of start
 	serving   sync.WaitGroup
@@ -129,7 +132,7 @@ func (s *Server) start(ctx context.Context) error {
 	s.health.NotReady("starting")
 	s.metrics.BuildInfo.WithLabelValues(Version()).Set(1)
 	for _, step := range []func(context.Context) error{
-		s.openFolder, s.openListeners, s.openStores, s.join, s.found, s.openAPI, s.serve, s.sweep, s.greet,
+		s.openFolder, s.openListeners, s.openDNS, s.openStores, s.join, s.found, s.openAPI, s.serve, s.serveDNS, s.sweep, s.greet,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -175,6 +178,9 @@ func (s *Server) openFolder(context.Context) error {
 func (s *Server) join(ctx context.Context) error {
 	certificate, err := s.tlsConfig()
 	if err != nil {
+		return err
+	}
+	if err := s.joinDNS(ctx); err != nil {
 		return err
 	}
 	traceSecret, err := s.secret(ctx, settingTraceSecret)
@@ -359,6 +365,9 @@ func (s *Server) greet(ctx context.Context) error {
 	for _, l := range s.listeners {
 		s.log.InfoContext(ctx, "listening", "listener", l.kind.String(), "address", l.listener.Addr().String())
 	}
+	for _, a := range s.dns {
+		s.log.InfoContext(ctx, "listening", "listener", "dns", "address", a.tcp.Addr().String())
+	}
 	for _, missing := range []struct {
 		name      string
 		role      Role
@@ -366,7 +375,6 @@ func (s *Server) greet(ctx context.Context) error {
 	}{
 		{"imap", RoleIMAP, s.cfg.Listen.IMAP},
 		{"imaps", RoleIMAP, s.cfg.Listen.IMAPS},
-		{"dns", RoleDNS, s.cfg.Listen.DNS},
 		{"lmtp", RoleReceive, s.cfg.Listen.LMTP},
 		{"https", RolePanel, s.cfg.Listen.HTTPS},
 	} {
@@ -381,6 +389,9 @@ func (s *Server) greet(ctx context.Context) error {
 	s.say("Postroad serves %s.\n", s.cfg.Hostname)
 	for _, l := range s.listeners {
 		s.say("  %-12s %s\n", l.kind, l.listener.Addr())
+	}
+	for _, a := range s.dns {
+		s.say("  %-12s %s\n", "dns", a.tcp.Addr())
 	}
 	for _, a := range s.cfg.Listen.HTTP {
 		if s.runs(RolePanel) {
@@ -403,6 +414,6 @@ func (s *Server) say(format string, args ...any) {
 
 // Reasons why a start is refused.
 var (
-	errNoListener = errors.New("no listener is configured: set [listen] smtp")
+	errNoListener = errors.New("no listener is configured: set [listen] smtp or dns")
 	errDemoRoles  = errors.New("the demo needs the roles receive and deliver")
 )

@@ -1,0 +1,100 @@
+package dnsd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"postroad/internal/service/dnsd/answer"
+)
+
+const (
+	maxDatagram = 1232 // octets of an answer
+	maxQuestion = 2048 // octets of a packet that are read; what is longer is no question
+)
+
+// ListenUDP opens the sockets of one address: one per processor, among which the kernel spreads clients, where the system
+// can do that, else one. The caller closes them.
+func ListenUDP(ctx context.Context, network, address string) ([]*net.UDPConn, error) {
+	var conns []*net.UDPConn
+	number := 1
+	config := net.ListenConfig{}
+	if batches && runtime.GOMAXPROCS(0) > 1 {
+		number = runtime.GOMAXPROCS(0)
+		config.Control = reusePort
+	}
+	for range number {
+		c, err := config.ListenPacket(ctx, network, address)
+		if err != nil {
+			for _, open := range conns {
+				_ = open.Close()
+			}
+			return nil, err
+		}
+		u, _ := c.(*net.UDPConn)
+		conns = append(conns, u)
+		address = c.LocalAddr().String() // the port, where the system chose it
+	}
+	return conns, nil
+}
+
+// ServeUDP answers what comes to a socket until it is closed, which is no error.
+func (s *Service) ServeUDP(conn *net.UDPConn) error {
+	w := s.newWorker()
+	if local, ok := conn.LocalAddr().(*net.UDPAddr); ok && batches {
+		return closed(w.serveBatches(conn, local.IP.IsUnspecified()))
+	}
+	return closed(w.serveOne(conn))
+}
+
+func closed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// serveOne answers one packet after the other.
+func (w *worker) serveOne(conn *net.UDPConn) error {
+	in, out := make([]byte, maxQuestion), make([]byte, maxDatagram)
+	for {
+		n, client, err := conn.ReadFromUDPAddrPort(in)
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return err
+			}
+			continue // an ICMP message about an answer
+		}
+		w.client = answer.Client{Addr: client.Addr().Unmap().WithZone(""), Now: time.Now().UnixNano()}
+		length, outcome := w.answer(out, in[:n])
+		switch {
+		case outcome == answer.Handover:
+			w.handOverUDP(in[:n], client, func(message []byte) error {
+				_, err := conn.WriteToUDPAddrPort(message, client)
+				return err
+			})
+		case length > 0:
+			_, _ = conn.WriteToUDPAddrPort(out[:length], client)
+		}
+		w.s.meter.transports[0].add(&w.responder.Counts)
+	}
+}
+
+// handOverUDP has Transfers answer a packet while others go on. When there are too many of them it is dropped.
+func (w *worker) handOverUDP(packet []byte, client netip.AddrPort, send func([]byte) error) {
+	select {
+	case w.s.busy <- struct{}{}:
+	default:
+		w.responder.Counts.Dropped++
+		return
+	}
+	packet = bytes.Clone(packet)
+	w.s.running.Go(func() {
+		defer func() { <-w.s.busy }()
+		w.s.handOver(packet, netip.AddrPortFrom(client.Addr().Unmap(), client.Port()), false, send)
+	})
+}
