@@ -80,6 +80,8 @@ func (d *Departed) Knew(local string) bool {
 	return found
 }
 
+func (d *Departed) key() string { return d.Name }
+
 // Domain is the domain as it is routed until the window ends: in mode remote.
 func (d *Departed) Domain() *Domain {
 	if d.domain != nil {

@@ -74,6 +74,14 @@ type Mailbox struct {
 	address string // made once by a Snapshot
 }
 
+func (m *Mailbox) key() string { return m.Local }
+
+// settle has the mailbox's texts lie in one piece.
+func (m *Mailbox) settle() {
+	m.address = m.Local + "@" + m.Domain
+	m.Local, m.Domain = m.address[:len(m.Local)], m.address[len(m.Local)+1:]
+}
+
 // Address is the mailbox's address.
 func (m *Mailbox) Address() string {
 	if m.address != "" {
@@ -112,6 +120,8 @@ type Rule struct {
 	Targets []string // full addresses, in the order given
 	Keep    bool     // forward only: the mailbox of the same address gets a copy too
 }
+
+func (r *Rule) key() string { return r.Local }
 
 // Address is the rule's address; "@domain" for a catch-all.
 func (r *Rule) Address() string { return r.Local + "@" + r.Domain }

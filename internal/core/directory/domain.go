@@ -70,10 +70,10 @@ const (
 
 // Proof is how ownership of a domain was shown, and whether it still is. The zero value is: never shown.
 type Proof struct {
+	Lost time.Time // when it was first found to be gone; zero while it stands
 	By   string    // ProofOperator, ProofTXT or ProofDelegation; kept when the proof is lost
 	At   time.Time // when it was seen last
 	NS   string    // the name servers of the zone at that time, sorted, joined by a space
-	Lost time.Time // when it was first found to be gone; zero while it stands
 	// TXTOnly: a delegation to our name servers shows nothing, since it may be older than the domain here.
 	TXTOnly bool
 }
@@ -94,14 +94,18 @@ func (p *Proof) Told() time.Time {
 	return p.Lost.Add(ProofGrace + ProofNotice)
 }
 
-// Domain is a mail domain.
+// Domain is a mail domain. What every decision reads of it comes first, so that it lies together.
 type Domain struct {
+	Name     string // A-label, lower case
+	Account  account.ID
+	Mode     Mode           // as chosen
+	Proved   bool           // ownership shown; an unproved domain is inert
+	Dual     bool           // mode local: a copy of each message goes to exchangers better than ours too
+	in       *entry         // where a Snapshot has it; of a copy, what it was copied from
+	Gateways []netip.Prefix // the only ones who may deliver from outside; empty: anybody
+	Proof    Proof          // how ownership was shown; a proof that is lost ends Proved after a while
+
 	ID          string // random, never reused
-	Account     account.ID
-	Name        string // A-label, lower case
-	Proved      bool   // ownership shown; an unproved domain is inert
-	Proof       Proof  // how; one that is lost ends Proved after a while
-	Mode        Mode   // as chosen
 	ModeSince   time.Time
 	Auto        Mode // mode auto: what public DNS said last; empty until it has said anything
 	AutoSince   time.Time
@@ -109,9 +113,7 @@ type Domain struct {
 	NextHops    []NextHop // mode relay, and where given split, backup and remote: tried in this order instead of MX
 	Recipients  RecipientPolicy
 	Unreachable UnreachablePolicy
-	Dual        bool           // mode local: a copy of each message goes to exchangers better than ours too
-	Gateways    []netip.Prefix // the only ones who may deliver from outside; empty: anybody
-	Onboarding  time.Time      // until then an unknown recipient is refused for now only
+	Onboarding  time.Time // until then an unknown recipient is refused for now only
 	Leaving     Leaving
 	Hold        time.Duration // how long mail for it is kept in the queue; 0 for the installation's
 	Created     time.Time

@@ -11,17 +11,30 @@ type Snapshot struct {
 	version   int64
 	domains   *table[*entry]
 	departed  *table[*Departed]
-	tokens    *table[string] // address of the mailbox that a token stands or stood for
-	outbounds []Outbound     // the installation's (empty domain) and those of senders' domains
+	tokens    *table[*token]
+	outbounds []Outbound // the installation's (empty domain) and those of senders' domains
 }
 
-// entry is a domain with everything in it.
+// entry is a domain with everything in it. What a decision needs of it lies together.
 type entry struct {
-	domain    *Domain
-	mailboxes *table[*Mailbox]
-	rules     *table[*Rule]
+	mailboxes table[*Mailbox]
+	rules     table[*Rule]
+	domain    Domain
 	leads     leads
 }
+
+func (e *entry) key() string { return e.domain.Name }
+
+// settle gives the entry's domain what a Snapshot makes of it.
+func (e *entry) settle(d *Domain) {
+	e.domain = *d
+	e.domain.hops, e.domain.in = HopList(d.NextHops), e
+}
+
+// token is what stands for the address of a mailbox, or stood for it.
+type token struct{ token, address string }
+
+func (t *token) key() string { return t.token }
 
 // Delta is the difference between two snapshots. Removals come first.
 type Delta struct {
@@ -40,7 +53,7 @@ type Delta struct {
 
 // NewSnapshot makes a snapshot of everything. Mailboxes and rules of domains that are not listed are left out.
 func NewSnapshot(version int64, domains []Domain, mailboxes []Mailbox, rules []Rule, outbounds []Outbound) *Snapshot {
-	s := &Snapshot{version: version, domains: newTable[*entry](len(domains)), tokens: newTable[string](0), outbounds: slices.Clone(outbounds)}
+	s := &Snapshot{version: version, domains: newTable[*entry](len(domains)), tokens: newTable[*token](0), outbounds: slices.Clone(outbounds)}
 	boxes, ruled := map[string]int{}, map[string]int{}
 	for i := range mailboxes {
 		boxes[mailboxes[i].Domain]++
@@ -49,24 +62,32 @@ func NewSnapshot(version int64, domains []Domain, mailboxes []Mailbox, rules []R
 		ruled[rules[i].Domain]++
 	}
 	for i := range domains {
-		d := domains[i]
-		d.hops = HopList(d.NextHops)
-		s.domains.fill(d.Name, &entry{domain: &d, mailboxes: newTable[*Mailbox](boxes[d.Name]), rules: newTable[*Rule](ruled[d.Name])})
+		d := &domains[i]
+		e := &entry{mailboxes: *newTable[*Mailbox](boxes[d.Name]), rules: *newTable[*Rule](ruled[d.Name])}
+		e.settle(d)
+		s.domains.fill(e)
 	}
+	together := make(map[string][]Mailbox, len(boxes))
 	for i := range mailboxes {
-		m := mailboxes[i]
-		if e, ok := s.domains.get(m.Domain); ok {
-			m.address = m.Local + "@" + m.Domain
-			e.mailboxes.fill(m.Local, &m)
+		if e, ok := s.domains.get(mailboxes[i].Domain); ok {
+			list := together[e.domain.Name]
+			if list == nil {
+				list = make([]Mailbox, 0, boxes[e.domain.Name])
+			}
+			list = append(list, mailboxes[i])
+			together[e.domain.Name] = list
+			m := &list[len(list)-1]
+			m.settle()
+			e.mailboxes.fill(m)
 			if m.long() {
-				s.tokens.fill(m.Token(), m.address)
+				s.tokens.fill(&token{m.Token(), m.address})
 			}
 		}
 	}
 	for i := range rules {
 		r := rules[i]
 		if e, ok := s.domains.get(r.Domain); ok {
-			e.rules.fill(r.Local, &r)
+			e.rules.fill(&r)
 			if e.leads == nil {
 				e.leads = leads{}
 			}
@@ -85,7 +106,22 @@ func (s *Snapshot) Domain(name string) (*Domain, bool) {
 	if !ok {
 		return nil, false
 	}
-	return e.domain, true
+	return &e.domain, true
+}
+
+// Named finds what a folded local part stands for in a domain that this snapshot gave: a rule, a mailbox, both or nothing.
+func (s *Snapshot) Named(d *Domain, local string) (rule *Rule, box *Mailbox) {
+	e := d.in
+	if e == nil || &e.domain != d { // a copy
+		var ok bool
+		if e, ok = s.domains.get(d.Name); !ok {
+			return nil, nil
+		}
+	}
+	h := hashOf(local)
+	rule, _ = e.rules.hashed(h, local)
+	box, _ = e.mailboxes.hashed(h, local)
+	return rule, box
 }
 
 // Mailbox finds a mailbox by domain name and folded local part, without regard to plus-suffixes.
@@ -98,14 +134,14 @@ func (s *Snapshot) Mailbox(domain, local string) (*Mailbox, bool) {
 }
 
 // MailboxByToken finds the mailbox whose routing address is the token.
-func (s *Snapshot) MailboxByToken(token string) (*Mailbox, bool) {
-	address, ok := s.tokens.get(token)
+func (s *Snapshot) MailboxByToken(text string) (*Mailbox, bool) {
+	t, ok := s.tokens.get(text)
 	if !ok {
 		return nil, false
 	}
-	local, domain := splitAddress(address)
+	local, domain := splitAddress(t.address)
 	m, ok := s.Mailbox(domain, local)
-	if !ok || m.Token() != token { // it is gone, or another one has its address now
+	if !ok || m.Token() != text { // it is gone, or another one has its address now
 		return nil, false
 	}
 	return m, true
@@ -142,7 +178,7 @@ func (s *Snapshot) Outbounds() []Outbound { return slices.Clone(s.outbounds) }
 func (s *Snapshot) Domains() iter.Seq[*Domain] {
 	return func(yield func(*Domain) bool) {
 		for _, e := range s.domains.all() {
-			if !yield(e.domain) {
+			if !yield(&e.domain) {
 				return
 			}
 		}
@@ -199,16 +235,16 @@ func (s *Snapshot) With(d Delta) *Snapshot {
 	for i := range d.PutDomains {
 		at(d.PutDomains[i].Name).domain = &d.PutDomains[i]
 	}
-	var tokens map[string]string
+	var tokens map[string]*token
 	for i := range d.PutMailboxes {
 		m := d.PutMailboxes[i]
-		m.address = m.Local + "@" + m.Domain
+		m.settle()
 		at(m.Domain).mailboxes[m.Local] = &m
 		if m.long() {
 			if tokens == nil {
-				tokens = map[string]string{}
+				tokens = map[string]*token{}
 			}
-			tokens[m.Token()] = m.address
+			tokens[m.Token()] = &token{m.Token(), m.address}
 		}
 	}
 	for i := range d.PutRules {
@@ -254,18 +290,18 @@ func (e *edit) apply(old *entry) *entry {
 	if old == nil {
 		old = &entry{}
 	}
-	next := &entry{domain: old.domain, mailboxes: old.mailboxes, rules: old.rules, leads: old.leads}
+	next := &entry{mailboxes: old.mailboxes, rules: old.rules, leads: old.leads}
 	if e.domain != nil {
-		d := *e.domain
-		d.hops = HopList(d.NextHops)
-		next.domain = &d
+		next.settle(e.domain)
+	} else {
+		next.settle(&old.domain)
 	}
 	if len(e.mailboxes) > 0 || len(e.dropMailboxes) > 0 {
-		next.mailboxes = old.mailboxes.with(e.mailboxes, e.dropMailboxes)
+		next.mailboxes = *old.mailboxes.with(e.mailboxes, e.dropMailboxes)
 	}
 	if len(e.rules) > 0 || len(e.dropRules) > 0 {
-		next.rules = old.rules.with(e.rules, e.dropRules)
-		next.leads = old.leads.with(old.rules, e.rules, e.dropRules)
+		next.rules = *old.rules.with(e.rules, e.dropRules)
+		next.leads = old.leads.with(&old.rules, e.rules, e.dropRules)
 	}
 	return next
 }

@@ -61,16 +61,15 @@ func (x *expansion) known(dom *directory.Domain, local string, depth int) bool {
 	if local == "" {
 		return false
 	}
-	rule, ruled := x.view.Directory.Rule(dom.Name, local)
-	box, boxed := x.view.Directory.Mailbox(dom.Name, local)
-	if ruled {
+	rule, box := x.view.Directory.Named(dom, local)
+	if rule != nil {
 		x.decision.reason(ruleOf(rule.Kind), rule.Address())
 		x.targets(rule, depth)
 	}
-	if boxed && (!ruled || rule.Keep) {
+	if box != nil && (rule == nil || rule.Keep) {
 		x.mailbox(box)
 	}
-	return ruled || boxed
+	return rule != nil || box != nil
 }
 
 func ruleOf(k directory.RuleKind) Rule {
