@@ -16,6 +16,7 @@ import (
 // domainFlags are the settings of a domain as flags. Only flags that are given are sent.
 type domainFlags struct {
 	account, mode, zone, recipients, unreachable string
+	exchangerSet, nameServerSet                  string
 	nextHops, gateways                           []string
 	hold, onboarding                             durationFlag
 	dual, proved                                 bool
@@ -29,6 +30,8 @@ func (f *domainFlags) on(c *cobra.Command) {
 	c.Flags().StringVar(&f.unreachable, "unreachable", "", "what becomes of them while that server cannot be asked: queue takes them (default of backup), 450 refuses them for now (default else)")
 	c.Flags().BoolVar(&f.dual, "dual", false, "mode local: a copy of each message goes to exchangers better than ours, or to the next hops")
 	c.Flags().StringArrayVar(&f.gateways, "gateway", nil, "network that may deliver from outside, others are refused for now; may be repeated, none alone lets everybody deliver")
+	c.Flags().StringVar(&f.exchangerSet, "exchanger-set", "", "exchanger set to follow, which says MX, SPF and gateways; none for none (default of a zone hosted here: direct)")
+	c.Flags().StringVar(&f.nameServerSet, "nameserver-set", "", "name-server set that the zone follows; none for none (default of a zone hosted here: default)")
 	c.Flags().Var(&f.onboarding, "onboarding", "how long from now on unknown recipients are refused for now only, at most 30d; 0s ends it")
 	c.Flags().Var(&f.hold, "hold", "how long its mail is kept in the queue, at most 30d; 0s for the installation's time")
 	c.Flags().BoolVar(&f.proved, "proved", false, "the operator's word that ownership is shown; without proof a domain is inert")
@@ -44,7 +47,8 @@ func (f *domainFlags) body(c *cobra.Command) map[string]any {
 		"account": {"account", f.account}, "mode": {"mode", f.mode}, "zone": {"zone", f.zone}, "next-hop": {"next_hops", f.nextHops},
 		"recipients": {"recipients", f.recipients}, "hold": {"hold_seconds", f.hold.seconds}, "proved": {"proved", f.proved},
 		"unreachable": {"unreachable", f.unreachable}, "dual": {"dual", f.dual}, "gateway": {"gateways", f.gateways},
-		"onboarding": {"onboarding_seconds", f.onboarding.seconds},
+		"onboarding": {"onboarding_seconds", f.onboarding.seconds}, "exchanger-set": {"exchanger_set", f.exchangerSet},
+		"nameserver-set": {"nameserver_set", f.nameServerSet},
 	} {
 		if c.Flags().Changed(flag) {
 			out[field.key] = field.value
@@ -214,6 +218,10 @@ func (a *app) printDomain(d control.DomainDetail) {
 	line("arrangement", d.Arrangement)
 	line("proved", yesNo(d.Proved))
 	line("zone", d.Zone)
+	line("name servers", strings.Join(d.NameServers, ", "))
+	line("at registrar", d.Registration)
+	line("exchanger set", d.Exchangers)
+	line("nameserver set", d.Servers)
 	hops := strings.Join(d.NextHops, ", ")
 	if d.OperatorHops {
 		hops += " (named by the operator)"

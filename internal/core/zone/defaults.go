@@ -5,11 +5,11 @@ import (
 	"postroad/internal/proto/dns"
 )
 
-// The times of a new zone's SOA record, in seconds: secondaries look every hour, try again after a quarter of one, and
+// The times of a new zone's SOA record, in seconds: secondaries look every two hours, try again after a quarter of one, and
 // answer for two weeks without us (RFC 1912 §2.2); that a name does not exist is remembered for five minutes (RFC 2308
 // §5), so that what is added is soon seen.
 const (
-	soaRefresh = 3600
+	soaRefresh = 7200
 	soaRetry   = 900
 	soaExpire  = 1209600
 	soaMinimum = 300

@@ -3,6 +3,7 @@ package zone
 import (
 	"cmp"
 	"encoding/binary"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -239,6 +240,21 @@ func addressed(records []dns.Record, exists bool) finding.Name {
 		}
 	}
 	return fault
+}
+
+// Addresses gives the addresses that the zone's own records give a host.
+func (z *Zone) Addresses(host string) []netip.Addr {
+	var out []netip.Addr
+	records, _ := z.covering(absolute(host))
+	for _, r := range records {
+		if r.Type != dns.TypeA && r.Type != dns.TypeAAAA {
+			continue
+		}
+		if a, ok := netip.AddrFromSlice(r.Data); ok {
+			out = append(out, a.Unmap())
+		}
+	}
+	return out
 }
 
 // Addressed reports whether the zone's own name has an address: where mail goes when there is no MX record (RFC 5321

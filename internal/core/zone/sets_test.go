@@ -70,7 +70,7 @@ func TestAFreshZoneTakesMail(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"acme.example. NS ns1.host.example.", "acme.example. NS ns2.host.example.", "acme.example. SOA ns1.host.example. hostmaster.acme.example. 7 3600 900 1209600 300",
+		"acme.example. NS ns1.host.example.", "acme.example. NS ns2.host.example.", "acme.example. SOA ns1.host.example. hostmaster.acme.example. 7 7200 900 1209600 300",
 		"acme.example. MX 10 mx.host.example.", "acme.example. MX 20 mx2.host.example.", `acme.example. TXT "v=spf1 mx ~all"`,
 	}
 	if got := linesOf(&z); !slices.Equal(got, want) || z.Serial != 7 {

@@ -28,7 +28,8 @@ func (e *FaultError) Error() string {
 
 // Typing is what is known of the place where people type exchangers.
 type Typing struct {
-	// Zone completes relative names and knows its own; of one that is not hosted here only Domain is set.
+	// Zone completes relative names and knows its own; of one that is not hosted here only Domain is set. Without a Domain
+	// names must be whole.
 	Zone *Zone
 	// Known are hosts that are exchangers for certain, such as our own: A-labels without the last dot.
 	Known []string
@@ -58,11 +59,14 @@ func (t *Typing) List(texts []string) ([]ExchangerTyped, error) {
 		if strings.TrimSpace(text) == None {
 			return nil, &FaultError{Sentence: "The word none says that the domain takes no mail, and stands alone (RFC 7505).", Hint: "leave out none, or everything else"}
 		}
-		host, preference, err := splitPreference(text, next)
+		host, preference, err := SplitPreference(text)
 		if err != nil {
 			return nil, err
 		}
-		x, err := t.Exchanger(host, preference)
+		if preference == nil {
+			preference = &next
+		}
+		x, err := t.Exchanger(host, *preference)
 		if err != nil {
 			return nil, err
 		}
@@ -75,22 +79,27 @@ func (t *Typing) List(texts []string) ([]ExchangerTyped, error) {
 	return out, nil
 }
 
-// splitPreference parts "HOST:PREFERENCE"; an IPv6 address stays whole, to be refused as what it is.
-func splitPreference(text string, otherwise int) (host string, preference int, err error) {
+// SplitPreference parts "HOST:PREFERENCE"; the preference is nil where there is none. An IPv6 address stays whole, to be
+// refused as what it is.
+func SplitPreference(text string) (host string, preference *int, err error) {
 	text = strings.TrimSpace(text)
 	i := strings.LastIndexByte(text, ':')
 	if i < 0 || address(text).IsValid() || strings.ContainsAny(text, " \t") {
-		return text, otherwise, nil
+		return text, nil, nil
 	}
 	before, after := text[:i], text[i+1:]
 	if number(before) && !number(after) {
-		return "", 0, preferenceInHost(text, before, after)
+		return "", nil, preferenceInHost(text, before, after)
 	}
 	if !number(strings.TrimPrefix(after, "-")) || strings.Contains(before, ":") {
-		return text, otherwise, nil
+		return text, nil, nil
 	}
 	n, err := ReadPreference(after)
-	return before, int(n), err
+	if err != nil {
+		return "", nil, err
+	}
+	value := int(n)
+	return before, &value, nil
 }
 
 // ReadPreference reads a preference as people type it.
@@ -153,7 +162,7 @@ func (t *Typing) malformed(text string) error {
 	switch {
 	case text == "":
 		return &FaultError{Sentence: "The host of the exchanger is empty.", Hint: "name the server that takes the mail, as in mail.example.org"}
-	case text == NullHost || text == None:
+	case (text == NullHost || text == None) && t.Zone.Domain != "":
 		return &FaultError{Sentence: "A domain that takes no mail has that one entry alone (RFC 7505).", Hint: "postroad mx replace " + t.Zone.Domain + " " + None}
 	case strings.ContainsAny(text, " \t,;"):
 		return pasted(text)
@@ -206,10 +215,14 @@ func isAddress(a netip.Addr, typed, domain string) error {
 	if a.Is6() && !a.Is4In6() {
 		record = "AAAA"
 	}
+	hint := "name the host that has the address"
+	if domain != "" {
+		hint = "make an " + record + " record, such as mail." + domain + " with " + a.Unmap().String() + ", and name mail." + domain + " here"
+	}
 	sentence := "The destination " + quoted(typed) + " is an IP address, and an MX record can name a host only (RFC 1035 §3.3.9): senders would look for a host of that name and find none."
 	return &FaultError{
 		Finding: finding.MXTargetIsIP, Sentence: sentence,
-		Hint: "make an " + record + " record, such as mail." + domain + " with " + a.Unmap().String() + ", and name mail." + domain + " here",
+		Hint: hint,
 	}
 }
 
@@ -296,6 +309,22 @@ func (z *Zone) Owner(owner string) error {
 		}
 	}
 	return nil
+}
+
+// NameServer reads the name of a name server as people type it: a whole name, with or without the last dot.
+func NameServer(text string) (string, error) {
+	name := strings.TrimSuffix(strings.TrimSpace(text), ".")
+	switch {
+	case address(name).IsValid():
+		return "", &FaultError{Sentence: "A name server is entered by its name, and " + quoted(text) + " is an IP address.", Hint: "name the host that has the address; at the registrar the address may be wanted beside the name"}
+	case !strings.Contains(name, "."):
+		return "", &FaultError{Sentence: quoted(text) + " is no whole name.", Hint: "as in ns1.example.org"}
+	}
+	ascii, err := idna.ToASCII(name)
+	if err != nil || number(ascii[strings.LastIndexByte(ascii, '.')+1:]) {
+		return "", noHost(text)
+	}
+	return ascii, nil
 }
 
 // TargetFault tells of an exchanger's host what Target or public DNS has found.

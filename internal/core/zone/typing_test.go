@@ -111,6 +111,24 @@ func TestNamesOfAZoneThatIsElsewhere(t *testing.T) {
 	}
 }
 
+func TestNamesWithoutAZoneMustBeWhole(t *testing.T) {
+	typing := &Typing{Zone: &Zone{}}
+	for typed, want := range map[string]string{
+		"mx.host.brand": "mx.host.brand", "mx.host.brand.": "mx.host.brand", "mail": "", "@": "", ".": "", "none": "", "192.0.2.1": "", "192.0.2": "", "2001:db8::1": "", "10 mx.host.brand": "",
+	} {
+		if x, err := typing.Exchanger(typed, 0); x.Host != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v, want %q", typed, x.Host, err, want)
+		}
+	}
+	for typed, want := range map[string]string{
+		"ns1.host.brand": "ns1.host.brand", " NS1.Host.Brand. ": "ns1.host.brand", "ns1": "", "": "", "192.0.2.1": "", "[2001:db8::1]": "", "ns_1.host.brand": "", "ns1.host.1": "", "ns1..brand": "",
+	} {
+		if host, err := NameServer(typed); host != want || (err == nil) != (want != "") {
+			t.Errorf("name server %q: %q, %v, want %q", typed, host, err, want)
+		}
+	}
+}
+
 func TestPreferences(t *testing.T) {
 	for text, want := range map[string]string{
 		"0": "0", "10": "10", "65535": "65535", "010": "10", " 5 ": "5",

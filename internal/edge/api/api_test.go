@@ -386,6 +386,20 @@ func calls(h *house) map[string][3]string {
 		"recipients-import": {"PUT", "/domains/ann.example/recipients", `{"addresses":["x@ann.example"]}`},
 		"recipients-sync":   {"POST", "/domains/ann.example/recipients/sync", `{"from":"https://mx.ann.example","token":"x"}`},
 		"recipients-remove": {"DELETE", "/domains/ann.example/recipients", ""},
+
+		"mx-list":               {"GET", "/domains/ann.example/exchangers", ""},
+		"mx-add":                {"POST", "/domains/ann.example/exchangers", `{"host":"mail.ann.example","preference":20}`},
+		"mx-edit":               {"PATCH", "/domains/ann.example/exchangers/mx.host.example", `{"preference":20}`},
+		"mx-remove":             {"DELETE", "/domains/ann.example/exchangers/mx.host.example", ""},
+		"mx-replace":            {"PUT", "/domains/ann.example/exchangers", `{"exchangers":[{"host":"mail.ann.example"}]}`},
+		"exchanger-set-list":    {"", "", ""},
+		"exchanger-set-add":     {"POST", "/exchanger-sets", `{"name":"x","account":"ann","exchangers":[{"host":"mx.ann.example"}]}`},
+		"exchanger-set-set":     {"PATCH", "/exchanger-sets/brand", `{"exchangers":[{"host":"mx2.ann.example"}]}`},
+		"exchanger-set-remove":  {"DELETE", "/exchanger-sets/brand", ""},
+		"nameserver-set-list":   {"", "", ""},
+		"nameserver-set-add":    {"POST", "/nameserver-sets", `{"name":"x","account":"ann","hosts":["ns1.ann.example"]}`},
+		"nameserver-set-set":    {"PATCH", "/nameserver-sets/brand", `{"hosts":["ns2.ann.example"]}`},
+		"nameserver-set-remove": {"DELETE", "/nameserver-sets/brand", ""},
 	}
 }
 
@@ -417,6 +431,8 @@ func (h *house) furnish() {
 	h.must("", "POST", "/groups", `{"address":"gr@ann.example","targets":["box@ann.example"]}`)
 	h.must("", "PUT", "/catch-alls/ann.example", `{"targets":["x@away.example"]}`)
 	h.must("", "PUT", "/domains/ann.example/recipients", `{"addresses":["x@ann.example"]}`)
+	h.must("", "POST", "/exchanger-sets", `{"name":"brand","account":"ann","exchangers":[{"host":"mx.ann.example"}]}`)
+	h.must("", "POST", "/nameserver-sets", `{"name":"brand","account":"ann","hosts":["ns1.ann.example","ns2.ann.example"]}`)
 	h.must("", "PUT", "/outbound?confirm=true", `{"hop":"old.example:587","domain":"ann.example","user":"u","password":"smart secret"}`)
 	h.m.Queued = []mail.Listed{{
 		Message: mail.Message{ID: queuedID, Account: h.annID, Sender: "box@ann.example"},

@@ -19,6 +19,8 @@ func (a *api) register() {
 	a.registerAccounts()
 	a.registerDomains()
 	a.registerRecipients()
+	a.registerExchangers()
+	a.registerSets()
 	a.registerMailboxes()
 	for _, r := range []struct {
 		kind  directory.RuleKind
@@ -90,6 +92,8 @@ type DomainSettings struct {
 	Gateways          *[]string `json:"gateways,omitempty" doc:"Networks that alone may deliver from outside; none of them: anybody"`
 	OnboardingSeconds *int64    `json:"onboarding_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long from now on unknown recipients are refused for now only; 0 ends it"`
 	HoldSeconds       *int64    `json:"hold_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long its mail is kept in the queue; 0 for the installation's time"`
+	ExchangerSet      *string   `json:"exchanger_set,omitempty" doc:"Exchanger set to follow, by name or id; none for none. It says MX, SPF and gateways."`
+	NameServerSet     *string   `json:"nameserver_set,omitempty" doc:"Name-server set that the zone follows, by name or id; none for none"`
 	Proved            *bool     `json:"proved,omitempty" doc:"The operator's word that its ownership is shown"`
 }
 
@@ -97,6 +101,7 @@ func (s *DomainSettings) settings() control.DomainSettings {
 	return control.DomainSettings{
 		Mode: s.Mode, Zone: s.Zone, NextHops: s.NextHops, Recipients: s.Recipients, Unreachable: s.Unreachable, Dual: s.Dual, Gateways: s.Gateways,
 		Onboarding: seconds(s.OnboardingSeconds), Hold: seconds(s.HoldSeconds), Proved: s.Proved,
+		ExchangerSet: s.ExchangerSet, NameServerSet: s.NameServerSet,
 	}
 }
 

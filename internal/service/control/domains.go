@@ -9,6 +9,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
 	"postroad/internal/proto/smtp"
+	"postroad/internal/service/control/exchangers"
 	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/undo"
 	"postroad/internal/service/control/words"
@@ -32,6 +33,8 @@ type DomainSpec struct {
 // DomainDetail is everything about one domain.
 type DomainDetail struct {
 	DomainInfo
+	exchangers.Follows
+
 	Why       string        `json:"why" doc:"Why the effective mode is what it is"`
 	Machine   string        `json:"machine,omitempty" doc:"Which machine gets the domain's mail now, as public DNS tells senders"`
 	Mailboxes int           `json:"mailboxes"`
@@ -98,6 +101,9 @@ func (s *Service) Domain(ctx context.Context, actor Actor, name string) (DomainD
 	for range st.Directory.Rules(d.Name) {
 		out.Addresses++
 	}
+	if out.Follows, err = s.exchangers.Follows(ctx, st, d); err != nil {
+		return DomainDetail{}, err
+	}
 	if out.Findings, err = s.Findings(ctx, actor, d.Name); err != nil {
 		return DomainDetail{}, err
 	}
@@ -147,6 +153,9 @@ func (s *Service) PlanDomainAdd(ctx context.Context, actor Actor, spec DomainSpe
 	if err := s.ours.Settle(actor, &d, spec.DomainSettings, now()); err != nil {
 		return Plan{}, err
 	}
+	if err := s.exchangers.Choose(ctx, st, nil, &d, spec.DomainSettings); err != nil {
+		return Plan{}, err
+	}
 	forgetDeparted(&p, actor, st, &d)
 	p.Tx.PutDomains = []directory.Domain{d}
 	p.Delta.PutDomains = p.Tx.PutDomains
@@ -156,7 +165,10 @@ func (s *Service) PlanDomainAdd(ctx context.Context, actor Actor, spec DomainSpe
 	if !d.Proved {
 		p.Say("Nothing is delivered or relayed for it until its ownership is shown.")
 	}
-	if err := s.zones.Host(ctx, &p, nil, &d); err != nil {
+	if err := s.zones.Host(ctx, st, &p, nil, &d); err != nil {
+		return Plan{}, err
+	}
+	if err := s.exchangers.Publish(ctx, st, &p, nil, &d); err != nil {
 		return Plan{}, err
 	}
 	if err := s.checkWay(ctx, actor, st, &p, nil, &d); err != nil {
@@ -175,6 +187,9 @@ func (s *Service) PlanDomainSet(ctx context.Context, actor Actor, name string, s
 	d := *old
 	d.NextHops = slices.Clone(old.NextHops)
 	if err := s.ours.Settle(actor, &d, set, now()); err != nil {
+		return Plan{}, err
+	}
+	if err := s.exchangers.Choose(ctx, st, old, &d, set); err != nil {
 		return Plan{}, err
 	}
 	if settings.Same(old, &d) {
@@ -197,7 +212,10 @@ func (s *Service) PlanDomainSet(ctx context.Context, actor Actor, name string, s
 		}
 	}
 	p.Sentences = append(p.Sentences, settings.Changed(old, &d)...)
-	if err := s.zones.Host(ctx, &p, old, &d); err != nil {
+	if err := s.zones.Host(ctx, st, &p, old, &d); err != nil {
+		return Plan{}, err
+	}
+	if err := s.exchangers.Publish(ctx, st, &p, old, &d); err != nil {
 		return Plan{}, err
 	}
 	if err := s.checkWay(ctx, actor, st, &p, old, &d); err != nil {

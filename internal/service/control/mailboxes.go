@@ -11,6 +11,7 @@ import (
 	"postroad/internal/core/mailbox"
 	"postroad/internal/proto/smtp"
 	"postroad/internal/service/control/reading"
+	"postroad/internal/service/control/rules"
 	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/undo"
 	"postroad/internal/service/control/words"
@@ -106,7 +107,7 @@ func addMailbox(p *Plan, actor Actor, st *state, seen map[smtp.Address]bool, spe
 	seen[at] = true
 	if r, ruled := st.Directory.Rule(at.Domain, at.Local); ruled {
 		if r.Kind != directory.RuleForward {
-			return words.Exists("The address "+at.String()+" is "+article(r.Kind)+".", "remove it first")
+			return words.Exists("The address "+at.String()+" is "+rules.Article(r.Kind)+".", "remove it first")
 		}
 		if !r.Keep {
 			p.Say("Mail for %s is forwarded and not kept; the mailbox gets none.", at.String())

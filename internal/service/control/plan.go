@@ -12,13 +12,13 @@ import (
 	"strings"
 	"sync"
 
-	"postroad/internal/service/control/plan"
-
 	"golang.org/x/sync/errgroup"
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/mail"
 	"postroad/internal/obs"
+	"postroad/internal/service/control/exchangers"
+	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/words"
 )
 
@@ -28,6 +28,7 @@ const maxAltered = 100
 // weighed gives the plan with the routes that it alters. It asks then, but where it only adds something and where all of
 // them were foreign before; it warns when mail that is received now would be refused.
 func (s *Service) weighed(actor Actor, st *state, p Plan) (Plan, error) {
+	exchangers.Settle(st, &p)
 	altered := s.explainer.Altered(actor, st, p.Delta, maxAltered)
 	if altered.Count == 0 {
 		return p, nil

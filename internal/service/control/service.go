@@ -20,6 +20,7 @@ import (
 	"postroad/internal/core/zone"
 	"postroad/internal/obs"
 	"postroad/internal/service/control/boxes"
+	"postroad/internal/service/control/exchangers"
 	"postroad/internal/service/control/inspect"
 	"postroad/internal/service/control/lookup"
 	"postroad/internal/service/control/mailqueue"
@@ -89,6 +90,7 @@ type Service struct {
 	reading    reading.Access
 	lookup     lookup.Access
 	recipients recipients.Access
+	exchangers exchangers.Access
 	mu         sync.Mutex // held while a change is applied
 	current    atomic.Pointer[state]
 	zones      zones.Answers            // the name server, in step with the configuration
@@ -125,6 +127,9 @@ func New(o Options) *Service {
 		boxes: boxes.Keeper{Boxes: o.Boxes, Memory: o.Store, Log: o.Log},
 		ours:  settings.Installation{Hostname: o.Hostname, RoutingDomain: o.RoutingDomain, Addresses: o.Addresses, Listeners: o.Listeners},
 	}
+	s.exchangers = exchangers.Access{
+		Store: o.Store, Resolver: o.Resolver, Hostname: o.Hostname, Addresses: o.Addresses, Answers: o.Answers, Altered: s.explainer.Altered, Public: s.public, NewID: newID,
+	}
 	s.recipients = recipients.Access{Store: o.Store, Fetcher: o.Fetcher}
 	s.lookup.Resolver = o.DNS
 	if s.reading.RoutingDomain = o.RoutingDomain; o.Boxes != nil {
@@ -152,6 +157,9 @@ func (s *Service) begin(ctx context.Context) error {
 	if err := s.founding(ctx); err != nil {
 		return err
 	}
+	if err := s.foundSets(ctx); err != nil {
+		return err
+	}
 	if err := s.boxes.Mend(ctx, s.Directory()); err != nil {
 		return err
 	}
@@ -161,7 +169,7 @@ func (s *Service) begin(ctx context.Context) error {
 // answer has the name server answer for all zones that are stored, and makes those that an earlier program has left out.
 // What it answered for by the directory before is withdrawn where it is hosted no longer.
 func (s *Service) answer(ctx context.Context, before *directory.Snapshot) error {
-	missing, err := s.zones.All(ctx, s.Directory(), before)
+	missing, err := s.zones.All(ctx, s.current.Load(), before)
 	if err != nil || len(missing) == 0 {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/proto/smtp"
+	"postroad/internal/service/control/exchangers"
 	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/undo"
 	"postroad/internal/service/control/words"
@@ -83,6 +84,22 @@ func (s *Service) undo(ctx context.Context, actor Actor, step *undo.Step) (Plan,
 		return s.PlanOutboundRemove(actor, step.Subject)
 	case undo.RemoveToken:
 		return s.PlanTokenRemove(ctx, actor, step.Subject)
+	case undo.SetExchangers:
+		st := s.current.Load()
+		p, err := s.exchangers.PlanBack(ctx, actor, st, *step.MX, *step.Left)
+		return s.weighedIf(actor, st, p, err)
+	case undo.AddSet:
+		return s.PlanExchangerSetAdd(actor, exchangers.SpecOf(step.Set, step.Subject))
+	case undo.SetSet:
+		return s.PlanExchangerSetSet(ctx, actor, exchangers.SpecOf(step.Set, step.Subject))
+	case undo.RemoveSet:
+		return s.PlanExchangerSetRemove(actor, step.Subject, "")
+	case undo.AddServers:
+		return s.PlanNameServerSetAdd(actor, exchangers.ServersSpecOf(step.Servers, step.Subject))
+	case undo.SetServers:
+		return s.PlanNameServerSetSet(ctx, actor, exchangers.ServersSpecOf(step.Servers, step.Subject))
+	case undo.RemoveServers:
+		return s.PlanNameServerSetRemove(actor, step.Subject, "")
 	}
 	return Plan{}, undo.Inexact()
 }
@@ -107,6 +124,7 @@ func (s *Service) restoreAccount(actor Actor, was *AccountInfo) (Plan, error) {
 func (s *Service) restoreDomain(ctx context.Context, actor Actor, gone *undo.RemovedDomain) (Plan, error) {
 	bare := settings.Show(&directory.Domain{Name: gone.Name, Account: gone.Account, Mode: directory.ModeLocal, Zone: directory.ZoneExternal}, now())
 	set := settings.Back(&bare, &gone.Info, now())
+	set.ExchangerSet, set.NameServerSet = &gone.ExchangerSet, &gone.NameServerSet
 	if !actor.Operator {
 		set.Proved = nil
 	}

@@ -34,14 +34,15 @@ func TestAHostedDomainHasAZone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.ok(hosting(w, "ann.example", "hosted"))
-	const want = "ann.example. NS mx.host.example.\nann.example. SOA mx.host.example. hostmaster.ann.example. 1 7200 900 1209600 300\n"
+	const want = "ann.example. NS mx.host.example.\nann.example. SOA mx.host.example. hostmaster.ann.example. 1 7200 900 1209600 300\n" +
+		"ann.example. MX 10 mx.host.example.\nann.example. TXT \"v=spf1 mx ~all\"\n"
 	if got := answered(w, "ann.example"); got != want {
 		t.Errorf("answered:\n%s", got)
 	}
 	if z := w.m.Answered["ann.example"]; z.Pending || z.Account != w.annID || z.Serial != 1 {
 		t.Errorf("%+v", z)
 	}
-	if kept := w.m.Hosted["ann.example"]; kept.Serial != 1 || len(kept.Records) != 2 {
+	if kept := w.m.Hosted["ann.example"]; kept.Serial != 1 || len(kept.Records) != 4 {
 		t.Errorf("stored: %+v", kept)
 	}
 

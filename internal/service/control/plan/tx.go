@@ -52,6 +52,7 @@ const (
 	KindOutbound   Kind = "outbound"
 	KindToken      Kind = "token"
 	KindRecipients Kind = "recipients" // of a domain, by whose name it is removed
+	KindMX         Kind = "mx"         // the exchangers of a name; only in plans and audit entries
 	KindSet        Kind = "exchanger-set"
 	KindServers    Kind = "nameserver-set"
 	KindTSIGKey    Kind = "tsig-key"

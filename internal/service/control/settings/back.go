@@ -24,8 +24,12 @@ func Back(now, before *Info, at time.Time) Domain {
 		return &b
 	}
 	set.Mode, set.Zone = text(now.Mode, before.Mode), text(now.Zone, before.Zone)
+	set.ExchangerSet, set.NameServerSet = text(now.ExchangerSet, before.ExchangerSet), text(now.NameServerSet, before.NameServerSet)
 	set.NextHops = list(now.NextHops, before.NextHops, now.OperatorHops != before.OperatorHops)
 	set.Gateways = list(now.Gateways, before.Gateways, false)
+	if set.ExchangerSet != nil && *set.ExchangerSet != "" {
+		set.Gateways = nil // the set says them
+	}
 	if before.Recipients != "" {
 		set.Recipients = text(now.Recipients, before.Recipients)
 	}

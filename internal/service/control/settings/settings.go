@@ -19,16 +19,19 @@ import (
 
 // Domain are the settings of a domain. A nil field is left as it is, or at its default for a new one.
 type Domain struct {
-	Mode        *string        // auto, local (default), split, backup, relay, remote
-	Zone        *string        // external (default), hosted
-	NextHops    *[]string      // host:port, or lmtp://host:port and lmtp:///socket, in the order in which they are tried
-	Recipients  *string        // probe (default), list, accept
-	Unreachable *string        // queue, 450; empty for the mode's default
-	Dual        *bool          // mode local: a copy goes to better exchangers too
-	Gateways    *[]string      // networks that alone may deliver from outside; none, or "none": anybody
-	Onboarding  *time.Duration // how long from now on unknown recipients are refused for now only; 0 ends it
-	Hold        *time.Duration // how long mail for it is kept in the queue; 0 for the installation's
-	Proved      *bool          // the operator's word that its ownership is shown
+	Mode        *string   // auto, local (default), split, backup, relay, remote
+	Zone        *string   // external (default), hosted
+	NextHops    *[]string // host:port, or lmtp://host:port and lmtp:///socket, in the order in which they are tried
+	Recipients  *string   // probe (default), list, accept
+	Unreachable *string   // queue, 450; empty for the mode's default
+	Dual        *bool     // mode local: a copy goes to better exchangers too
+	Gateways    *[]string // networks that alone may deliver from outside; none, or "none": anybody
+	// ExchangerSet and NameServerSet are names or ids of the sets to follow, "none" for none. They are not written by Settle.
+	ExchangerSet, NameServerSet *string
+
+	Onboarding *time.Duration // how long from now on unknown recipients are refused for now only; 0 ends it
+	Hold       *time.Duration // how long mail for it is kept in the queue; 0 for the installation's
+	Proved     *bool          // the operator's word that its ownership is shown
 }
 
 // Installation is what counts as ourselves.
@@ -129,7 +132,7 @@ func (in *Installation) settleRoute(actor rights.Actor, d *directory.Domain, set
 		d.Dual = *set.Dual
 	}
 	if set.Gateways != nil {
-		networks, err := gateways(*set.Gateways)
+		networks, err := Gateways(*set.Gateways)
 		if err != nil {
 			return err
 		}
@@ -147,8 +150,8 @@ func (in *Installation) settleRoute(actor rights.Actor, d *directory.Domain, set
 	return nil
 }
 
-// gateways reads networks. A single address is a network of one; "none" alone is no network.
-func gateways(list []string) ([]netip.Prefix, error) {
+// Gateways reads networks. A single address is a network of one; "none" alone is no network.
+func Gateways(list []string) ([]netip.Prefix, error) {
 	if len(list) == 1 && list[0] == "none" {
 		return nil, nil
 	}

@@ -34,6 +34,8 @@ type Info struct {
 	LeavingUntil  *time.Time `json:"leaving_until,omitempty" doc:"Until then mail from strangers is still taken and handed on"`
 	LeavingFrom   string     `json:"leaving_from,omitempty" doc:"The effective mode before"`
 	HoldSeconds   int64      `json:"hold_seconds,omitempty" doc:"How long its mail is kept in the queue; absent for the installation's time"`
+	ExchangerSet  string     `json:"exchanger_set,omitempty" doc:"Id of the exchanger set that it follows"`
+	NameServerSet string     `json:"nameserver_set,omitempty" doc:"Id of the name-server set that its zone follows"`
 	Created       time.Time  `json:"created"`
 }
 
@@ -55,6 +57,7 @@ func Show(d *directory.Domain, now time.Time) Info {
 		Name: d.Name, Account: d.Account, Proved: d.Proved, Mode: string(d.Mode), ModeSince: known(d.ModeSince), EffectiveMode: string(mode),
 		Since: known(later(d.ModeSince, d.AutoSince)), Arrangement: NoArrangement, Zone: string(d.Zone), NextHops: ShowHops(d.NextHops), Dual: d.Dual,
 		Onboarding: ahead(d.Onboarding, now), HoldSeconds: int64(d.Hold / time.Second), Created: d.Created,
+		ExchangerSet: d.ExchangerSet, NameServerSet: d.NameServerSet,
 	}
 	info.OperatorHops = len(d.NextHops) > 0 && d.NextHops[0].Operator
 	if u := idna.ToUnicode(d.Name); u != d.Name {
@@ -202,7 +205,8 @@ func Stranding(before, after *directory.Snapshot, domains []string, now time.Tim
 func Same(a, b *directory.Domain) bool {
 	return a.Proved == b.Proved && a.Mode == b.Mode && a.Auto == b.Auto && a.Zone == b.Zone && slices.Equal(a.NextHops, b.NextHops) &&
 		a.Recipients == b.Recipients && a.Unreachable == b.Unreachable && a.Dual == b.Dual && slices.Equal(a.Gateways, b.Gateways) &&
-		a.Onboarding.Equal(b.Onboarding) && a.Leaving == b.Leaving && a.Hold == b.Hold
+		a.Onboarding.Equal(b.Onboarding) && a.Leaving == b.Leaving && a.Hold == b.Hold &&
+		a.ExchangerSet == b.ExchangerSet && a.NameServerSet == b.NameServerSet
 }
 
 // Changed tells, as sentences, which settings besides the route differ.

@@ -47,6 +47,13 @@ const (
 	SetOutbound
 	RemoveOutbound
 	RemoveToken
+	SetExchangers
+	AddSet
+	SetSet
+	RemoveSet
+	AddServers
+	SetServers
+	RemoveServers
 )
 
 // Step is what takes a change back. Which fields count follows from Do.
@@ -60,6 +67,9 @@ type Step struct {
 	Rule     *Rule
 	Outbound *Outbound
 	Account  *Account
+	MX, Left *Records // for SetExchangers: what was before, and what the change left
+	Set      *Set
+	Servers  *Servers
 	Says     string // what does not come back; may be empty
 }
 
@@ -117,6 +127,16 @@ func Judge(st *rights.State, c *Change, now time.Time) (Step, error) {
 		return outbound(st, c)
 	case "account":
 		return accounts(st, c)
+	case "mx":
+		before, after, err := sides[Records](c)
+		if err == nil && (before == nil || after == nil) {
+			err = lost("its entry does not say what was there")
+		}
+		return Step{Do: SetExchangers, Subject: c.Subject, MX: before, Left: after}, err
+	case "exchanger-set":
+		return exchangerSet(st, c)
+	case "nameserver-set":
+		return nameServerSet(st, c)
 	case "token":
 		_, after, err := sides[Token](c)
 		if err == nil && after == nil {
@@ -250,4 +270,42 @@ func accounts(st *rights.State, c *Change) (Step, error) {
 		return Step{Do: SetAccount, Subject: string(c.Account), Account: before}, nil
 	}
 	return Step{Do: AddAccount, Account: before, Says: "Its tokens do not come back."}, nil
+}
+
+func exchangerSet(st *rights.State, c *Change) (Step, error) {
+	before, after, err := sides[Set](c)
+	if err != nil {
+		return Step{}, err
+	}
+	step := Step{Do: AddSet, Subject: c.Subject, Set: before}
+	if after != nil {
+		is, there := st.Sets.ExchangerSet(after.ID)
+		if !there || !SameSet(&is, after) {
+			return Step{}, since("the exchanger set " + c.Subject)
+		}
+		step.Subject = after.ID
+		if step.Do = SetSet; before == nil {
+			step.Do = RemoveSet
+		}
+	}
+	return step, nil
+}
+
+func nameServerSet(st *rights.State, c *Change) (Step, error) {
+	before, after, err := sides[Servers](c)
+	if err != nil {
+		return Step{}, err
+	}
+	step := Step{Do: AddServers, Subject: c.Subject, Servers: before}
+	if after != nil {
+		is, there := st.Sets.NameServerSet(after.ID)
+		if !there || !slices.Equal(is.Hosts, after.Hosts) {
+			return Step{}, since("the name-server set " + c.Subject)
+		}
+		step.Subject = after.ID
+		if step.Do = SetServers; before == nil {
+			step.Do = RemoveServers
+		}
+	}
+	return step, nil
 }

@@ -40,27 +40,27 @@ func sortRecords(z *zone.Zone) {
 }
 
 // Stored reads a domain's zone; a new one if there is none yet.
-func (a *Answers) Stored(ctx context.Context, d *directory.Domain) (zone.Zone, error) {
+func (a *Answers) Stored(ctx context.Context, sets zone.Sets, d *directory.Domain) (zone.Zone, error) {
 	z, err := a.Store.Zone(ctx, account.System(), d.Name)
 	if errors.Is(err, words.ErrNotFound) {
-		z, err = a.Ours.New(d)
+		z, err = a.Ours.New(sets, d)
 	}
 	return z, err
 }
 
 // Host plans what becomes of a domain's zone when the domain's settings change; old is nil for a new domain.
-func (a *Answers) Host(ctx context.Context, p *plan.Plan, old, d *directory.Domain) error {
+func (a *Answers) Host(ctx context.Context, st *rights.State, p *plan.Plan, old, d *directory.Domain) error {
 	was, is := old != nil && old.Zone == directory.ZoneHosted, d.Zone == directory.ZoneHosted
 	switch {
 	case is && !was:
-		z, err := a.Stored(ctx, d)
+		z, err := a.Stored(ctx, st.Sets, d)
 		if err != nil {
 			return err
 		}
 		if z.Serial != 0 {
 			p.Say("The zone of %s comes back as it was left, with %s.", words.Show(d.Name), words.Plural(int64(len(z.Records)), "record", "records"))
 		} else {
-			p.Say("A zone is made for %s. Its name server is %s: enter it at the registrar.", words.Show(d.Name), a.Ours.Hostname)
+			p.Say("A zone is made for %s.", words.Show(d.Name))
 		}
 		if !d.Proved {
 			p.Say("Nothing of it but SOA and NS is answered until the domain's ownership is shown.")
@@ -93,7 +93,7 @@ func (a *Answers) Complete(ctx context.Context, st *rights.State, p *plan.Plan) 
 		if d.Zone != directory.ZoneHosted || same || slices.ContainsFunc(list, func(z zone.Zone) bool { return z.Domain == d.Name }) {
 			continue
 		}
-		z, err := a.Stored(ctx, d)
+		z, err := a.Stored(ctx, st.Sets, d)
 		if err != nil {
 			return nil, err
 		}
@@ -200,7 +200,8 @@ func (a *Answers) Prepare(st *rights.State, p *plan.Plan, list []zone.Zone) (pub
 
 // All answers for every zone that is stored and hosted, and gives those that hosted domains lack. What cannot be answered
 // for is logged and becomes a finding. With before, zones that were hosted by it and are no longer are withdrawn.
-func (a *Answers) All(ctx context.Context, snap, before *directory.Snapshot) (missing []zone.Zone, err error) {
+func (a *Answers) All(ctx context.Context, st *rights.State, before *directory.Snapshot) (missing []zone.Zone, err error) {
+	snap := st.Directory
 	known, err := a.Findings.Findings(ctx, account.System(), "")
 	if err != nil {
 		return nil, err
@@ -227,7 +228,7 @@ func (a *Answers) All(ctx context.Context, snap, before *directory.Snapshot) (mi
 	}
 	for d := range snap.Domains() {
 		if d.Zone == directory.ZoneHosted && !seen[d.Name] {
-			z, err := a.Ours.New(d)
+			z, err := a.Ours.New(st.Sets, d)
 			if err != nil {
 				return nil, err
 			}

@@ -1,0 +1,334 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"postroad/internal/core/zone"
+	"postroad/internal/edge/api"
+	"postroad/internal/service/control"
+)
+
+// preferenceFlag is the preference of an exchanger.
+type preferenceFlag struct{ value *int }
+
+// String gives the value for help texts.
+func (p *preferenceFlag) String() string { return "" }
+
+// Set reads the value.
+func (p *preferenceFlag) Set(text string) error {
+	n, err := zone.ReadPreference(text)
+	if err != nil {
+		return err
+	}
+	value := int(n)
+	p.value = &value
+	return nil
+}
+
+// Type names the value in help texts.
+func (p *preferenceFlag) Type() string { return "number" }
+
+// typedList reads exchangers as arguments, HOST or HOST:PREFERENCE. "none" alone is none at all.
+func typedList(args []string) ([]api.ExchangerTyped, error) {
+	out := make([]api.ExchangerTyped, 0, len(args))
+	if len(args) == 1 && args[0] == zone.None {
+		return out, nil
+	}
+	for _, arg := range args {
+		host, preference, err := zone.SplitPreference(arg)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, api.ExchangerTyped{Host: host, Preference: preference})
+	}
+	return out, nil
+}
+
+func exchangersPath(domain string) string { return "/domains" + segment(domain) + "/exchangers" }
+
+func (a *app) mxCommand() *cobra.Command {
+	return group("mx", "Exchangers: the servers that take a domain's mail",
+		&cobra.Command{
+			Use: "list DOMAIN", Short: "Show the exchangers of a domain, or what to enter where its zone is", Args: cobra.ExactArgs(1),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				l, err := get[control.ExchangerListing](cmd.Context(), a, exchangersPath(args[0]), nil)
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return a.printJSON(l)
+				}
+				return a.printExchangers(l)
+			}),
+		},
+		a.mxAdd(), a.mxEdit(),
+		a.changes(&cobra.Command{
+			Use: "remove DOMAIN HOST", Short: "Remove an exchanger", Args: cobra.ExactArgs(2),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				host := args[1]
+				if host == zone.NullHost {
+					host = zone.None // a dot alone is no part of a path
+				}
+				return a.change(cmd.Context(), http.MethodDelete, exchangersPath(args[0])+segment(host), nil, nil)
+			}),
+		}),
+		a.mxReplace(),
+	)
+}
+
+func (a *app) mxAdd() *cobra.Command {
+	var preference preferenceFlag
+	c := a.changes(&cobra.Command{
+		Use: "add DOMAIN HOST", Short: "Add an exchanger", Args: cobra.ExactArgs(2),
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			return a.change(cmd.Context(), http.MethodPost, exchangersPath(args[0]), nil, api.ExchangerTyped{Host: args[1], Preference: preference.value})
+		}),
+	})
+	c.Flags().Var(&preference, "preference", "0 to 65535; the lower one is tried first, equal ones share the mail (default 10)")
+	return c
+}
+
+func (a *app) mxEdit() *cobra.Command {
+	var preference preferenceFlag
+	var to string
+	c := a.changes(&cobra.Command{
+		Use: "edit DOMAIN HOST", Short: "Change the preference or the host of an exchanger", Args: cobra.ExactArgs(2),
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			body := map[string]any{}
+			if preference.value != nil {
+				body["preference"] = *preference.value
+			}
+			if cmd.Flags().Changed("to") {
+				body["to"] = to
+			}
+			if len(body) == 0 {
+				return usagef("nothing to change is given: --preference, --to")
+			}
+			return a.change(cmd.Context(), http.MethodPatch, exchangersPath(args[0])+segment(args[1]), nil, body)
+		}),
+	})
+	c.Flags().Var(&preference, "preference", "another preference, 0 to 65535")
+	c.Flags().StringVar(&to, "to", "", "another host")
+	return c
+}
+
+func (a *app) mxReplace() *cobra.Command {
+	var null bool
+	c := a.changes(&cobra.Command{
+		Use: "replace DOMAIN HOST[:PREFERENCE]...", Short: "Replace all exchangers in one step; none says that the domain takes no mail",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if null {
+				return cobra.ExactArgs(1)(cmd, args)
+			}
+			return cobra.MinimumNArgs(2)(cmd, args)
+		},
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			list, err := typedList(args[1:])
+			if err != nil {
+				return err
+			}
+			return a.change(cmd.Context(), http.MethodPut, exchangersPath(args[0]), nil, map[string]any{"exchangers": list})
+		}),
+	})
+	c.Flags().BoolVar(&null, "null", false, "the domain takes no mail: the null MX (RFC 7505)")
+	return c
+}
+
+func (a *app) printExchangers(l control.ExchangerListing) error {
+	if l.Zone == "hosted" {
+		a.say("%s, in the zone %s that is hosted here, serial %d\n", clean(l.Owner), clean(l.Domain), l.Serial)
+	} else {
+		a.say("%s: its zone is not hosted here\n", clean(l.Owner))
+	}
+	if l.Set != "" {
+		a.say("by the exchanger set %s\n", clean(l.Set))
+	}
+	rows := make([][]string, 0, len(l.Exchangers))
+	for _, x := range l.Exchangers {
+		rows = append(rows, []string{strconv.Itoa(int(x.Preference)), x.Host, x.Role})
+	}
+	if err := a.table("PREFERENCE HOST ROLE", rows); err != nil {
+		return err
+	}
+	for _, x := range l.Exchangers {
+		if x.Finding != "" {
+			a.say("%s: %s\n", clean(x.Finding), clean(x.Sentence))
+		}
+	}
+	a.printEnter(l.Enter)
+	if l.Public != "" {
+		a.say("%s\n", clean(l.Public))
+	}
+	if l.Zone != "hosted" && l.Matches {
+		a.say("Public DNS shows these exchangers and no others.\n")
+	}
+	return nil
+}
+
+// printEnter shows records to enter elsewhere, part by part and whole.
+func (a *app) printEnter(list []control.ExchangerEnter) {
+	for _, e := range list {
+		a.say("\nEnter where the zone is:\n")
+		owner := e.Owner + "   (panels that want the full name: " + e.Name
+		if e.Parent != "" {
+			owner += "; in the zone " + e.Parent + ": " + e.ParentOwner
+		}
+		line := func(name, value string) { a.say("  %-11s %s\n", name, clean(value)) }
+		line("owner", owner+")")
+		line("type", e.Type)
+		if e.Preference != nil {
+			line("preference", strconv.Itoa(*e.Preference)+"   (also called priority)")
+			line("target", e.Target+"   (also called destination; some panels want the last dot: "+e.Target+".)")
+		} else {
+			line("value", e.Value)
+		}
+		line("whole", e.Line)
+	}
+	if len(list) > 0 {
+		a.say("\n")
+	}
+}
+
+// setFlags are what an exchanger set says, as flags.
+type setFlags struct {
+	account, spf string
+	gateways     []string
+}
+
+func (f *setFlags) on(c *cobra.Command) *cobra.Command {
+	c.Flags().StringVar(&f.account, "account", "", "account whose set it is, by id or name (default the caller's own)")
+	c.Flags().StringArrayVar(&f.gateways, "gateway", nil, "network that its exchangers deliver from; only these may deliver then for domains that follow it; may be repeated, none lets everybody deliver")
+	c.Flags().StringVar(&f.spf, "spf", "", `SPF record of domains that follow it, none for none (default one that passes the exchangers and this installation)`)
+	return c
+}
+
+func (f *setFlags) body(c *cobra.Command, hosts []string) (map[string]any, error) {
+	out := map[string]any{}
+	if len(hosts) > 0 {
+		list, err := typedList(hosts)
+		if err != nil {
+			return nil, err
+		}
+		out["exchangers"] = list
+	}
+	for flag, field := range map[string]any{"account": f.account, "spf": f.spf} {
+		if c.Flags().Changed(flag) {
+			out[flag] = field
+		}
+	}
+	if c.Flags().Changed("gateway") {
+		out["gateways"] = f.gateways
+	}
+	return out, nil
+}
+
+func (a *app) exchangerSetCommand() *cobra.Command {
+	const path = "/exchanger-sets"
+	var added, changed setFlags
+	return group("exchanger-set", "Named lists of exchangers that domains follow",
+		&cobra.Command{
+			Use: "list", Short: "List exchanger sets", Args: cobra.NoArgs,
+			RunE: work(func(cmd *cobra.Command, _ []string) error {
+				all, err := list[control.ExchangerSet](cmd.Context(), a, path, nil)
+				if err != nil {
+					return err
+				}
+				return show(a, all, "NAME ACCOUNT EXCHANGERS GATEWAYS SPF DOMAINS", func(s control.ExchangerSet) []string {
+					var hosts []string
+					for _, x := range s.Exchangers {
+						hosts = append(hosts, x.Host+":"+strconv.Itoa(int(x.Preference)))
+					}
+					return []string{s.Name, string(s.Account), strings.Join(hosts, " "), strings.Join(s.Gateways, " "), s.SPF, strconv.Itoa(s.Domains)}
+				})
+			}),
+		},
+		added.on(a.changes(&cobra.Command{
+			Use: "add NAME HOST[:PREFERENCE]...", Short: "Add an exchanger set", Args: cobra.MinimumNArgs(2),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				body, err := added.body(cmd, args[1:])
+				if err != nil {
+					return err
+				}
+				body["name"] = args[0]
+				return a.change(cmd.Context(), http.MethodPost, path, nil, body)
+			}),
+		})),
+		changed.on(a.changes(&cobra.Command{
+			Use: "set NAME [HOST[:PREFERENCE]...]", Short: "Change an exchanger set, and all domains that follow it in the same step", Args: cobra.MinimumNArgs(1),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				body, err := changed.body(cmd, args[1:])
+				if err != nil {
+					return err
+				}
+				return a.change(cmd.Context(), http.MethodPatch, path+segment(args[0]), nil, body)
+			}),
+		})),
+		a.setRemove(path, "Remove an exchanger set that no domain follows"),
+	)
+}
+
+func (a *app) setRemove(path, short string) *cobra.Command {
+	var account string
+	c := a.changes(&cobra.Command{
+		Use: "remove NAME", Short: short, Args: cobra.ExactArgs(1),
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			query := url.Values{}
+			if account != "" {
+				query.Set("account", account)
+			}
+			return a.change(cmd.Context(), http.MethodDelete, path+segment(args[0]), query, nil)
+		}),
+	})
+	c.Flags().StringVar(&account, "account", "", "account whose set it is, by id or name (default the caller's own)")
+	return c
+}
+
+func (a *app) nameServerSetCommand() *cobra.Command {
+	const path = "/nameserver-sets"
+	var account string
+	owned := func(c *cobra.Command) *cobra.Command {
+		c.Flags().StringVar(&account, "account", "", "account whose set it is, by id or name (default the caller's own)")
+		return c
+	}
+	body := func(hosts []string) map[string]any {
+		out := map[string]any{"hosts": hosts}
+		if account != "" {
+			out["account"] = account
+		}
+		return out
+	}
+	return group("nameserver-set", "Named lists of name servers for zones hosted here",
+		&cobra.Command{
+			Use: "list", Short: "List name-server sets", Args: cobra.NoArgs,
+			RunE: work(func(cmd *cobra.Command, _ []string) error {
+				all, err := list[control.NameServerSet](cmd.Context(), a, path, nil)
+				if err != nil {
+					return err
+				}
+				return show(a, all, "NAME ACCOUNT HOSTS DOMAINS", func(s control.NameServerSet) []string {
+					return []string{s.Name, string(s.Account), strings.Join(s.Hosts, " "), strconv.Itoa(s.Domains)}
+				})
+			}),
+		},
+		owned(a.changes(&cobra.Command{
+			Use: "add NAME HOST...", Short: "Add a name-server set; the first host is the primary", Args: cobra.MinimumNArgs(2),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				out := body(args[1:])
+				out["name"] = args[0]
+				return a.change(cmd.Context(), http.MethodPost, path, nil, out)
+			}),
+		})),
+		owned(a.changes(&cobra.Command{
+			Use: "set NAME HOST...", Short: "Change a name-server set, and all zones that follow it in the same step", Args: cobra.MinimumNArgs(2),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				return a.change(cmd.Context(), http.MethodPatch, path+segment(args[0]), nil, body(args[1:]))
+			}),
+		})),
+		a.setRemove(path, "Remove a name-server set that no domain follows"),
+	)
+}
