@@ -35,10 +35,12 @@ const (
 	KeyRecipient = "recipient" // address
 	KeyReply     = "reply"     // an SMTP reply
 	KeySender    = "sender"    // reverse-path
+	KeySerial    = "serial"    // of a zone
 	KeySession   = "session"   // SMTP session's number since the start
 	KeyStatus    = "status"    // HTTP status
 	KeySubject   = "subject"   // what was changed
 	KeyTLS       = "tls"       // protocol and cipher suite
+	KeyTSIG      = "tsig_key"  // name of a TSIG key
 	KeyVersion   = "version"   // of the program or of the configuration
 )
 

@@ -85,6 +85,9 @@ type Metrics struct {
 	ControlChanges *prometheus.CounterVec
 	ControlVersion prometheus.Gauge
 
+	DNSTransfers *prometheus.CounterVec
+	DNSNotifies  *prometheus.CounterVec
+
 	APIRequests *prometheus.CounterVec
 	APISeconds  *prometheus.HistogramVec
 }
@@ -150,6 +153,9 @@ func Definitions() []Definition {
 		{Name: "postroad_control_changes_total", Kind: Counter, Labels: []string{"action"}, Help: "Changes applied, by command words."},
 		{Name: "postroad_control_version", Kind: Gauge, Help: "Version of the configuration that decisions are made by."},
 
+		{Name: "postroad_dns_transfers_total", Kind: Counter, Labels: []string{"direction", "kind", "result"}, Help: "Zones moved: out (axfr, ixfr, or a question signed wrongly: done, refused or failed) and in (axfr, ixfr, or refresh when only the primary's version was asked for: done or failed)."},
+		{Name: "postroad_dns_notifies_total", Kind: Counter, Labels: []string{"direction", "result"}, Help: "Messages that a zone has changed: out (done, refused, silent, or failed after an hour) and in (done or refused)."},
+
 		{Name: "postroad_api_requests_total", Kind: Counter, Labels: []string{"operation", "status"}, Help: "API requests answered, by HTTP status."},
 		{Name: "postroad_api_seconds", Kind: Histogram, Labels: []string{"operation"}, buckets: fast(), Help: "Seconds of an API request."},
 	}
@@ -209,6 +215,9 @@ func NewMetrics() *Metrics {
 
 		ControlChanges: b.counters("postroad_control_changes_total"),
 		ControlVersion: b.gauges("postroad_control_version").WithLabelValues(),
+
+		DNSTransfers: b.counters("postroad_dns_transfers_total"),
+		DNSNotifies:  b.counters("postroad_dns_notifies_total"),
 
 		APIRequests: b.counters("postroad_api_requests_total"),
 		APISeconds:  b.histograms("postroad_api_seconds"),

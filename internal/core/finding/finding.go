@@ -19,6 +19,8 @@ const (
 	StrandedMailboxes Name = "STRANDED_MAILBOXES"
 	// ZoneNotServed: the zone is hosted here and cannot be read or answered for.
 	ZoneNotServed Name = "ZONE_NOT_SERVED"
+	// SecondaryStale: the zone has its home at another server, which does not give a version that can be taken.
+	SecondaryStale Name = "SECONDARY_STALE"
 )
 
 // The findings about exchangers.
@@ -71,6 +73,8 @@ func (n Name) Sentence() string {
 		return "What this domain hands on to its own server comes back to this installation."
 	case StrandedMailboxes:
 		return "This domain's mail goes elsewhere; its mailboxes here get none."
+	case SecondaryStale:
+		return "The primary of this zone gives no version that can be taken: the last good one is answered for until it expires."
 	case ZoneNotServed:
 		return "This domain's zone is hosted here, and our name servers cannot answer for it as it is stored."
 	case MXNone:

@@ -66,14 +66,38 @@ func TransferRequest(id uint16, zone string, t Type, have *Record) ([]byte, erro
 	return compression{}.appendRecord(msg, have)
 }
 
-// NotifyRequest is the message that tells a secondary of a zone's new SOA record (RFC 1996 §3.7).
-func NotifyRequest(id uint16, soa *Record) ([]byte, error) {
+// NotifyRequest is the message that tells a secondary that a zone has changed (RFC 1996 §3.7), without the SOA record that
+// it could have as a hint.
+func NotifyRequest(id uint16, zone string) ([]byte, error) {
 	msg := binary.BigEndian.AppendUint16(nil, id)
-	msg, err := question(append(msg, opcodeNotify<<3|flagAA>>8, 0, 0, 1, 0, 1, 0, 0, 0, 0), soa.Name, TypeSOA)
-	if err != nil {
-		return nil, err
+	return question(append(msg, opcodeNotify<<3|flagAA>>8, 0, 0, 1, 0, 0, 0, 0, 0, 0), zone, TypeSOA)
+}
+
+// ReadSOA gives the SOA record of an authoritative answer to a question for it.
+func ReadSOA(request, answer []byte) (Record, error) {
+	if len(answer) < headerSize || answer[0] != request[0] || answer[1] != request[1] || answer[2]&0xF8 != 0x80 {
+		return Record{}, fmt.Errorf("%w: a message that does not answer the request", ErrTransfer)
 	}
-	return compression{}.appendRecord(msg, soa)
+	if code := int(answer[3] & 15); code != 0 {
+		return Record{}, Refusal(code)
+	}
+	end := len(request)
+	name, _, err := ReadName(request[headerSize:])
+	if err != nil || answer[2]&(flagAA>>8) == 0 || len(answer) < end || binary.BigEndian.Uint16(answer[4:]) != 1 ||
+		!bytes.Equal(bytes.ToLower(answer[headerSize:end]), bytes.ToLower(request[headerSize:end])) {
+		return Record{}, fmt.Errorf("%w: the server does not answer for the zone", ErrTransfer)
+	}
+	for range binary.BigEndian.Uint16(answer[6:]) {
+		r, class, next, err := ReadRecord(answer, end)
+		if err != nil {
+			return Record{}, fmt.Errorf("%w: %w", ErrTransfer, err)
+		}
+		if r.Type == TypeSOA && class == classIN && r.Name == name {
+			return r, nil
+		}
+		end = next
+	}
+	return Record{}, fmt.Errorf("%w: no SOA record in the answer", ErrTransfer)
 }
 
 // SerialOf gives the serial number of a SOA record.
