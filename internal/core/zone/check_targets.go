@@ -237,6 +237,6 @@ var topLevels = []string{
 // hostName reports whether a name is one that hosts have (RFC 1123 §2.1).
 func hostName(name string) bool {
 	return !slices.ContainsFunc(dns.Labels(name), func(label string) bool {
-		return strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || label[0] == '-' || label[len(label)-1] == '-'
+		return label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || label[0] == '-' || label[len(label)-1] == '-'
 	})
 }

@@ -70,7 +70,7 @@ var broken = map[finding.Name][]string{
 	CNAMETargetAppended:    {whole + "www 300 CNAME web.host.example"},
 	CNAMETargetNXDOMAIN:    {whole + "www 300 CNAME web"},
 	CAATag:                 {whole + "@ 300 !CAA 0000", whole + "@ 300 !CAA 0003612D62"},
-	CAAValue:               {whole + `@ 300 CAA 0 issue "https://ca.example/"`, whole + `@ 300 CAA 0 iodef "ann@example.net"`},
+	CAAValue:               {whole + `@ 300 CAA 0 issue "https://ca.example/"`, whole + `@ 300 CAA 0 iodef "ann@example.net"`, whole + `@ 300 CAA 0 issue ".."`, whole + `@ 300 CAA 0 issue "-"`},
 	CAACritical:            {whole + `@ 300 CAA 128 isue "ca.example"`},
 	SVCBAliasParameters:    {whole + "@ 300 HTTPS 0 a.far.example. alpn=h2"},
 	SVCBAliasNotAlone:      {whole + "@ 300 HTTPS 0 a.far.example.\n@ 300 HTTPS 1 . alpn=h2", whole + "a 300 SVCB 0 a.far.example.\na 300 SVCB 0 b.far.example."},
@@ -282,4 +282,37 @@ func TestRecordsAreTidied(t *testing.T) {
 	if !slices.Equal(lines(again), lines(got)) || len(problems) > 0 {
 		t.Errorf("tidied again: %q, %v", lines(again), problems)
 	}
+}
+
+// FuzzCheck holds that no records, whatever they say, stop a check, and that what was tidied has nothing left to tidy.
+func FuzzCheck(f *testing.F) {
+	for _, zones := range broken {
+		for _, text := range zones {
+			if !strings.Contains(text, "!") && !strings.Contains(text, "OCCLUDED") {
+				f.Add(Encode(records(f, text)))
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		all, err := Decode(b)
+		if err != nil || len(all) > 500 {
+			return
+		}
+		Check(&Zone{Domain: "example.net", Records: all}, Limits{})
+		tidied, _ := Tidy(all, Limits{})
+		for _, p := range Check(&Zone{Domain: "example.net", Records: tidied}, Limits{}) {
+			switch p.Rule {
+			case TTLsDiffer, TTLTooShort, TTLTooLong, DuplicateRecord, NameInvalid:
+				t.Errorf("tidied, and still: %s", p.Sentence)
+			}
+		}
+		if again, problems := Tidy(tidied, Limits{}); len(problems) > 0 || !slices.Equal(lines(again), lines(tidied)) {
+			t.Errorf("tidied again: %v", problems)
+		}
+		d := Plan(all, tidied)
+		d.Sentences()
+		if got := d.Apply(Sort(all)); !slices.Equal(lines(got), lines(tidied)) {
+			t.Errorf("the plan does not lead there:\n%s", d.Text())
+		}
+	})
 }

@@ -113,12 +113,20 @@ func Data(t Type, text, origin string) ([]byte, error) {
 	}
 	if _, known := codec.TypeToRR[uint16(t)]; known && strings.HasPrefix(strings.TrimLeft(text, " \t"), `\#`) {
 		// The library would leave out octets that are too many, and take data that ends early.
-		data, err := Data(noType, text, origin)
-		if err == nil && t != TypeNULL {
+		data, err := parseData(noType, text, origin)
+		if err == nil {
 			err = Record{Name: ".", Type: t, Data: data}.Valid()
 		}
-		return data, err
+		if err != nil {
+			return nil, err
+		}
+		return data, nil
 	}
+	return parseData(t, text, origin)
+}
+
+// parseData has the library read the data of a record.
+func parseData(t Type, text, origin string) ([]byte, error) {
 	parser := codec.NewZoneParser(strings.NewReader(". 0 IN "+t.String()+" "+text+"\n"), codec.Fqdn(origin), "")
 	rr, ok := parser.Next()
 	if err := parser.Err(); err != nil {
@@ -175,11 +183,16 @@ func (r Record) library() (codec.RR, error) {
 // Text is the record's data as in a zone file, its names absolute. Data that is none of its type is shown in the form
 // of RFC 3597.
 func (r Record) Text() string {
-	rr, err := r.library()
-	if _, unknown := rr.(*codec.RFC3597); unknown || err != nil || r.Type == TypeNULL || r.Type.Meta() {
-		return r.generic()
+	if rr, err := r.library(); err == nil && r.Type.hasText() {
+		return strings.TrimPrefix(rr.String(), rr.Header().String())
 	}
-	return strings.TrimPrefix(rr.String(), rr.Header().String())
+	return r.generic()
+}
+
+// hasText reports whether zone text has a form for the type besides that of RFC 3597.
+func (t Type) hasText() bool {
+	_, known := codec.TypeToRR[uint16(t)]
+	return known && t != TypeNULL && !t.Meta()
 }
 
 // generic is the data in the form that every type has (RFC 3597 §5).
@@ -241,9 +254,9 @@ func (r Record) Valid() error {
 		return err
 	}
 	data, err := wireData(rr)
-	if err == nil && bytes.Equal(data, r.Data) {
+	if err == nil && bytes.Equal(data, r.Data) && r.Type.hasText() {
 		// The library takes data that ends early; its zone text does not.
-		data, err = Data(r.Type, r.Text(), ".")
+		data, err = parseData(r.Type, r.Text(), ".")
 	}
 	if err != nil || !bytes.Equal(data, r.Data) {
 		return fmt.Errorf("%w: data of %s %s", ErrSyntax, r.Name, r.Type)

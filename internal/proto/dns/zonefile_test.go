@@ -313,6 +313,10 @@ var everyType = [][2]string{
 	{"RP", "ann.example. txt.example."},
 	{"TYPE65400", `\# 4 DEADBEEF`},
 	{"TYPE65400", `\# 0`},
+	{"NULL", `\# 2 0001`},
+	{"NULL", `\# 0`},
+	{"APL", "1:192.0.2.0/24 !2:2001:db8::/32"},
+	{"APL", ""},
 }
 
 func TestEveryTypeSurvivesTheWayToTextAndBack(t *testing.T) {
@@ -360,6 +364,9 @@ func FuzzRecord(f *testing.F) {
 			t.Fatalf("%q", text)
 		}
 		_ = r.CanonicalData()
+		if again, err := Data(r.Type, r.generic(), "."); r.Valid() == nil != (err == nil) || err == nil && !bytes.Equal(again, data) {
+			t.Fatalf("%s: valid: %v, read as %x, %v", r, r.Valid(), again, err)
+		}
 		if len(data) > MaxData || r.Type.Meta() || r.Valid() != nil {
 			return
 		}
