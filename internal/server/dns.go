@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"postroad/internal/service/control"
 	"postroad/internal/service/dnsd"
 )
 
@@ -94,4 +95,12 @@ func (s *Server) serveDNS(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// names is what control tells of zones; nil on a node that answers no questions.
+func (s *Server) names() control.Names {
+	if s.dnsd == nil {
+		return nil
+	}
+	return s.dnsd
 }

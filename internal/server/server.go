@@ -205,7 +205,7 @@ func (s *Server) join(ctx context.Context) error {
 	s.queue = queue.New(s.queueConfig(memory), s.stores.queue, s.stores.queue, s.stores.queue,
 		agents(s.deliver, deliver.NewLocal(s.mailstore, deliver.WithMetrics(s.metrics), deliver.WithLog(s.log))), view, s.metrics, s.log)
 	s.control = control.New(control.Options{
-		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Traces: s.traces(), Resolver: s.resolver, DNS: s.resolver, Hops: view.hops, Facts: s.verify, Dial: s.tries, Fetcher: s.verify, Answers: s.self.Answers, Verifier: verifier,
+		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Traces: s.traces(), Names: s.names(), Resolver: s.resolver, DNS: s.resolver, Hops: view.hops, Facts: s.verify, Dial: s.tries, Fetcher: s.verify, Answers: s.self.Answers, Verifier: verifier,
 		Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Addresses: s.cfg.Addresses, Listeners: s.self.listeners,
 		DeliverPort: uint16(s.cfg.Deliver.Port), TrustedNetworks: s.cfg.Receive.TrustedNetworks, //nolint:gosec // config checks the range
 		Support: s.cfg.Support.URL, Metrics: s.metrics, Log: s.log,
