@@ -281,7 +281,7 @@ func (s *Server) disk() disk { return disk{s.cfg.DataDir, s.metrics.StoreFreeByt
 // watchModes has domains of mode auto follow public DNS.
 func (s *Server) watchModes(v *view) {
 	ctx, cancel := context.WithCancel(context.Background())
-	looks := checks.New(v, s.resolver, s.control, findings{s.stores.control}, s.log)
+	looks := checks.New(v, s.resolver, s.control, findings{s.stores.control}, s.stores.control, s.log)
 	ended := make(chan struct{})
 	go func() { looks.Run(ctx); close(ended) }()
 	s.atEnd(func(context.Context) {

@@ -1,5 +1,5 @@
 // Package checks looks at the world from time to time and hands what it sees to core: by it domains of mode auto follow
-// public DNS, and a mode that public DNS contradicts becomes a finding.
+// public DNS, a mode that public DNS contradicts becomes a finding, and the largest TTL of a domain's records is remembered.
 //
 // # Failure
 //
@@ -14,10 +14,12 @@ import (
 	"sync"
 	"time"
 
+	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/routing"
+	"postroad/internal/proto/dns"
 )
 
 const (
@@ -27,6 +29,7 @@ const (
 	mostWait  = time.Hour
 	lookTime  = 20 * time.Second // for one look
 	maxHosts  = 20               // of one domain, whose addresses are asked for
+	noteAgain = 24 * time.Hour   // between two notes of the same TTL
 )
 
 // Service looks at domains.
@@ -35,6 +38,7 @@ type Service struct {
 	resolver Resolver
 	modes    Modes
 	findings Findings
+	ttls     Lifetimes
 	log      *slog.Logger
 
 	mu     sync.Mutex
@@ -48,11 +52,13 @@ type looked struct {
 	next   time.Time
 	busy   bool
 	found  map[finding.Name]bool // recorded, or not, since the start
+	ttl    time.Duration         // the largest that was noted, at noted
+	noted  time.Time
 }
 
 // New makes the service.
-func New(dir Directory, resolver Resolver, modes Modes, findings Findings, log *slog.Logger) *Service {
-	return &Service{dir: dir, resolver: resolver, modes: modes, findings: findings, log: log, looked: map[string]*looked{}}
+func New(dir Directory, resolver Resolver, modes Modes, findings Findings, ttls Lifetimes, log *slog.Logger) *Service {
+	return &Service{dir: dir, resolver: resolver, modes: modes, findings: findings, ttls: ttls, log: log, looked: map[string]*looked{}}
 }
 
 // Run looks at domains until ctx ends.
@@ -90,7 +96,7 @@ func (s *Service) due(now time.Time) []*directory.Domain {
 	var out []*directory.Domain
 	there := 0
 	for d := range snap.Domains() {
-		if !d.Proved || d.Mode != directory.ModeAuto && d.Mode != directory.ModeLocal && d.Mode != directory.ModeRemote {
+		if !d.Proved {
 			continue
 		}
 		there++
@@ -127,6 +133,7 @@ func (s *Service) forget(snap *directory.Snapshot) {
 func (s *Service) look(ctx context.Context, d *directory.Domain) {
 	lookCtx, cancel := context.WithTimeout(ctx, lookTime)
 	x, ttl := s.ask(lookCtx, d.Name)
+	ns := s.resolver.Recursive(lookCtx, d.Name, dns.TypeNS)
 	cancel()
 	if ctx.Err() != nil {
 		return
@@ -144,6 +151,7 @@ func (s *Service) look(ctx context.Context, d *directory.Domain) {
 	l.next = now.Add(wait(ttl))
 	switches := d.Mode == directory.ModeAuto && l.watch.Observe(d.Effective(), mode, ok, !d.AutoSince.After(d.ModeSince), now, max(ttl, leastWait))
 	s.mu.Unlock()
+	s.remember(ctx, d, l, max(held(x.MX.Status, x.MX.TTL), held(ns.Status, ns.TTL)), now)
 	if switches {
 		if err := s.modes.SwitchAuto(ctx, d.Name, mode, evidence, ttl); err != nil {
 			s.log.ErrorContext(ctx, "routing mode not switched", "domain", d.Name, "mode", string(mode), "error", err)
@@ -154,6 +162,33 @@ func (s *Service) look(ctx context.Context, d *directory.Domain) {
 	if ok || d.Mode == directory.ModeAuto {
 		s.judge(ctx, d, l, finding.ModeConflictsDNS, conflict, evidence)
 	}
+}
+
+// held is a TTL by which others hold records; the absence of records is no reason to bring mail here.
+func held(status facts.Status, ttl time.Duration) time.Duration {
+	if status != facts.Found {
+		return 0
+	}
+	return ttl
+}
+
+// remember notes the largest TTL of a domain's MX and NS records: when it grows, and once a day. l is busy no more: what is
+// read of it here nobody else writes.
+func (s *Service) remember(ctx context.Context, d *directory.Domain, l *looked, ttl time.Duration, now time.Time) {
+	s.mu.Lock()
+	again := now.Sub(l.noted) >= noteAgain
+	if ttl <= 0 || ttl <= l.ttl && !again {
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	if err := s.ttls.SawTTL(ctx, account.System(), d.Name, ttl, now.UTC()); err != nil {
+		s.log.ErrorContext(ctx, "TTL not noted", "domain", d.Name, "error", err)
+		return
+	}
+	s.mu.Lock()
+	l.ttl, l.noted = ttl, now
+	s.mu.Unlock()
 }
 
 // judge records a finding or forgets it, once for each change.

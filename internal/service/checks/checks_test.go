@@ -1,6 +1,7 @@
 package checks_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -11,10 +12,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/routing"
+	"postroad/internal/proto/dns"
 	"postroad/internal/service/checks"
 )
 
@@ -26,6 +29,9 @@ type world struct {
 	switches []string
 	found    map[string]bool
 	looks    map[string]int
+	ns       time.Duration // TTL of NS records; 0: there are none
+	mxTTL    time.Duration // 0: five minutes
+	ttls     []string
 	busy     int
 	most     int
 }
@@ -40,7 +46,7 @@ func start(t *testing.T, domains ...directory.Domain) *world {
 		}
 		w.domains[d.Name] = d
 	}
-	s := checks.New(w, w, w, w, slog.New(slog.DiscardHandler))
+	s := checks.New(w, w, w, w, w, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { s.Run(ctx); close(done) }()
@@ -75,7 +81,7 @@ func (w *world) MX(ctx context.Context, name string) facts.MXAnswer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.busy--
-	a := facts.MXAnswer{Name: name, Status: facts.Found, Origin: facts.Origin{Source: "resolver", TTL: 5 * time.Minute}}
+	a := facts.MXAnswer{Name: name, Status: facts.Found, Origin: facts.Origin{Source: "resolver", TTL: cmp.Or(w.mxTTL, 5*time.Minute)}}
 	switch list {
 	case "":
 		a.Status = facts.NXDomain
@@ -94,6 +100,22 @@ func (w *world) Addrs(_ context.Context, host string) facts.AddrAnswer {
 		addr = "192.0.2.1"
 	}
 	return facts.AddrAnswer{Name: host, Status: facts.Found, Addrs: []netip.Addr{netip.MustParseAddr(addr)}, Origin: facts.Origin{TTL: 10 * time.Minute}}
+}
+
+func (w *world) Recursive(_ context.Context, name string, kind dns.Type) facts.Answer {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if kind != dns.TypeNS || w.ns == 0 {
+		return facts.Answer{Name: name, Type: kind, Status: facts.NoData, Origin: facts.Origin{TTL: 1000 * time.Hour}}
+	}
+	return facts.Answer{Name: name, Type: kind, Status: facts.Found, Origin: facts.Origin{TTL: w.ns}}
+}
+
+func (w *world) SawTTL(_ context.Context, _ account.Scope, name string, ttl time.Duration, _ time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ttls = append(w.ttls, name+" "+ttl.String())
+	return nil
 }
 
 func (w *world) SwitchAuto(_ context.Context, name string, mode directory.Mode, _ string, _ time.Duration) error {
@@ -193,6 +215,34 @@ func TestAModeThatPublicDNSContradictsIsAFinding(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTheLargestTTLIsNotedWhenItGrowsAndOnceADay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, directory.Domain{Name: "d.example", Mode: directory.ModeBackup})
+		w.says("d.example", "real us")
+		for i, step := range []struct {
+			mx, ns, after time.Duration
+			want          string
+		}{
+			{5 * time.Minute, 0, 10 * time.Hour, "d.example 5m0s"},
+			{5 * time.Minute, time.Hour, 2 * time.Hour, "d.example 1h0m0s"},
+			{4 * time.Hour, time.Hour, 2 * time.Hour, "d.example 4h0m0s"},
+			{3 * time.Hour, time.Hour, 20 * time.Hour, ""},
+			{3 * time.Hour, time.Hour, 5 * time.Hour, "d.example 3h0m0s"}, // a day later
+		} {
+			w.mu.Lock()
+			w.mxTTL, w.ns, w.ttls = step.mx, step.ns, nil
+			w.mu.Unlock()
+			time.Sleep(step.after)
+			w.mu.Lock()
+			if got := strings.Join(w.ttls, ", "); got != step.want {
+				t.Errorf("step %d: %q, want %q", i+1, got, step.want)
+			}
+			w.mu.Unlock()
+		}
+	})
 }
 
 func TestLooksAreBounded(t *testing.T) {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"time"
 
+	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/routing"
+	"postroad/internal/proto/dns"
 )
 
 // Resolver asks public DNS.
@@ -16,6 +18,8 @@ type Resolver interface {
 	MX(ctx context.Context, name string) facts.MXAnswer
 	// Addrs gives the addresses of a host.
 	Addrs(ctx context.Context, host string) facts.AddrAnswer
+	// Recursive asks for records of a type, past any cache of ours.
+	Recursive(ctx context.Context, name string, kind dns.Type) facts.Answer
 }
 
 // Directory gives the domains, and what counts as ourselves.
@@ -27,6 +31,12 @@ type Directory interface {
 type Modes interface {
 	// SwitchAuto records what was observed of a domain, with the TTL of its records.
 	SwitchAuto(ctx context.Context, domain string, mode directory.Mode, evidence string, ttl time.Duration) error
+}
+
+// Lifetimes remembers how long others may remember what DNS says of domains.
+type Lifetimes interface {
+	// SawTTL notes a TTL of a domain's MX or NS records.
+	SawTTL(ctx context.Context, scope account.Scope, domain string, ttl time.Duration, at time.Time) error
 }
 
 // Findings keeps what is wrong with domains of this installation.

@@ -26,8 +26,8 @@ type Store interface {
 	zones.Store
 	// Tokens, findings and the installation's own memory.
 	Facts
-	// What people were told.
-	Told
+	// What the program remembers.
+	Memory
 }
 
 // Names answers for zones in DNS.

@@ -6,16 +6,21 @@ import (
 	"strings"
 	"time"
 
+	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
 	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/words"
 )
 
-// lifetime is how long senders may remember what DNS says of a domain now.
+// lifetime is how long senders may remember what DNS says of a domain now, or has said lately.
 func (s *Service) lifetime(ctx context.Context, st *state, d *directory.Domain) time.Duration {
 	reach := s.explainer.Reach(ctx, st.Directory, d)
-	return reach.Lifetime()
+	largest, err := s.o.Store.LargestTTL(ctx, account.System(), d.Name, now())
+	if err != nil {
+		s.o.Log.ErrorContext(ctx, "largest TTL not read", "domain", d.Name, "error", err)
+	}
+	return max(largest, reach.Lifetime())
 }
 
 // window opens the leaving window of a domain whose mail goes elsewhere from now on, and closes that of one that comes

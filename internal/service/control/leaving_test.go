@@ -261,3 +261,23 @@ func TestAWayThatPublicDNSDoesNotShowIsRefusedUnlessOverridden(t *testing.T) {
 		t.Errorf("what is overridden is asked for again: %+v %v", p.Overrides, err)
 	}
 }
+
+func TestALeavingWindowIsAsLongAsTheLargestTTLThatWasSeen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for seen, want := range map[time.Duration]time.Duration{0: 72 * time.Hour, time.Hour: 72 * time.Hour, 7 * 24 * time.Hour: 7 * 24 * time.Hour} {
+			w := newAskingWorld(t, map[string]facts.MXAnswer{"ann.example": mxs(72*time.Hour, "mx.far.example"), "bob.example": mxs(0, "mx.far.example")})
+			w.m.TTLs = map[string]time.Duration{"ann.example": seen, "bob.example": seen}
+			w.ok(w.PlanDomainSet(t.Context(), control.Operator(), "ann.example", control.DomainSettings{Mode: new("remote")}))
+			d, _ := w.Directory().Domain("ann.example")
+			if got := time.Until(d.Leaving.Until); got < want-time.Second || got > want {
+				t.Errorf("seen %v: the window is %v", seen, got)
+			}
+			w.ok(w.PlanDomainRemove(t.Context(), control.Operator(), "bob.example"))
+			left, _ := w.Directory().Departed("bob.example")
+			if got := time.Until(left.Leaving.Until); got < max(seen, directory.MinLeaving)-time.Second {
+				t.Errorf("seen %v: the window of a removed domain is %v", seen, got)
+			}
+		}
+	})
+}

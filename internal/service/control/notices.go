@@ -11,8 +11,10 @@ import (
 	"postroad/internal/service/control/words"
 )
 
-// Told is what accounts were told.
-type Told interface {
+// Memory is what the program remembers beside the configuration.
+type Memory interface {
+	// LargestTTL is how long others may remember a domain's MX and NS records, as far as that was seen; 0 when nothing was.
+	LargestTTL(ctx context.Context, scope account.Scope, domain string, at time.Time) (time.Duration, error)
 	// Notices lists what accounts were told, newest first, of one domain or of all (empty), with ids before the given one
 	// (empty: from the newest).
 	Notices(ctx context.Context, scope account.Scope, domain, before string, limit int) ([]notice.Notice, error)

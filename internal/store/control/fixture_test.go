@@ -175,6 +175,7 @@ func (w *world) add(t *testing.T, name string) customer {
 	w.apply(t, c.tx())
 	must(t, w.Find(t.Context(), system, c.Finding, false))
 	must(t, w.keep(system, c.Domain.Name, "anybody", c.Answer))
+	must(t, w.SawTTL(t.Context(), system, c.Domain.Name, 48*time.Hour, created))
 	must(t, w.KeepNotices(t.Context(), system, notice.Result{Put: []notice.Memory{c.Memory}, Notice: []notice.Notice{c.Notice}}, 7))
 	must(t, w.MarkZoneKeys(t.Context(), system, []string{c.ZoneKey.ID}, c.ZoneKey.Unused))
 	return c
@@ -201,6 +202,7 @@ type dump struct {
 	ZoneKeys  []dnssec.SealedKey
 	Memories  []notice.Memory
 	Notices   []notice.Notice
+	TTLs      []time.Duration
 	Transfers transfer.Settings
 	Copies    map[string]transfer.Copy
 	Journals  map[string][]transfer.Step
@@ -239,6 +241,11 @@ func (w *world) dump(t *testing.T) dump {
 		}
 	}
 	for _, name := range []string{"ann", "bob"} {
+		ttl, err := w.LargestTTL(ctx, system, name+".example", created)
+		must(t, err)
+		if ttl > 0 {
+			d.TTLs = append(d.TTLs, ttl)
+		}
 		a, found, err := w.Answer(ctx, system, name+".example", "anybody")
 		must(t, err)
 		if found {

@@ -108,7 +108,7 @@ func addNotice(tx *sqldb.Tx, n *notice.Notice) error {
 	return tx.Post(addNoticeSQL, n.ID, n.Account, n.Domain, n.Event, n.Ended, n.At, n.Due, n.Subject, n.Text, n.Sent, to, n.Problem)
 }
 
-// Notices implements control.Told.
+// Notices implements control.Memory.
 func (s *Store) Notices(ctx context.Context, scope account.Scope, domain, before string, limit int) ([]notice.Notice, error) {
 	if before == "" {
 		before = lastID

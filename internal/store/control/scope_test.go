@@ -15,6 +15,7 @@ import (
 	"postroad/internal/core/notice"
 	"postroad/internal/core/transfer"
 	"postroad/internal/core/zone"
+	"postroad/internal/service/checks"
 	"postroad/internal/service/control"
 	"postroad/internal/service/notices"
 	"postroad/internal/service/verify"
@@ -114,6 +115,16 @@ var foreigners = map[string]foreign{
 				t.Errorf("it shows %+v", list)
 			}
 		}
+	},
+	"LargestTTL": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		if ttl, err := w.LargestTTL(t.Context(), scope, bob.Domain.Name, created); err != nil || ttl != 0 {
+			t.Errorf("it shows %v, %v", ttl, err)
+		}
+	},
+	"SawTTL": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		must(t, w.SawTTL(t.Context(), scope, bob.Domain.Name, 1000*time.Hour, created))
 	},
 	"Memories": func(w *world, scope account.Scope, _ customer) {
 		t := w.t
@@ -335,7 +346,7 @@ type signing interface {
 // TestAnotherAccountIsOutOfReach tries every method with the scope of one account and the ids of another.
 func TestAnotherAccountIsOutOfReach(t *testing.T) {
 	methods := map[string]bool{}
-	for _, store := range []reflect.Type{reflect.TypeFor[control.Store](), reflect.TypeFor[verify.Store](), reflect.TypeFor[notices.Store](), reflect.TypeFor[exchanged](), reflect.TypeFor[signing]()} {
+	for _, store := range []reflect.Type{reflect.TypeFor[control.Store](), reflect.TypeFor[verify.Store](), reflect.TypeFor[notices.Store](), reflect.TypeFor[checks.Lifetimes](), reflect.TypeFor[exchanged](), reflect.TypeFor[signing]()} {
 		for method := range store.Methods() {
 			if methods[method.Name] = true; foreigners[method.Name] == nil {
 				t.Errorf("%s is not in the table", method.Name)
@@ -529,7 +540,7 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 	}
 	must(t, w.SetSetting(t.Context(), system, settingName, "value"))
 	tables := w.tables(t)
-	if len(tables) != 25 {
+	if len(tables) != 26 {
 		t.Errorf("tables of accounts' rows: %v", tables)
 	}
 	counts := func(scope account.Scope, table string) (own, other int) {

@@ -51,6 +51,7 @@ type Memory struct {
 	Settings map[string]string
 	Found    []finding.Finding
 	Told     []notice.Notice
+	TTLs     map[string]time.Duration // the largest ones, by domain; nil: none was seen
 
 	// What others keep.
 	Boxes      map[string]mailbox.Mailbox
@@ -277,6 +278,13 @@ func (m *Memory) Findings(_ context.Context, _ account.Scope, domain string) ([]
 	m.Lock()
 	defer m.Unlock()
 	return slices.DeleteFunc(slices.Clone(m.Found), func(f finding.Finding) bool { return domain != "" && f.Domain != domain }), nil
+}
+
+// LargestTTL gives a TTL that was seen.
+func (m *Memory) LargestTTL(_ context.Context, _ account.Scope, domain string, _ time.Time) (time.Duration, error) {
+	m.Lock()
+	defer m.Unlock()
+	return m.TTLs[domain], nil
 }
 
 // Notices lists what was told, newest first.
