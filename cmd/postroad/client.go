@@ -222,6 +222,7 @@ func (a *app) change(ctx context.Context, method, path string, query url.Values,
 	case out.Secret != "":
 		a.say("The secret, shown this once:\n%s\n", out.Secret)
 	}
+	a.printServed(out.Zones)
 	return nil
 }
 

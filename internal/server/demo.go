@@ -21,7 +21,7 @@ const demoPatience = 20 * time.Second
 
 // demo adds a domain with mailboxes, sends a message to it by SMTP, explains its route and reads it back.
 func (s *Server) demo(ctx context.Context) error {
-	d, err := s.control.Demo(ctx)
+	d, err := makeDemo(ctx, s.control)
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}

@@ -8,6 +8,7 @@ package zone
 
 import (
 	"slices"
+	"time"
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/dnssec"
@@ -20,6 +21,8 @@ type Zone struct {
 	Account account.ID
 	// Serial is the version of the content (RFC 1982); the SOA record has the same number. It never goes back.
 	Serial uint32
+	// Changed is when the zone got its serial.
+	Changed time.Time
 	// Records are what people wrote and follow from settings, the SOA record included, DNSSEC's own left out. They are in
 	// the order of dns.Compare, without repetition.
 	Records []dns.Record

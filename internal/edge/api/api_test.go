@@ -382,6 +382,10 @@ func calls(h *house) map[string][3]string {
 		"queue-release":     {"POST", "/queue/release?id=" + string(queuedID), ""},
 		"queue-drop":        {"POST", "/queue/drop?id=" + string(queuedID), ""},
 		"domain-addresses":  {"GET", "/domains/ann.example/addresses", ""},
+		"zone-show":         {"GET", "/domains/ann.example/zone", ""},
+		"record-add":        {"POST", "/domains/ann.example/zone/records", `{"owner":"www","type":"A","data":"192.0.2.1"}`},
+		"record-edit":       {"PATCH", "/domains/ann.example/zone/records", `{"type":"NS","data":"ns.away.example"}`},
+		"record-remove":     {"DELETE", "/domains/ann.example/zone/records?type=TXT", ""},
 		"recipients-list":   {"GET", "/domains/ann.example/recipients", ""},
 		"recipients-import": {"PUT", "/domains/ann.example/recipients", `{"addresses":["x@ann.example"]}`},
 		"recipients-sync":   {"POST", "/domains/ann.example/recipients/sync", `{"from":"https://mx.ann.example","token":"x"}`},
@@ -433,6 +437,8 @@ func (h *house) furnish() {
 	h.must("", "PUT", "/domains/ann.example/recipients", `{"addresses":["x@ann.example"]}`)
 	h.must("", "POST", "/exchanger-sets", `{"name":"brand","account":"ann","exchangers":[{"host":"mx.ann.example"}]}`)
 	h.must("", "POST", "/nameserver-sets", `{"name":"brand","account":"ann","hosts":["ns1.ann.example","ns2.ann.example"]}`)
+	h.must("", "PATCH", "/domains/ann.example?confirm=true", `{"zone":"hosted"}`)
+	h.must("", "POST", "/domains/ann.example/zone/records", `{"type":"TXT","data":"hello"}`)
 	h.must("", "PUT", "/outbound?confirm=true", `{"hop":"old.example:587","domain":"ann.example","user":"u","password":"smart secret"}`)
 	h.m.Queued = []mail.Listed{{
 		Message: mail.Message{ID: queuedID, Account: h.annID, Sender: "box@ann.example"},

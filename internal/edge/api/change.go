@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -21,11 +22,14 @@ func (h How) how() How { return h }
 
 // Outcome is what came of a change.
 type Outcome struct {
-	Applied bool         `json:"applied" doc:"False for a dry run"`
-	Version int64        `json:"version" doc:"Version of the configuration now"`
-	Secret  string       `json:"secret,omitempty" doc:"The secret of a new token. It is shown this once."`
-	Rows    int64        `json:"rows,omitempty" doc:"Rows of the queue that were changed"`
-	Plan    control.Plan `json:"plan"`
+	Applied bool   `json:"applied" doc:"False for a dry run"`
+	Version int64  `json:"version" doc:"Version of the configuration now"`
+	Secret  string `json:"secret,omitempty" doc:"The secret of a new token. It is shown this once."`
+	Rows    int64  `json:"rows,omitempty" doc:"Rows of the queue that were changed"`
+
+	Zones []control.ZoneServed `json:"zones,omitempty" doc:"Zones that our name servers answer for as the change has left them"`
+
+	Plan control.Plan `json:"plan"`
 }
 
 type outcome struct{ Body Outcome }
@@ -60,8 +64,12 @@ func replanning[I interface{ how() How }](a *api, id, method, path, summary stri
 
 // change makes a plan and, if wanted, makes it true.
 func (a *api) change(ctx context.Context, how How, plan func(actor control.Actor) (control.Plan, error)) (*outcome, error) {
-	actor := actorOf(ctx)
+	actor, begun := actorOf(ctx), time.Now()
 	for try := 1; ; try++ {
+		if try == 2 { // from now on one after the other, so that everybody's turn comes
+			a.turn.Lock()
+			defer a.turn.Unlock()
+		}
 		p, err := plan(actor)
 		if err != nil {
 			return nil, err
@@ -86,7 +94,11 @@ func (a *api) change(ctx context.Context, how How, plan func(actor control.Actor
 		if err != nil {
 			return nil, err
 		}
-		return &outcome{Outcome{Applied: true, Version: done.Version, Secret: done.Secret, Rows: done.Rows, Plan: p}}, nil
+		for i := range done.Zones {
+			z := &done.Zones[i]
+			z.Milliseconds = float64(z.Since.Sub(begun).Microseconds()) / 1000
+		}
+		return &outcome{Outcome{Applied: true, Version: done.Version, Secret: done.Secret, Rows: done.Rows, Zones: done.Zones, Plan: p}}, nil
 	}
 }
 

@@ -34,6 +34,7 @@ func (a *api) register() {
 		a.registerRules(r.kind, r.path, r.words)
 	}
 	a.registerCatchAll()
+	a.registerZones()
 	a.registerOutbound()
 	a.registerTokens()
 	a.registerQueue()

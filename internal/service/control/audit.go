@@ -7,6 +7,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/service/control/words"
+	"postroad/internal/service/control/zones"
 )
 
 // EntryInfo is a line of the audit log as listings show it.
@@ -41,11 +42,16 @@ func (s *Service) Audit(ctx context.Context, actor Actor, domain string, before 
 	}
 	out := make([]EntryInfo, 0, len(list))
 	st := s.current.Load()
+	ofZone := s.hosted.CanUndo(ctx, actor, st)
 	for _, e := range list {
-		_, kept := undoing(st, &e)
+		can := zones.Undoable(e.Action) && ofZone(&e)
+		if !zones.Undoable(e.Action) {
+			_, kept := undoing(st, &e)
+			can = kept == nil
+		}
 		out = append(out, EntryInfo{
 			ID: e.ID, At: e.At, Actor: e.Actor, Account: e.Account, Domain: e.Domain, Action: e.Action, Subject: e.Subject,
-			Before: rawJSON(e.Before), After: rawJSON(e.After), Overridden: rawJSON(e.Overridden), CanUndo: kept == nil,
+			Before: rawJSON(e.Before), After: rawJSON(e.After), Overridden: rawJSON(e.Overridden), CanUndo: can,
 		})
 	}
 	return out, nil

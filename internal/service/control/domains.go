@@ -277,6 +277,11 @@ func (s *Service) PlanDomainRemove(ctx context.Context, actor Actor, name string
 		info := undo.ShowOutbound(o)
 		gone.Outbound = &info
 	}
+	content, err := s.hosted.Removed(ctx, actor, d)
+	if err != nil {
+		return Plan{}, err
+	}
+	gone.Content = (*undo.Zone)(content)
 	p.Record(Change{Kind: KindDomain, Verb: VerbRemove, Subject: d.Name, Domain: d.Name, Account: d.Account, Before: gone})
 	p.Say("Removes the domain %s.", words.Show(d.Name))
 	if n := len(gone.Rules); n > 0 {

@@ -41,7 +41,7 @@ func (w *world) served(domain string) string {
 	for _, x := range z.Exchangers(z.Apex()) {
 		parts = append(parts, x.String())
 	}
-	return fmt.Sprintf("%s; %s; serial %d", strings.Join(parts, ", "), strings.Join(z.SPF(), ", "), z.Serial)
+	return fmt.Sprintf("%s; %s; serial %d", strings.Join(parts, ", "), strings.Join(z.SPF(), ", "), z.Serial%100) // it begins with the day
 }
 
 func (w *world) want(domain, want string) {
@@ -505,7 +505,7 @@ func TestNameServersFollowTheirSet(t *testing.T) {
 	for _, name := range []string{"acme.example", "ann.example"} {
 		z := w.m.Answered[name]
 		soa, _ := zone.SOARecord(z.Records, z.Apex())
-		if got := z.NameServers(); !slices.Equal(got, []string{"ns1.host.example", "ns2.host.example"}) || z.Serial != 2 || !strings.HasPrefix(soa.Text(), "ns1.host.example. ") {
+		if got := z.NameServers(); !slices.Equal(got, []string{"ns1.host.example", "ns2.host.example"}) || z.Serial%100 != 2 || !strings.HasPrefix(soa.Text(), "ns1.host.example. ") {
 			t.Errorf("%s: %v, serial %d, %s", name, got, z.Serial, soa.Text())
 		}
 	}

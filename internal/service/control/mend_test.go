@@ -145,23 +145,3 @@ func TestFirstTokenIsShownOnce(t *testing.T) {
 		t.Errorf("a removed first token came back: %q %v", again, err)
 	}
 }
-
-func TestDemoCanBeRepeated(t *testing.T) {
-	t.Parallel()
-	m := controltest.NewMemory()
-	s := restart(t, m)
-	first, err := s.Demo(t.Context())
-	if err != nil || len(first.Mailboxes) != 2 {
-		t.Fatalf("%+v %v", first, err)
-	}
-	again, err := restart(t, m).Demo(t.Context())
-	if err != nil || len(again.Mailboxes) != 2 || again.Mailboxes[0].Password == first.Mailboxes[0].Password {
-		t.Fatalf("%+v %v", again, err)
-	}
-	if d, ok := s.Directory().Domain("demo.example"); !ok || !d.Proved {
-		t.Error("no proved domain")
-	}
-	if len(m.Mailboxes) != 2 || len(m.Boxes) != 2 || len(m.Domains) != 1 {
-		t.Errorf("%d mailboxes, %d boxes, %d domains", len(m.Mailboxes), len(m.Boxes), len(m.Domains))
-	}
-}

@@ -48,6 +48,8 @@ type Applied struct {
 	Version int64  `json:"version" doc:"Version of the configuration after the change"`
 	Secret  string `json:"secret,omitempty" doc:"The secret of a new token. It is shown this once."`
 	Rows    int64  `json:"rows,omitempty" doc:"Rows of the queue that were changed"`
+
+	Zones []ZoneServed `json:"zones,omitempty" doc:"Zones that our name servers answer for as the change has left them"`
 }
 
 // plan begins a plan for the current state.
@@ -111,11 +113,12 @@ func (s *Service) apply(ctx context.Context, actor Actor, plan Plan, tx Tx, publ
 		return Applied{}, nil, errors.Join(err, s.afresh(ctx, &plan, tx, errors.Is(err, ErrVersion)))
 	}
 	publish()
+	served := s.zones.Served(s.current.Load(), &plan, tx.PutZones)
 	s.boxes.Make(ctx, plan.Tx.PutMailboxes)
 	s.swap(after(s.current.Load(), plan, version))
 	s.boxes.Remove(ctx, plan.Unboxed)
 	s.tell(ctx, actor, plan, version)
-	return Applied{Version: version, Secret: plan.Secret}, moved, nil
+	return Applied{Version: version, Secret: plan.Secret, Zones: served}, moved, nil
 }
 
 // tell counts and logs what was changed.

@@ -58,5 +58,6 @@ const (
 	KindCatalog    = plan.KindCatalog
 	KindDeparted   = plan.KindDeparted
 	KindZone       = plan.KindZone
+	KindRecord     = plan.KindRecord
 	KindQueue      = plan.KindQueue
 )

@@ -93,6 +93,7 @@ type Service struct {
 	exchangers exchangers.Access
 	mu         sync.Mutex // held while a change is applied
 	current    atomic.Pointer[state]
+	hosted     zones.Access
 	zones      zones.Answers            // the name server, in step with the configuration
 	boxes      boxes.Keeper             // the mailbox store, in step with the configuration
 	moving     map[string]mail.Rerouted // domains whose queued mail is being decided anew; guarded by mu
@@ -121,6 +122,7 @@ func New(o Options) *Service {
 			Resolver: o.Resolver, World: o.world, Facts: o.Facts, Dial: o.Dial, DeliverPort: o.DeliverPort, TrustedNetworks: o.TrustedNetworks,
 		},
 		queue: mailqueue.Access{Queue: o.Queue}, traces: traces.Access{Traces: o.Traces},
+		hosted: zones.Access{Store: o.Store},
 		zones: zones.Answers{
 			Store: o.Store, Findings: o.Store, Names: o.Names, Signer: o.Signer, Log: o.Log, Ours: zones.Installation{Hostname: o.Hostname, Addresses: o.Addresses},
 		},

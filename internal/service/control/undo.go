@@ -5,11 +5,13 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/zone"
 	"postroad/internal/proto/smtp"
 	"postroad/internal/service/control/exchangers"
 	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/undo"
 	"postroad/internal/service/control/words"
+	"postroad/internal/service/control/zones"
 )
 
 func undoing(st *state, e *Entry) (undo.Step, error) {
@@ -25,6 +27,9 @@ func (s *Service) PlanUndo(ctx context.Context, actor Actor, id int64) (Plan, er
 	}
 	if len(list) == 0 || list[0].ID != id {
 		return Plan{}, words.Missing("There is no such change.")
+	}
+	if zones.Undoable(list[0].Action) {
+		return s.hosted.PlanUndo(ctx, actor, s.current.Load(), &list[0])
 	}
 	step, err := undoing(s.current.Load(), &list[0])
 	if err != nil {
@@ -140,6 +145,14 @@ func (s *Service) restoreDomain(ctx context.Context, actor Actor, gone *undo.Rem
 	d := &p.Tx.PutDomains[0]
 	p.Tx.PutMailboxes, p.Tx.PutRules = gone.Contents(d, newID)
 	p.Delta.PutMailboxes, p.Delta.PutRules = p.Tx.PutMailboxes, p.Tx.PutRules
+	if gone.Content != nil {
+		z, err := (*zones.Content)(gone.Content).Restored(d)
+		if err != nil {
+			return Plan{}, err
+		}
+		p.Tx.PutZones = []zone.Zone{z}
+		p.Say("Also brings back its zone, with %s.", words.Plural(int64(len(z.Records)), "record", "records"))
+	}
 	if n := len(gone.Mailboxes); n > 0 {
 		p.Say("Also brings back %s, empty: messages and passwords do not come back.", words.Plural(int64(n), "mailbox", "mailboxes"))
 	}

@@ -678,7 +678,7 @@ func TestADamagedZoneComesWithoutRecords(t *testing.T) {
 				list = append(list, z)
 				return nil
 			}))
-			same(t, column, []zone.Zone{{Domain: ann.Domain.Name, Account: ann.Account.ID, Serial: ann.Zone.Serial}, bob.Zone}, list)
+			same(t, column, []zone.Zone{{Domain: ann.Domain.Name, Account: ann.Account.ID, Serial: ann.Zone.Serial, Changed: ann.Zone.Changed}, bob.Zone}, list)
 			w.apply(t, control.Tx{PutZones: []zone.Zone{ann.Zone}})
 			if z, err := w.Zone(t.Context(), system, ann.Domain.Name); err != nil || len(z.Records) == 0 {
 				t.Errorf("put again: %+v, %v", z, err)

@@ -129,7 +129,7 @@ func newCustomer(name string) customer {
 			Removed: created.Add(time.Hour),
 		},
 		Zone: zone.Zone{
-			Domain: domain, Account: id, Serial: 4294967295, Records: []dns.Record{
+			Domain: domain, Account: id, Serial: 4294967295, Changed: created.Add(time.Second), Records: []dns.Record{
 				{Name: domain + ".", Type: dns.TypeTXT, TTL: 1<<31 - 1, Data: []byte("\x03\x00\xff\n")}, {Name: "*.\\000." + domain + ".", Type: 65280, TTL: 1, Data: []byte("\x00")},
 			},
 			Signatures: []dns.Record{{Name: domain + ".", Type: dns.TypeCDS, TTL: 60, Data: []byte{0, 1, 2}}},

@@ -55,7 +55,7 @@ const (
 
 	journalSQL sqldb.Stmt = `SELECT from_serial, to_serial, removed, added FROM zone_change WHERE domain = $1 AND @scope(account_id) ORDER BY version`
 	// handedOutSQL gives zones as they are stored before a change, those alone that somebody may fetch: others need no journal.
-	handedOutSQL sqldb.Stmt = `SELECT domain, account_id, serial, records, signatures, signing FROM zone WHERE domain = $1 AND @scope(account_id)
+	handedOutSQL sqldb.Stmt = `SELECT domain, account_id, serial, changed, records, signatures, signing FROM zone WHERE domain = $1 AND @scope(account_id)
 		AND (EXISTS (SELECT 1 FROM transfer_peer WHERE transfer_peer.zone = zone.domain) OR EXISTS (SELECT 1 FROM catalog_zone))`
 	addChangeSQL sqldb.Stmt = `INSERT INTO zone_change (domain, version, account_id, from_serial, to_serial, removed, added) VALUES ($1, $2, $3, $4, $5, $6, $7)`
 	trimSQL      sqldb.Stmt = `DELETE FROM zone_change WHERE domain = $1 AND @scope(account_id) AND version <= (

@@ -257,8 +257,8 @@ func sortRemovals(list []control.Removal) (goners, error) {
 			g.secondaries = append(g.secondaries, r.ID)
 		case control.KindCatalog:
 			g.catalogs = append(g.catalogs, r.ID)
-		case control.KindQueue:
-			return goners{}, fmt.Errorf("%w: queued mail is no part of the configuration", control.ErrInvalid)
+		case control.KindQueue, control.KindRecord:
+			return goners{}, fmt.Errorf("%w: nothing is removed by the kind %q", control.ErrInvalid, r.Kind)
 		default:
 			return goners{}, fmt.Errorf("%w: nothing is of kind %q", control.ErrInvalid, r.Kind)
 		}

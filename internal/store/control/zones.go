@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/dnssec"
@@ -12,10 +13,10 @@ import (
 )
 
 const (
-	zoneSQL    sqldb.Stmt = `SELECT domain, account_id, serial, records, signatures, signing FROM zone WHERE domain = $1 AND @scope(account_id)`
-	zonesSQL   sqldb.Stmt = `SELECT domain, account_id, serial, records, signatures, signing FROM zone WHERE @scope(account_id) ORDER BY domain`
-	putZoneSQL sqldb.Stmt = `INSERT INTO zone (domain, account_id, serial, records, signatures, signing, sign_due) VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (domain) DO UPDATE SET serial = excluded.serial, records = excluded.records, signatures = excluded.signatures,
+	zoneSQL    sqldb.Stmt = `SELECT domain, account_id, serial, changed, records, signatures, signing FROM zone WHERE domain = $1 AND @scope(account_id)`
+	zonesSQL   sqldb.Stmt = `SELECT domain, account_id, serial, changed, records, signatures, signing FROM zone WHERE @scope(account_id) ORDER BY domain`
+	putZoneSQL sqldb.Stmt = `INSERT INTO zone (domain, account_id, serial, changed, records, signatures, signing, sign_due) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (domain) DO UPDATE SET serial = excluded.serial, changed = excluded.changed, records = excluded.records, signatures = excluded.signatures,
 		signing = excluded.signing, sign_due = excluded.sign_due
 		WHERE @scope(zone.account_id)`
 	moveZoneSQL sqldb.Stmt = `UPDATE zone SET account_id = $2 WHERE domain = $1 AND @scope(account_id)`
@@ -27,17 +28,18 @@ const (
 type zoneRow struct {
 	domain, owner       string
 	serial              uint32
+	changed             time.Time
 	records, signatures []byte
 	signing             []byte
 }
 
 func (r *zoneRow) columns() []any {
-	return []any{&r.domain, &r.owner, &r.serial, &r.records, &r.signatures, &r.signing}
+	return []any{&r.domain, &r.owner, &r.serial, &r.changed, &r.records, &r.signatures, &r.signing}
 }
 
 // zone gives the row as a zone; without records, and with an error that wraps sqldb.ErrCorrupt, when it is damaged.
 func (r *zoneRow) zone() (zone.Zone, error) {
-	z := zone.Zone{Domain: r.domain, Account: account.ID(r.owner), Serial: r.serial}
+	z := zone.Zone{Domain: r.domain, Account: account.ID(r.owner), Serial: r.serial, Changed: r.changed}
 	records, err := zone.Decode(r.records)
 	if err != nil {
 		return z, fmt.Errorf("%w: the zone %s: %w", sqldb.ErrCorrupt, r.domain, err)
@@ -105,7 +107,7 @@ func putZones(t *sqldb.Tx, list []zone.Zone, version int64) error {
 		} else {
 			signing = []byte{}
 		}
-		if err := t.Post(putZoneSQL, z.Domain, z.Account, z.Serial, zone.Encode(z.Records), zone.Encode(z.Signatures), signing, due); err != nil {
+		if err := t.Post(putZoneSQL, z.Domain, z.Account, z.Serial, z.Changed, zone.Encode(z.Records), zone.Encode(z.Signatures), signing, due); err != nil {
 			return err
 		}
 		for _, k := range z.NewKeys {

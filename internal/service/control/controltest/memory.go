@@ -216,7 +216,7 @@ func (m *Memory) remove(r control.Removal) {
 		delete(m.Servers, r.ID)
 	case control.KindZone:
 		delete(m.Hosted, r.ID)
-	case control.KindTSIGKey, control.KindTransfer, control.KindSecondary, control.KindCatalog, control.KindQueue:
+	case control.KindTSIGKey, control.KindTransfer, control.KindSecondary, control.KindCatalog, control.KindQueue, control.KindRecord:
 	}
 }
 

@@ -63,6 +63,7 @@ const (
 	KindZone       Kind = "zone"      // by the domain's name
 	KindDNSSEC     Kind = "dnssec"    // of a zone, by the domain's name: whether and how it is signed
 	KindZoneKeys   Kind = "zone-key"  // only in audit entries: the steps of a zone's keys, by the domain's name
+	KindRecord     Kind = "record"    // only in plans and audit entries: what was changed in a zone
 	KindQueue      Kind = "queue"     // only in plans and audit entries: what was done to queued mail
 )
 

@@ -87,6 +87,14 @@ type RemovedDomain struct {
 	Mailboxes []Mailbox `json:"mailboxes"`
 	Rules     []Rule    `json:"rules"`
 	Outbound  *Outbound `json:"outbound,omitempty"`
+	// Content is the zone; absent when there was none.
+	Content *Zone `json:"content,omitempty"`
+}
+
+// Zone is a zone as the audit log keeps it.
+type Zone struct {
+	Serial  uint32   `json:"serial"`
+	Records []string `json:"records"` // lines of a zone file
 }
 
 // Contents are the mailboxes, empty, and the rules that were in the domain, for the domain that takes its place.

@@ -17,7 +17,6 @@ import (
 	"postroad/internal/core/finding"
 	"postroad/internal/core/zone"
 	"postroad/internal/obs"
-	"postroad/internal/proto/dns"
 	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/words"
@@ -33,17 +32,11 @@ type Answers struct {
 	Log      *slog.Logger
 }
 
-// sortRecords puts a zone's records in their order, each of them once.
-func sortRecords(z *zone.Zone) {
-	slices.SortFunc(z.Records, dns.Compare)
-	z.Records = slices.CompactFunc(z.Records, func(a, b dns.Record) bool { return dns.Compare(a, b) == 0 })
-}
-
 // Stored reads a domain's zone; a new one if there is none yet.
 func (a *Answers) Stored(ctx context.Context, sets zone.Sets, d *directory.Domain) (zone.Zone, error) {
 	z, err := a.Store.Zone(ctx, account.System(), d.Name)
 	if errors.Is(err, words.ErrNotFound) {
-		z, err = a.Ours.New(sets, d)
+		z, err = a.Ours.New(sets, d, now())
 	}
 	return z, err
 }
@@ -71,6 +64,8 @@ func (a *Answers) Host(ctx context.Context, st *rights.State, p *plan.Plan, old,
 	}
 	return nil
 }
+
+func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
 
 // after is a domain as the plan leaves it.
 func after(st *rights.State, p *plan.Plan, name string) (*directory.Domain, bool) {
@@ -105,16 +100,11 @@ func (a *Answers) Complete(ctx context.Context, st *rights.State, p *plan.Plan) 
 		if !there {
 			return nil, words.Missing("There is no domain " + words.Show(z.Domain) + ".")
 		}
-		z.Account, z.Pending = d.Account, !d.Proved
-		record, at := zone.SOARecord(z.Records, z.Apex())
-		if at < 0 {
+		z.Account, z.Pending, z.Changed = d.Account, !d.Proved, now()
+		if _, at := zone.SOARecord(z.Records, z.Apex()); at < 0 {
 			return nil, words.Invalid("The zone "+words.Show(z.Domain)+" has no SOA record.", "")
 		}
-		soa, err := zone.ReadSOA(record)
-		if err != nil {
-			return nil, err
-		}
-		z.SetSerial(zone.NextSerial(z.Serial, soa.Serial))
+		z.SetSerial(zone.NextSerial(z.Serial, soaSerial(z.Records, z.Apex())))
 	}
 	return list, a.sign(ctx, p, list)
 }
@@ -164,7 +154,7 @@ func keyStates(s *dnssec.Signing) []string {
 	return out
 }
 
-// Prepare makes the answers of the zones that a plan writes, and gives what puts them in force once the plan is durable.
+// Prepare makes the answers of the zones that a plan has written, and gives what puts them in force once the plan is durable.
 func (a *Answers) Prepare(st *rights.State, p *plan.Plan, list []zone.Zone) (publish func(), err error) {
 	if a.Names == nil {
 		return func() {}, nil
@@ -198,6 +188,30 @@ func (a *Answers) Prepare(st *rights.State, p *plan.Plan, list []zone.Zone) (pub
 	}, nil
 }
 
+// ZoneServed tells of a zone that our name servers answer for as a change has left it.
+type ZoneServed struct {
+	Domain string    `json:"domain"`
+	Serial uint32    `json:"serial"`
+	Since  time.Time `json:"since" doc:"When our name server began to answer so"`
+	// Milliseconds is for the edge to fill in, who knows when it was asked.
+	Milliseconds float64 `json:"milliseconds" doc:"From the request to the new answer"`
+}
+
+// Served tells which of the zones that a plan has written are answered for, by the state before it.
+func (a *Answers) Served(st *rights.State, p *plan.Plan, list []zone.Zone) []ZoneServed {
+	if a.Names == nil {
+		return nil
+	}
+	var out []ZoneServed
+	at := time.Now().UTC()
+	for i := range list {
+		if d, there := after(st, p, list[i].Domain); there && d.Zone == directory.ZoneHosted {
+			out = append(out, ZoneServed{Domain: list[i].Domain, Serial: list[i].Serial, Since: at})
+		}
+	}
+	return out
+}
+
 // All answers for every zone that is stored and hosted, and gives those that hosted domains lack. What cannot be answered
 // for is logged and becomes a finding. With before, zones that were hosted by it and are no longer are withdrawn.
 func (a *Answers) All(ctx context.Context, st *rights.State, before *directory.Snapshot) (missing []zone.Zone, err error) {
@@ -228,12 +242,12 @@ func (a *Answers) All(ctx context.Context, st *rights.State, before *directory.S
 	}
 	for d := range snap.Domains() {
 		if d.Zone == directory.ZoneHosted && !seen[d.Name] {
-			z, err := a.Ours.New(st.Sets, d)
+			z, err := a.Ours.New(st.Sets, d, now())
 			if err != nil {
 				return nil, err
 			}
-			z.SetSerial(zone.NextSerial(0))
-			z.Pending = !d.Proved
+			z.SetSerial(zone.NextSerial(0, soaSerial(z.Records, z.Apex())))
+			z.Pending, z.Changed = !d.Proved, now()
 			missing = append(missing, z)
 		}
 	}
@@ -269,7 +283,7 @@ func (a *Answers) one(ctx context.Context, z *zone.Zone, found bool) {
 		return
 	}
 	a.Log.ErrorContext(ctx, "a zone cannot be answered for", slog.String(obs.KeyDomain, z.Domain), slog.Any(obs.KeyError, err))
-	a.find(ctx, finding.Finding{Name: finding.ZoneNotServed, Domain: z.Domain, Evidence: err.Error(), Since: time.Now().UTC().Truncate(time.Second)}, false)
+	a.find(ctx, finding.Finding{Name: finding.ZoneNotServed, Domain: z.Domain, Evidence: err.Error(), Since: now()}, false)
 }
 
 // find records or forgets what is wrong with a zone. The answers of other zones do not depend on it.

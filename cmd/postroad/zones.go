@@ -1,0 +1,109 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"postroad/internal/service/control"
+)
+
+// zonePath is the path of a domain's zone.
+func zonePath(domain string) string { return "/domains" + segment(domain) + "/zone" }
+
+func (a *app) zoneCommand() *cobra.Command {
+	return group("zone", "Zones that our name servers answer for",
+		&cobra.Command{
+			Use: "show DOMAIN", Short: "Show a zone's records, serial and state", Args: cobra.ExactArgs(1),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				z, err := get[control.ZoneDetail](cmd.Context(), a, zonePath(args[0]), nil)
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return a.printJSON(z)
+				}
+				return a.printZone(z)
+			}),
+		},
+	)
+}
+
+// printZone shows a zone for people.
+func (a *app) printZone(z control.ZoneDetail) error {
+	a.say("zone     %s\nserial   %d\n", clean(z.Domain), z.Serial)
+	if !z.Changed.IsZero() {
+		a.say("since    %s\n", when(z.Changed))
+	}
+	answered := "yes"
+	switch {
+	case !z.Served:
+		answered = "no: its domain's zone is external"
+	case z.Pending:
+		answered = "SOA and NS only, until the domain's ownership is shown"
+	}
+	a.say("answered %s\nsigned   %s\n\n", answered, yesNo(z.Signed))
+	rows := make([][]string, len(z.Records))
+	for i, r := range z.Records {
+		rows[i] = []string{r.Owner, strconv.FormatUint(uint64(r.TTL), 10), r.Type, r.Data, r.ID}
+	}
+	return a.table("OWNER TTL TYPE DATA ID", rows)
+}
+
+// printServed tells when our name server began to answer as a change has left zones.
+func (a *app) printServed(list []control.ZoneServed) {
+	for _, z := range list {
+		a.say("Our name server answers for %s with serial %d, %.1f ms after it was asked for.\n", clean(z.Domain), z.Serial, z.Milliseconds)
+	}
+}
+
+func (a *app) recordCommand() *cobra.Command {
+	var ttl string
+	lives := func(c *cobra.Command) *cobra.Command {
+		c.Flags().StringVar(&ttl, "ttl", "", "how long others may keep it, such as 3600, 1h or 1h30m (default that of the records that are there, or one hour)")
+		return a.changes(c)
+	}
+	const owner = "OWNER is relative to the zone: www, or @ for the zone's own name; or absolute with its last dot.\n"
+	const data = "DATA is as in a zone file; TXT need not be quoted. In it a name with a dot is absolute, one without is completed by the zone's name."
+	return group("record", "Records of zones that our name servers answer for",
+		lives(&cobra.Command{
+			Use: "add DOMAIN OWNER TYPE DATA...", Short: "Add a record", Args: cobra.MinimumNArgs(4),
+			Long: "Add a record.\n" + owner + data,
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				body := map[string]any{"owner": args[1], "type": args[2], "data": strings.Join(args[3:], " ")}
+				if ttl != "" {
+					body["ttl"] = ttl
+				}
+				return a.change(cmd.Context(), http.MethodPost, zonePath(args[0])+"/records", nil, body)
+			}),
+		}),
+		lives(&cobra.Command{
+			Use: "edit DOMAIN OWNER TYPE OLD [DATA...]", Short: "Replace a record by another one, or change its TTL", Args: cobra.MinimumNArgs(4),
+			Long: "Replace a record by another one of the same owner and type; without DATA the TTL alone changes.\nOLD is the data of the record, or its id as zone show tells it.\n" + owner + data,
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				body := map[string]any{"owner": args[1], "type": args[2], "old": args[3]}
+				if len(args) > 4 {
+					body["data"] = strings.Join(args[4:], " ")
+				}
+				if ttl != "" {
+					body["ttl"] = ttl
+				}
+				return a.change(cmd.Context(), http.MethodPatch, zonePath(args[0])+"/records", nil, body)
+			}),
+		}),
+		a.changes(&cobra.Command{
+			Use: "remove DOMAIN OWNER TYPE [DATA...]", Short: "Remove a record, or all of an owner and type", Args: cobra.MinimumNArgs(3),
+			Long: "Remove a record, named by its data or by its id as zone show tells it; without DATA all of this owner and type.\n" + owner + data,
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				query := url.Values{"owner": {args[1]}, "type": {args[2]}}
+				if len(args) > 3 {
+					query.Set("data", strings.Join(args[3:], " "))
+				}
+				return a.change(cmd.Context(), http.MethodDelete, zonePath(args[0])+"/records", query, nil)
+			}),
+		}),
+	)
+}

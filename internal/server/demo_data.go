@@ -1,0 +1,76 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"slices"
+	"strings"
+
+	"postroad/internal/core/directory"
+	"postroad/internal/service/control"
+)
+
+// demoData is what a demonstration has to show.
+type demoData struct {
+	Account   string
+	Domain    string
+	Mailboxes []demoMailbox
+}
+
+// demoMailbox is a mailbox with its password, new at every start.
+type demoMailbox struct {
+	Address  string
+	Password string
+}
+
+// The demonstration's names; example is reserved for such use (RFC 2606 §2).
+const (
+	demoAccount = "demo"
+	demoDomain  = "demo.example"
+)
+
+// makeDemo makes the demonstration's account, its proved domain, two mailboxes and an alias where they are missing, and
+// gives both mailboxes new passwords.
+func makeDemo(ctx context.Context, s *control.Service) (demoData, error) {
+	out := demoData{Account: demoAccount, Domain: demoDomain}
+	run := func(p control.Plan, err error) error {
+		if err != nil {
+			return err
+		}
+		_, err = s.Apply(ctx, control.System(), p)
+		return err
+	}
+	there := func(a control.AccountInfo) bool { return a.Name == demoAccount }
+	if !slices.ContainsFunc(s.Accounts(control.System()), there) {
+		if err := run(s.PlanAccountAdd(control.System(), demoAccount)); err != nil {
+			return out, err
+		}
+	}
+	if _, there := s.Directory().Domain(demoDomain); !there {
+		proved := true
+		spec := control.DomainSpec{Name: demoDomain, Account: demoAccount, DomainSettings: control.DomainSettings{Proved: &proved}}
+		if err := run(s.PlanDomainAdd(ctx, control.System(), spec)); err != nil {
+			return out, err
+		}
+	}
+	for _, local := range []string{"anna", "ben"} {
+		box := demoMailbox{Address: local + "@" + demoDomain, Password: strings.ToLower(rand.Text()[:12])}
+		var err error
+		if _, there := s.Directory().Mailbox(demoDomain, local); there {
+			err = run(s.PlanMailboxSet(control.System(), box.Address, control.MailboxSettings{Password: control.NewSecret(box.Password)}))
+		} else {
+			err = run(s.PlanMailboxAdd(control.System(), control.MailboxSpec{Address: box.Address, Password: control.NewSecret(box.Password)}))
+		}
+		if err != nil {
+			return out, err
+		}
+		out.Mailboxes = append(out.Mailboxes, box)
+	}
+	if _, there := s.Directory().Rule(demoDomain, "info"); !there {
+		spec := control.RuleSpec{Kind: directory.RuleAlias, Address: "info@" + demoDomain, Targets: []string{"anna@" + demoDomain}}
+		if err := run(s.PlanRuleAdd(control.System(), spec)); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}

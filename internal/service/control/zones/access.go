@@ -1,0 +1,110 @@
+package zones
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+	"postroad/internal/core/zone"
+	"postroad/internal/proto/dns"
+	"postroad/internal/service/control/rights"
+	"postroad/internal/service/control/words"
+)
+
+// Access is zones as actors may see and change them.
+type Access struct {
+	Store Store
+}
+
+// ZoneRecord is a record of a zone as listings show it.
+type ZoneRecord struct {
+	ID    string `json:"id" doc:"Stands for owner, type and data: it stays while they do"`
+	Name  string `json:"name" doc:"Owner, absolute"`
+	Owner string `json:"owner" doc:"Owner as record add takes it: relative to the zone, @ for its own name"`
+	Type  string `json:"type"`
+	TTL   uint32 `json:"ttl" doc:"Seconds"`
+	Data  string `json:"data" doc:"As in a zone file, names in it absolute"`
+}
+
+// ZoneDetail is a zone with its records.
+type ZoneDetail struct {
+	Domain  string       `json:"domain"`
+	Account account.ID   `json:"account"`
+	Serial  uint32       `json:"serial"`
+	Served  bool         `json:"served" doc:"Our name servers answer for it"`
+	Pending bool         `json:"pending" doc:"The domain's ownership is not shown: only SOA and NS are answered"`
+	Signed  bool         `json:"signed" doc:"DNSSEC"`
+	Changed time.Time    `json:"changed" doc:"Since when it has this serial"`
+	Records []ZoneRecord `json:"records" nullable:"false" doc:"In canonical order, DNSSEC's own left out"`
+}
+
+// ZoneFile is a zone as a zone file.
+type ZoneFile struct {
+	Domain string `json:"domain"`
+	Serial uint32 `json:"serial"`
+	Text   string `json:"text" doc:"Zone file (RFC 1035 §5)"`
+}
+
+// find finds a hosted domain in the actor's scope with its zone.
+func (a *Access) find(ctx context.Context, actor rights.Actor, st *rights.State, domain string) (*directory.Domain, zone.Zone, error) {
+	d, err := actor.Domain(st, domain)
+	if err != nil {
+		return nil, zone.Zone{}, err
+	}
+	z, err := a.Store.Zone(ctx, actor.Scope, d.Name)
+	if errors.Is(err, words.ErrNotFound) {
+		err = words.Missing("There is no zone of " + words.Show(d.Name) + " here: postroad domain set " + d.Name + " --zone hosted makes one.")
+	}
+	return d, z, err
+}
+
+// change is find for what changes the zone: our name servers have to answer for it.
+func (a *Access) change(ctx context.Context, actor rights.Actor, st *rights.State, domain string) (*directory.Domain, zone.Zone, error) {
+	d, err := actor.Domain(st, domain)
+	if err == nil && d.Zone != directory.ZoneHosted {
+		err = External(d)
+	}
+	if err != nil {
+		return nil, zone.Zone{}, err
+	}
+	return a.find(ctx, actor, st, domain)
+}
+
+// External refuses to change the zone of a domain for which others answer.
+func External(d *directory.Domain) error {
+	return words.Invalid("The zone of "+words.Show(d.Name)+" is hosted elsewhere: what is changed here would be answered by nobody.",
+		"postroad domain set "+d.Name+" --zone hosted has our name servers answer for it")
+}
+
+// recordID stands for owner, type and data of a record.
+func recordID(r dns.Record) string {
+	h := sha256.New()
+	h.Write([]byte(r.Name + " " + r.Type.String() + " "))
+	h.Write(r.Data)
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// show gives a record as listings show it.
+func show(r dns.Record, apex string) ZoneRecord {
+	return ZoneRecord{ID: recordID(r), Name: r.Name, Owner: owner(r.Name, apex), Type: r.Type.String(), TTL: r.TTL, Data: r.Text()}
+}
+
+// Show shows a zone.
+func (a *Access) Show(ctx context.Context, actor rights.Actor, st *rights.State, domain string) (ZoneDetail, error) {
+	d, z, err := a.find(ctx, actor, st, domain)
+	if err != nil {
+		return ZoneDetail{}, err
+	}
+	out := ZoneDetail{
+		Domain: d.Name, Account: d.Account, Serial: z.Serial, Served: d.Zone == directory.ZoneHosted, Pending: !d.Proved,
+		Signed: len(z.Signatures) > 0, Changed: z.Changed, Records: make([]ZoneRecord, len(z.Records)),
+	}
+	for i, r := range z.Records {
+		out.Records[i] = show(r, z.Apex())
+	}
+	return out, nil
+}
