@@ -70,7 +70,7 @@ func randomData(rng *rand.Rand, name func() string) (dns.Type, string) {
 	case 4:
 		return dns.TypeSRV, fmt.Sprintf("%d %d %d %s", number(9), number(9), number(1<<16), name())
 	case 5:
-		return dns.TypeCAA, fmt.Sprintf(`%d issue %s`, number(2)*128, quoted(40))
+		return dns.TypeCAA, fmt.Sprintf(`%d issue %s`, number(2)*128, strings.ReplaceAll(quoted(40), `\092`, `\093`)) // see Known limits of proto/dns
 	case 6:
 		return dns.TypePTR, name()
 	case 7:

@@ -7,4 +7,9 @@
 // # Failure
 //
 // Whatever cannot be read is an error that wraps ErrSyntax and says where and why; nothing is guessed.
+//
+// # Known limits
+//
+// The values of CAA and URI records must not have a backslash: the library reads one on the wire as the beginning of an
+// escape. Such records are not Valid.
 package dns

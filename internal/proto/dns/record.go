@@ -111,18 +111,18 @@ func Data(t Type, text, origin string) ([]byte, error) {
 	if strings.ContainsAny(text, "\r\n") {
 		return nil, fmt.Errorf("%w: a line break in the data of a record", ErrSyntax)
 	}
-	if _, known := codec.TypeToRR[uint16(t)]; known && strings.HasPrefix(strings.TrimLeft(text, " \t"), `\#`) {
-		// The library would leave out octets that are too many, and take data that ends early.
-		data, err := parseData(noType, text, origin)
-		if err == nil {
-			err = Record{Name: ".", Type: t, Data: data}.Valid()
-		}
-		if err != nil {
-			return nil, err
-		}
-		return data, nil
+	as := t
+	if strings.HasPrefix(strings.TrimLeft(text, " \t"), `\#`) {
+		as = noType // of types that it knows, the library would leave out octets that are too many
 	}
-	return parseData(t, text, origin)
+	data, err := parseData(as, text, origin)
+	if err == nil {
+		err = Record{Name: ".", Type: t, Data: data}.Valid()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
 }
 
 // parseData has the library read the data of a record.

@@ -47,7 +47,7 @@ const (
 
 // String is the type's mnemonic, TYPE123 when it has none (RFC 3597 §5).
 func (t Type) String() string {
-	if s, ok := codec.TypeToString[uint16(t)]; ok {
+	if s, ok := codec.TypeToString[uint16(t)]; ok && t != 0 && t != reserved {
 		return s
 	}
 	return "TYPE" + strconv.Itoa(int(t))
@@ -78,4 +78,7 @@ func (t Type) DNSSEC() bool {
 }
 
 // Meta reports whether the type is never one of stored records (RFC 6895 §3.1): a question's, or a message's own.
-func (t Type) Meta() bool { return t == 0 || t == TypeOPT || t >= 128 && t <= 255 }
+func (t Type) Meta() bool { return t == 0 || t == TypeOPT || t >= 128 && t <= 255 || t == reserved }
+
+// reserved is the type that stands for none (RFC 6895 §3.1).
+const reserved Type = 65535
