@@ -242,7 +242,7 @@ func TestATraceTellsOfReportsActionsAndNewDecisions(t *testing.T) {
 	told(report, "Made here: a report", "Delivered into the mailbox ann@here.example")
 
 	id = i.sender().send("ann@here.example", text("late"), "late@far.example")
-	told(id, "a.far.example answered: 450 4.2.1 later")
+	told(id, "a.far.example [127.0.0.11] answered: 450 4.2.1 later")
 	i.run("queue", "hold", id, "--yes")
 	i.run("queue", "release", id, "--yes")
 	told(id, "Held by operator.", "Let go by operator.")
@@ -293,4 +293,49 @@ func TestMailGoesOnWithoutTraces(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTracesTellOfWhatIsRefusedBesideRecipients(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	o.zone("far.example", "@ MX 10 mx\nmx A 127.0.0.11\n")
+	o.peer(11, sim.Script{Rcpt: map[string]string{"late@far.example": "450 4.2.1 later"}})
+	i := newInstance(t, fmt.Sprintf("[resolver]\nservers = [%q]\n[deliver]\nport = %s\nallow = [\"127.0.0.0/8\"]\n[limits]\nmessage_size = \"100KiB\"\n", o.dns.Addr(), o.port))
+	red := i.customer("red", "red.example")
+	i.customer("blue", "blue.example")
+	i.addMailbox("rob@red.example", "a password")
+
+	// At MAIL: too large, and somebody else's address.
+	c := dialSMTP(t, i.smtp)
+	c.say("EHLO mx.far.example", "250")
+	c.say("MAIL FROM:<big@far.example> SIZE=1000000", "552 5.3.4")
+	own := i.loggedIn("rob@red.example", "a password")
+	own.say("MAIL FROM:<bea@blue.example>", "553 5.7.1")
+	if out := i.run("trace", "--sender", "big@far.example"); !strings.Contains(out, "refused") {
+		t.Errorf("the operator does not find what was refused at MAIL:\n%s", out)
+	}
+	status, body := i.call(red, "/traces?sender=bea@blue.example")
+	var list struct{ Items []traced }
+	if err := json.Unmarshal([]byte(body), &list); err != nil || status != http.StatusOK || len(list.Items) != 1 {
+		t.Fatalf("the account of the login reads %d %s: %v", status, body, err)
+	}
+	if out := i.run("trace", list.Items[0].ID); !strings.Contains(out, "Refused at MAIL, from client.example [127.0.0.1]") || !strings.Contains(out, "553 5.7.1") {
+		t.Errorf("at MAIL:\n%s", out)
+	}
+
+	// Content whose end nobody can tell.
+	c.say("MAIL FROM:<bare@far.example>", "250")
+	c.say("RCPT TO:<rob@red.example>", "250")
+	c.say("DATA", "354")
+	c.say("Subject: bare\r\n\r\na\nb\r\n.", "521 5.5.2")
+	if out := i.run("trace", "--recipient", "rob@red.example"); !strings.Contains(out, "521 5.5.2") {
+		t.Errorf("a bare LF is not told:\n%s", out)
+	}
+
+	// Where the next hop is.
+	id := own.send("rob@red.example", "From: rob@red.example\r\nSubject: hello\r\n\r\nHello.\r\n", "late@far.example", "ok@far.example")
+	eventually(t, "the attempts in the trace", func() bool {
+		out := i.run("trace", id)
+		return strings.Contains(out, "Handed to mx.far.example [127.0.0.11]") && strings.Contains(out, "mx.far.example [127.0.0.11] answered: 450 4.2.1 later")
+	})
 }

@@ -192,6 +192,7 @@ type Outcome struct {
 	Result Result
 	Reply  smtp.Reply // the next hop's words, or ours when it never came to words
 	Host   string     // who said so: host name of the next hop; empty when it was us
+	Addr   netip.Addr // where that was; invalid for a unix socket, and when it was us
 	DSN    bool       // the next hop offers DSN and will report itself (RFC 3461 §5.2.2)
 	At     time.Time
 }
@@ -201,6 +202,7 @@ type Outcome struct {
 type LaneDown struct { //nolint:errname // a state of the lane that travels as an error; the word is the queue's
 	Reply smtp.Reply // enhanced code and reason, as a person can read it
 	Host  string     // last host tried
+	Addr  netip.Addr // where that is; invalid for a unix socket
 }
 
 // Error tells the reason.

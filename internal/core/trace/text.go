@@ -90,8 +90,11 @@ func (s *Step) client() string {
 
 func (s *Step) refused() string {
 	when := "at RCPT"
-	if s.Content {
+	switch {
+	case s.Content:
 		when = "after its content"
+	case s.Recipient == "":
+		when = "at MAIL"
 	}
 	return "Refused " + when + ", from " + s.client() + said(s.Reply)
 }
@@ -174,14 +177,22 @@ func (s *Step) host() string {
 	if s.Host == "" {
 		return "the next hop"
 	}
-	return s.Host
+	return s.Host + s.address()
+}
+
+// address is where the host was, in brackets.
+func (s *Step) address() string {
+	if !s.Client.Addr.IsValid() {
+		return ""
+	}
+	return " [" + s.Client.Addr.String() + "]"
 }
 
 func (s *Step) by() string {
 	if s.Host == "" {
 		return ""
 	}
-	return "; " + s.Host + " answered"
+	return "; " + s.Host + s.address() + " answered"
 }
 
 func said(reply string) string {

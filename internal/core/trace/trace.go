@@ -22,7 +22,7 @@ type Kind uint8
 // The kinds. Their numbers are stored.
 const (
 	Accepted  Kind = iota + 1 // the message is in the queue
-	Refused                   // a recipient at RCPT, or the message after its content
+	Refused                   // the message at MAIL (without a recipient), a recipient at RCPT, or the message after its content
 	Decided                   // where a recipient's mail goes
 	Delivered                 // in the mailbox, or the next hop took it
 	Deferred                  // an attempt failed for now
@@ -61,7 +61,7 @@ type Step struct {
 	Recipient string // as given; of Via, the address that somebody else's led to; empty: the whole message
 	Via       bool   // an address of another account led here
 
-	Client mail.Client         // Accepted, Refused
+	Client mail.Client         // Accepted, Refused; of an outcome the address of Host
 	Asker  routing.SessionKind // Accepted, Refused: who sent it
 	UTF8   bool                // Accepted, Refused: it needs SMTPUTF8
 	Size   int64               // Accepted: octets; Refused: as declared

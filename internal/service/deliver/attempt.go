@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -122,7 +123,7 @@ func (a *attempt) unusable(ctx context.Context, t target, err error) {
 	if e := (*hostError)(nil); errors.As(err, &e) {
 		reply = e.reply()
 	}
-	a.last = mail.LaneDown{Reply: reply, Host: a.service.told(t.host)}
+	a.last = mail.LaneDown{Reply: reply, Host: a.service.told(t.host), Addr: t.addr.Addr()}
 	a.service.log.InfoContext(ctx, "host not usable", "lane", string(a.lane), "host", t.host, "address", t.addr.String(), "error", err)
 }
 
@@ -138,7 +139,7 @@ func (a *attempt) use(ctx context.Context, c *connection) (decided int) {
 	stop()
 	c.sent += b.decided
 	if err != nil {
-		a.last = mail.LaneDown{Reply: smtp.Reply{Code: 450, Enhanced: badSession, Text: c.reason(err)}, Host: a.service.told(c.host)}
+		a.last = mail.LaneDown{Reply: smtp.Reply{Code: 450, Enhanced: badSession, Text: c.reason(err)}, Host: a.service.told(c.host), Addr: c.addr.Addr()}
 	}
 	if err != nil || c.sent >= maxPerClient {
 		a.service.quit(c)
@@ -222,15 +223,15 @@ func (b *batch) result(ctx context.Context, k int, r smtp.Result) {
 	settled, decided := 0, false
 	for n, j := range b.rows[k] {
 		reply := r.Recipients[n]
-		o := mail.Outcome{Reply: reply, Host: b.service.told(b.c.host), DSN: b.c.client.Extensions().DSN}
+		o := mail.Outcome{Reply: reply, Host: b.service.told(b.c.host), Addr: b.c.addr.Addr(), DSN: b.c.client.Extensions().DSN}
 		if r.Phase == smtp.PhaseNone {
-			o.Host = "" // said here, before the host was asked
+			o.Host, o.Addr = "", netip.Addr{} // said here, before the host was asked
 		}
 		switch {
 		case reply.Code == 0 && r.AfterDot:
 			o.Result, o.Reply = mail.Deferred, replyAfterDot
 		case reply.Code == 0 && errors.Is(r.Err, smtp.ErrContent) && !errors.Is(r.Err, smtp.ErrClosed): // of this message
-			o.Result, o.Reply, o.Host = mail.Deferred, replyContent, ""
+			o.Result, o.Reply, o.Host, o.Addr = mail.Deferred, replyContent, "", netip.Addr{}
 		case reply.Code == 0:
 			b.lost(ctx, w, j, r)
 			continue
@@ -273,7 +274,7 @@ func (b *batch) lost(ctx context.Context, w *work, j int, r smtp.Result) {
 	w.lost = b.c.addr
 	if w.rows[j].outcome.Reply.Code == 0 {
 		text := "the connection was lost in " + r.Phase.String() + ": " + b.c.reason(r.Err)
-		w.settle(j, mail.Outcome{Reply: smtp.Reply{Code: 450, Enhanced: badSession, Text: text}, Host: b.service.told(b.c.host)})
+		w.settle(j, mail.Outcome{Reply: smtp.Reply{Code: 450, Enhanced: badSession, Text: text}, Host: b.service.told(b.c.host), Addr: b.c.addr.Addr()})
 	}
 }
 

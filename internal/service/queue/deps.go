@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"postroad/internal/core/account"
@@ -70,6 +71,7 @@ type RowChange struct {
 	Noticed   bool
 	LastReply string
 	LastHost  string
+	LastAddr  netip.Addr // of LastHost, for the trace alone: the store does not keep it
 }
 
 // Redirection is a row whose next hop was decided anew.

@@ -103,7 +103,7 @@ const (
 func (s *Service) judge(m *mail.Message, r mail.Recipient, o mail.Outcome, age int64, now time.Time) (RowChange, tell) {
 	c := RowChange{
 		Row: r.Row, Attempts: r.Attempts + 1, Next: r.Next, CheckAge: r.CheckAge, Noticed: r.Noticed,
-		LastReply: o.Reply.String(), LastHost: o.Host,
+		LastReply: o.Reply.String(), LastHost: o.Host, LastAddr: o.Addr,
 	}
 	switch o.Result {
 	case mail.Delivered:

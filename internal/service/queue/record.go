@@ -67,7 +67,7 @@ func (s *Service) events(d mail.Delivery, changes []Settlement, at time.Time) []
 				continue
 			}
 			e := event(d.Message, r, kindOf(change.State), at)
-			e.Reply, e.Host, e.Attempts = change.LastReply, change.LastHost, change.Attempts
+			e.Reply, e.Host, e.Attempts, e.Client.Addr = change.LastReply, change.LastHost, change.Attempts, change.LastAddr
 			if e.Kind == trace.Deferred {
 				e.Until = change.Next
 			}
@@ -126,7 +126,7 @@ func (s *Service) recordDown(l *lane, batch []mail.Delivery, ended []bool, down 
 				continue
 			}
 			e := event(batch[i].Message, &batch[i].Recipients[j], trace.Deferred, at)
-			e.Reply, e.Host, e.Until = reply, down.Host, l.until
+			e.Reply, e.Host, e.Client.Addr, e.Until = reply, down.Host, down.Addr, l.until
 			s.cfg.Recorder.Record(e)
 		}
 	}

@@ -78,7 +78,8 @@ func (s *session) finish(id mail.ID, c *content, err error) error {
 		return nil
 	case errors.Is(err, smtp.ErrBareLF), errors.Is(err, smtp.ErrBareCR):
 		// Nobody can say where such content ends, so nothing after it may be read (SMTP smuggling).
-		s.say(521, smtp.Enhanced{5, 5, 2}, "lines end in CR LF and hold neither alone")
+		s.recordContent(replyBareLine)
+		s.reply(replyBareLine)
 		return errQuit
 	}
 	return err
@@ -145,12 +146,15 @@ func (s *session) accept(id mail.ID, c *content) error {
 func (s *session) notStored(id mail.ID, err error) {
 	s.service.m.MessagesRefused.WithLabelValues("storage").Inc()
 	s.service.log.Error("message not stored", "queue_id", string(id), "client", s.addr.String(), "error", err)
+	r := smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 3, 0}, Text: "the message could not be stored, try again later"}
 	if errors.Is(err, ErrFull) {
-		s.say(452, smtp.Enhanced{4, 3, 1}, "no room for the message, try again later")
-		return
+		r = smtp.Reply{Code: 452, Enhanced: smtp.Enhanced{4, 3, 1}, Text: "no room for the message, try again later"}
 	}
-	s.say(451, smtp.Enhanced{4, 3, 0}, "the message could not be stored, try again later")
+	s.recordContent(r)
+	s.reply(r)
 }
+
+var replyBareLine = smtp.Reply{Code: 521, Enhanced: smtp.Enhanced{5, 5, 2}, Text: "lines end in CR LF and hold neither alone"}
 
 // judge looks at the header for what may not pass: a message that goes in circles, or one that bears another's name.
 func (s *session) judge(header []byte, ended bool, passed *routing.Passage) (smtp.Reply, bool) {

@@ -25,20 +25,26 @@ func (s *session) mail(arg []byte) error {
 		return s.mistake(smtp.Reply{Code: 501, Enhanced: smtp.Enhanced{5, 1, 7}, Text: "source routes are not taken"})
 	}
 	if cmd.Size > s.service.cfg.MessageSize {
-		s.say(552, smtp.Enhanced{5, 3, 4}, "message too large")
+		s.refuseSender(&cmd, replyTooLarge)
 		return nil
 	}
 	if s.full(cmd.Size) {
-		s.say(452, smtp.Enhanced{4, 3, 1}, "no room for mail at the moment, try again later")
+		s.refuseSender(&cmd, smtp.Reply{Code: 452, Enhanced: smtp.Enhanced{4, 3, 1}, Text: "no room for mail at the moment, try again later"})
 		return nil
 	}
 	if r, ok := s.mayUseSender(cmd.From.Address); !ok {
-		s.reply(r)
+		s.refuseSender(&cmd, r)
 		return nil
 	}
 	s.tx.begun, s.tx.sender, s.tx.params = time.Now(), cmd.From.Address, cmd
 	s.say(250, smtp.Enhanced{2, 1, 0}, "sender ok")
 	return nil
+}
+
+// refuseSender answers a MAIL that is understood and not taken.
+func (s *session) refuseSender(cmd *smtp.MailCommand, r smtp.Reply) {
+	s.recordSender(cmd, r)
+	s.reply(r)
 }
 
 // full reports whether there is no space for another message of this size: on the disk, or in memory.

@@ -49,6 +49,16 @@ func (s *session) recordRefused(recipient string, d *routing.Decision, r smtp.Re
 	s.service.cfg.Recorder.Record(e)
 }
 
+// recordSender tells of a message that is refused at MAIL.
+func (s *session) recordSender(cmd *smtp.MailCommand, r smtp.Reply) {
+	if s.service.cfg.Recorder == nil {
+		return
+	}
+	e := s.event(trace.Refused, cmd.From.String())
+	e.Reply, e.UTF8, e.Size = r.String(), cmd.UTF8, cmd.Size
+	s.service.cfg.Recorder.Record(e)
+}
+
 // recordContent tells each recipient's owner of a message that is refused after its content.
 func (s *session) recordContent(r smtp.Reply) {
 	if s.service.cfg.Recorder == nil {
