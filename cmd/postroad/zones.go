@@ -53,10 +53,16 @@ func (a *app) printZone(z control.ZoneDetail) error {
 	return a.table("OWNER TTL TYPE DATA ID", rows)
 }
 
+// shownServed is how many zones printServed tells of.
+const shownServed = 10
+
 // printServed tells when our name server began to answer as a change has left zones.
 func (a *app) printServed(list []control.ZoneServed) {
-	for _, z := range list {
+	for _, z := range list[:min(len(list), shownServed)] {
 		a.say("Our name server answers for %s with serial %d, %.1f ms after it was asked for.\n", clean(z.Domain), z.Serial, z.Milliseconds)
+	}
+	if more := list[min(len(list), shownServed):]; len(more) > 0 {
+		a.say("So it does for %d more, the last after %.1f ms.\n", len(more), more[len(more)-1].Milliseconds)
 	}
 }
 

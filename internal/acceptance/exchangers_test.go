@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -174,6 +175,21 @@ func TestS1_28NamesAreThoseOfTheBrand(t *testing.T) {
 	n.refuses([]string{"--server", "http://" + n.http, "--token", token, "nameserver-set", "remove", "default", "--account", "operator", "--yes"}, "There is no account")
 }
 
+func TestS1_10RecordsByHandEndTheFollowing(t *testing.T) {
+	t.Parallel()
+	n := newOutside(t).naming()
+	n.run("domain", "add", "acme.example", "--zone", "hosted", "--proved")
+	n.run("record", "add", "acme.example", "www", "A", "192.0.2.1", "--yes")
+	n.says("domain show acme.example", "exchanger set   direct", "nameserver set  default")
+	n.refuses([]string{"record", "add", "acme.example", "@", "MX", "20 mail.far.example."}, "no longer follows the exchanger set direct")
+	n.run("record", "add", "acme.example", "@", "MX", "20 mail.far.example.", "--yes")
+	n.run("exchanger-set", "set", "direct", "mx.other.example", "--yes")
+	n.wants("acme.example", "MX", "10 mx.test.example., 20 mail.far.example.")
+	if out := n.run("domain", "show", "acme.example"); strings.Contains(out, "exchanger set") || !strings.Contains(out, "nameserver set  default") {
+		t.Errorf("%s", out)
+	}
+}
+
 func TestS2_1AnExchangerIsStoredAndServedAsEntered(t *testing.T) {
 	t.Parallel()
 	n := newOutside(t).naming()
@@ -314,6 +330,25 @@ func TestS4_21PreferenceZeroIsTheBest(t *testing.T) {
 	n.run("mx", "add", "acme.example", "best.far.example", "--preference", "0", "--yes")
 	n.wants("acme.example", "MX", "0 best.far.example., 10 mx.test.example.")
 	n.says("mx list acme.example", "0           best.far.example  primary", "10          mx.test.example   backup")
+}
+
+func TestS5_2AChangeIsInTheAnswerAtOnce(t *testing.T) {
+	t.Parallel()
+	n := newOutside(t).naming()
+	n.run("domain", "add", "acme.example", "--zone", "hosted", "--proved")
+	for k := range 5 {
+		before := n.serial("acme.example")
+		host := fmt.Sprintf("mx%d.far.example", k)
+		out := n.run("mx", "replace", "acme.example", host, "--yes")
+		n.wants("acme.example", "MX", "10 "+host+".")
+		after := n.serial("acme.example")
+		if after <= before {
+			t.Errorf("serial %d after %d", after, before)
+		}
+		if shown := regexp.MustCompile(`answers for acme\.example with serial (\d+), [0-9.]+ ms after`).FindStringSubmatch(out); shown == nil || shown[1] != strconv.Itoa(after) {
+			t.Errorf("the time is not shown, or not of serial %d:\n%s", after, out)
+		}
+	}
 }
 
 func TestS5_15PreferencesAreWholeNumbersShownInOrder(t *testing.T) {

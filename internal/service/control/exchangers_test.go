@@ -368,6 +368,9 @@ func TestAChangedSetReachesItsFollowers(t *testing.T) {
 	w.ok(w.PlanMXReplace(t.Context(), op, "own.example", typed("mail.own.example"), sure))
 	version := w.Version()
 	p, err := w.PlanExchangerSetSet(t.Context(), op, control.ExchangerSetSpec{Name: "direct", Exchangers: ptr(typed("mx.host.example", "mx2.host.example:20")), Gateways: &[]string{"198.51.100.0/24"}})
+	if len(p.Changes) != 1 || len(p.Spread) != 302+301 {
+		t.Errorf("%d changes are shown, %d recorded beside", len(p.Changes), len(p.Spread))
+	}
 	if bad := said(p, "302 domains follow it, and 301 zones here change with it at once; of 1 domain the zone is elsewhere"); bad != "" || !p.Asks {
 		t.Error(bad, p.Asks)
 	}

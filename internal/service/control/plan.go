@@ -128,6 +128,9 @@ func (s *Service) tell(ctx context.Context, actor Actor, plan Plan, version int6
 		s.o.Log.InfoContext(ctx, "changed", slog.String(obs.KeyActor, actor.Name), slog.String(obs.KeyAction, c.Action()),
 			slog.String(obs.KeySubject, c.Subject), slog.Int64(obs.KeyVersion, version))
 	}
+	for _, c := range plan.Spread {
+		s.o.Metrics.ControlChanges.WithLabelValues(c.Action()).Inc()
+	}
 }
 
 // complete adds to the plan's transaction what is made at the last moment: verifiers, serials of zones and audit entries.
@@ -146,12 +149,13 @@ func (s *Service) complete(ctx context.Context, actor Actor, plan Plan) (tx Tx, 
 	stranded, freed := stranding(&plan, st)
 	tx.PutFindings, tx.DropFindings = slices.Concat(plan.Tx.PutFindings, stranded), slices.Concat(plan.Tx.DropFindings, freed)
 	at := now()
-	tx.Entries = make([]Entry, 0, len(plan.Changes))
+	changes := slices.Concat(plan.Changes, plan.Spread)
+	tx.Entries = make([]Entry, 0, len(changes))
 	overridden, err := entryJSON(nothing(plan.Warnings))
 	if err != nil {
 		return Tx{}, nil, err
 	}
-	for _, c := range plan.Changes {
+	for _, c := range changes {
 		before, err := entryJSON(c.Before)
 		if err != nil {
 			return Tx{}, nil, err

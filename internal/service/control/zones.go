@@ -25,16 +25,22 @@ func (s *Service) Zone(ctx context.Context, actor Actor, domain string) (ZoneDet
 
 // PlanRecordAdd plans another record. Those of its owner and type take its TTL, if one is given.
 func (s *Service) PlanRecordAdd(ctx context.Context, actor Actor, domain string, spec RecordSpec) (Plan, error) {
-	return s.hosted.PlanAdd(ctx, actor, s.current.Load(), domain, spec)
+	st := s.current.Load()
+	p, err := s.hosted.PlanAdd(ctx, actor, st, domain, spec)
+	return s.weighedIf(actor, st, p, err)
 }
 
 // PlanRecordEdit plans that a record takes the place of another one of the same owner and type, named by its data or its
 // id, or not at all where it is the only one. Without data the TTL alone changes.
 func (s *Service) PlanRecordEdit(ctx context.Context, actor Actor, domain, old string, spec RecordSpec) (Plan, error) {
-	return s.hosted.PlanEdit(ctx, actor, s.current.Load(), domain, old, spec)
+	st := s.current.Load()
+	p, err := s.hosted.PlanEdit(ctx, actor, st, domain, old, spec)
+	return s.weighedIf(actor, st, p, err)
 }
 
 // PlanRecordRemove plans the end of a record, named by its data or its id, or of all of its owner and type.
 func (s *Service) PlanRecordRemove(ctx context.Context, actor Actor, domain string, spec RecordSpec) (Plan, error) {
-	return s.hosted.PlanRemove(ctx, actor, s.current.Load(), domain, spec)
+	st := s.current.Load()
+	p, err := s.hosted.PlanRemove(ctx, actor, st, domain, spec)
+	return s.weighedIf(actor, st, p, err)
 }

@@ -63,7 +63,7 @@ func TestRecordsAsPeopleTypeThem(t *testing.T) {
 	} {
 		w := hosted(t)
 		p, err := w.record(c.owner, c.typ, c.data, "")
-		if err != nil || p.Asks {
+		if ends := c.typ == "MX"; err != nil || p.Asks != ends { // the domain follows an exchanger set no longer then
 			t.Errorf("%s %s %s: %v, asks: %t", c.owner, c.typ, c.data, err, p.Asks)
 			continue
 		}

@@ -160,7 +160,7 @@ func (a *Access) Publish(ctx context.Context, st *rights.State, p *plan.Plan, ol
 			return err
 		}
 		if !slices.Equal(exchangers, set.Exchangers) {
-			record(p, plan.VerbSet, &place{domain: d, owner: z.Apex()}, exchangers, set.Exchangers)
+			p.Record(change(plan.VerbSet, &place{domain: d, owner: z.Apex()}, exchangers, set.Exchangers))
 			p.Say("The exchangers before: %s.", describe(exchangers))
 			p.Asks = p.Asks || len(exchangers) > 0
 		}
@@ -356,7 +356,7 @@ func (a *Access) spread(ctx context.Context, actor rights.Actor, st *rights.Stat
 		}
 		if !slices.Equal(d.Gateways, old.Gateways) {
 			p.Tx.PutDomains = append(p.Tx.PutDomains, d)
-			p.Record(plan.Change{
+			p.Spread = append(p.Spread, plan.Change{
 				Kind: plan.KindDomain, Verb: plan.VerbSet, Subject: d.Name, Domain: d.Name, Account: d.Account, Before: settings.Show(old, now), After: settings.Show(&d, now),
 			})
 		}
@@ -375,7 +375,7 @@ func (a *Access) spread(ctx context.Context, actor rights.Actor, st *rights.Stat
 			notes = append(notes, note)
 		}
 		if exchangers := z.Exchangers(z.Apex()); !slices.Equal(exchangers, set.Exchangers) {
-			record(p, plan.VerbSet, &place{domain: &d, owner: z.Apex()}, exchangers, set.Exchangers)
+			p.Spread = append(p.Spread, change(plan.VerbSet, &place{domain: &d, owner: z.Apex()}, exchangers, set.Exchangers))
 		}
 		if !slices.EqualFunc(z.Records, next.Records, func(a, b dns.Record) bool { return a.TTL == b.TTL && dns.Compare(a, b) == 0 }) {
 			p.Tx.PutZones = append(p.Tx.PutZones, next)

@@ -230,7 +230,7 @@ func (c *changing) finish(verb plan.Verb, list []zone.Exchanger, typed ...zone.E
 		return plan.Plan{}, err
 	}
 	putZone(&c.p, z)
-	record(&c.p, verb, &c.at, c.before, list)
+	c.p.Record(change(verb, &c.at, c.before, list))
 	for _, x := range typed {
 		if x.Completed {
 			c.p.Say("The name is completed to %s.", x.Host)
@@ -247,12 +247,12 @@ func (c *changing) finish(verb plan.Verb, list []zone.Exchanger, typed ...zone.E
 	return c.p, nil
 }
 
-// record adds the change to the plan.
-func record(p *plan.Plan, verb plan.Verb, at *place, before, after []zone.Exchanger) {
-	p.Record(plan.Change{
+// change is a change of the exchangers of one name.
+func change(verb plan.Verb, at *place, before, after []zone.Exchanger) plan.Change {
+	return plan.Change{
 		Kind: plan.KindMX, Verb: verb, Subject: at.name(), Domain: at.domain.Name, Account: at.domain.Account,
 		Before: undo.Records{Owner: at.name(), Exchangers: append([]zone.Exchanger{}, before...)}, After: undo.Records{Owner: at.name(), Exchangers: append([]zone.Exchanger{}, after...)},
-	})
+	}
 }
 
 // judge warns of what the exchangers mean for mail.

@@ -64,6 +64,9 @@ type Plan struct {
 
 	AlteredRoutes *AlteredRoutes `json:"altered_routes,omitempty" doc:"Every address whose route is altered, as far as the caller may know; absent when none is"`
 
+	// Spread are changes that follow from one of Changes in many domains. They are recorded like it, and not shown one by one.
+	Spread []Change `json:"-"`
+
 	Actor     string                   `json:"-"` // who made it; nobody else may apply it
 	Tx        Tx                       `json:"-"` // what is written
 	Delta     directory.Delta          `json:"-"` // what the directory becomes
