@@ -79,8 +79,11 @@ type checker struct {
 	names   map[string][]dns.Record // by owner
 	order   []string                // the owners
 	inner   map[string]bool         // names that exist because others lie below them
+	cuts    map[string]bool         // names that are delegated
+	aways   map[string]bool         // owners of DNAME
 	glue    map[string]bool         // targets of delegations
 	hosts   map[string]bool         // targets of MX and NS
+	circles map[string]bool         // aliases that were followed: whether they lead in a circle
 
 	problems []Problem
 	told     map[finding.Name]int
@@ -97,7 +100,8 @@ func (c *checker) add(rule finding.Name, evidence []dns.Record, sentence, hint s
 
 // index sorts the records, judges their owners, and finds which names exist.
 func (c *checker) index(records []dns.Record) {
-	c.names, c.inner, c.glue, c.hosts = map[string][]dns.Record{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
+	c.names, c.inner, c.cuts, c.aways = map[string][]dns.Record{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
+	c.glue, c.hosts, c.circles = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	c.records = make([]dns.Record, 0, len(records))
 	var invalid, outside []dns.Record
 	good := ""
@@ -127,11 +131,13 @@ func (c *checker) index(records []dns.Record) {
 		name := c.records[from].Name
 		to := from
 		for to < len(c.records) && c.records[to].Name == name {
-			if r := c.records[to]; r.Type == dns.TypeNS || r.Type == dns.TypeMX {
-				if t, ok := target(r); ok {
-					c.hosts[t] = true
-					c.glue[t] = c.glue[t] || r.Type == dns.TypeNS && name != c.apex
-				}
+			r := c.records[to]
+			cut := r.Type == dns.TypeNS && name != c.apex
+			c.cuts[name] = c.cuts[name] || cut
+			c.aways[name] = c.aways[name] || r.Type == dns.TypeDNAME
+			if t, ok := target(r); ok && (r.Type == dns.TypeNS || r.Type == dns.TypeMX) {
+				c.hosts[t] = true
+				c.glue[t] = c.glue[t] || cut
 			}
 			to++
 		}
@@ -154,6 +160,11 @@ func of(records []dns.Record, types ...dns.Type) []dns.Record {
 		}
 	}
 	return out
+}
+
+// has reports whether one of some records has one of the types.
+func has(records []dns.Record, types ...dns.Type) bool {
+	return slices.ContainsFunc(records, func(r dns.Record) bool { return slices.Contains(types, r.Type) })
 }
 
 // checkRecords looks at each record for itself and at its RRset.
@@ -295,7 +306,7 @@ func (c *checker) checkDelegation(name string, set []dns.Record) {
 		return
 	}
 	for _, r := range ns {
-		if t, ok := target(r); ok && dns.Below(t, name) && len(of(c.names[t], dns.TypeA, dns.TypeAAAA)) == 0 {
+		if t, ok := target(r); ok && dns.Below(t, name) && !has(c.names[t], dns.TypeA, dns.TypeAAAA) {
 			c.add(GlueMissing, []dns.Record{r}, fmt.Sprintf("%s is delegated to %s, which lies below it and has no address here: nobody can find it.", Show(name), Show(t)), "add an A or AAAA record for "+Show(t))
 		}
 	}
@@ -320,7 +331,7 @@ func (c *checker) checkDelegation(name string, set []dns.Record) {
 func (c *checker) cut(name string) string {
 	cut := ""
 	for up := name; up != c.apex && up != "."; up = dns.Parent(up) {
-		if slices.ContainsFunc(c.names[up], func(r dns.Record) bool { return r.Type == dns.TypeNS }) {
+		if c.cuts[up] {
 			cut = up
 		}
 	}
@@ -351,11 +362,11 @@ func (c *checker) checkWildcard(name string, set []dns.Record) {
 		c.add(WildcardDNAME, dname, fmt.Sprintf("%s has a DNAME record; servers and resolvers do not agree about what that means.", Show(name)), "use a CNAME record at the wildcard, or DNAME records at names")
 	}
 	mx := of(set, dns.TypeMX)
-	if len(mx) == 0 {
+	if len(mx) == 0 || c.told[WildcardSkips] >= maxProblems {
 		return
 	}
 	for _, r := range c.below(dns.Parent(name), maxSkipped) {
-		if r.Name != name && !c.hosts[r.Name] && (r.Type == dns.TypeA || r.Type == dns.TypeAAAA) && len(of(c.names[r.Name], dns.TypeMX)) == 0 {
+		if r.Name != name && !c.hosts[r.Name] && (r.Type == dns.TypeA || r.Type == dns.TypeAAAA) && !has(c.names[r.Name], dns.TypeMX) {
 			c.add(WildcardSkips, append(mx, r), fmt.Sprintf("%s exists, so the MX records of %s are not its own.", Show(r.Name), Show(name)), "if mail shall go to "+Show(r.Name)+", give it MX records too")
 			return
 		}
@@ -391,7 +402,7 @@ func doubled(name, origin string) bool {
 
 // checkOwner looks at where MX records stand.
 func (c *checker) checkOwner(name string, mx []dns.Record) {
-	atApex := len(of(c.names[c.apex], dns.TypeMX)) > 0
+	atApex := has(c.names[c.apex], dns.TypeMX)
 	itself := slices.ContainsFunc(mx, func(r dns.Record) bool { t, ok := target(r); return ok && t == name })
 	hint := "let the MX records stand at " + Show(c.apex) + ", which is written @"
 	switch {

@@ -59,7 +59,9 @@ func (c *checker) checkTargets() {
 		}
 		found := c.look(t)
 		if address, ok := c.address(t); ok && found != exists && found != alias {
-			c.add(by.isIP, []dns.Record{r}, fmt.Sprintf("%s %s leads to %s, which is an address where only a name may stand: it is not taken for an address there.", Show(r.Name), r.Type, address), c.nameIt(r, address))
+			if c.told[by.isIP] < maxProblems {
+				c.add(by.isIP, []dns.Record{r}, fmt.Sprintf("%s %s leads to %s, which is an address where only a name may stand: it is not taken for an address there.", Show(r.Name), r.Type, address), c.nameIt(r, address))
+			}
 			continue
 		}
 		if r.Type != dns.TypeCNAME && !hostName(t) {
@@ -81,7 +83,7 @@ func (c *checker) judge(r dns.Record, t string, by targetRules, found presence) 
 	if r.Type == dns.TypeCNAME {
 		lead = fmt.Sprintf("%s, for which %s is an alias,", Show(t), Show(r.Name))
 	}
-	if r.Type == dns.TypeNS && dns.Below(t, r.Name) && r.Name != c.apex && len(of(c.names[t], dns.TypeA, dns.TypeAAAA)) == 0 {
+	if r.Type == dns.TypeNS && dns.Below(t, r.Name) && r.Name != c.apex && !has(c.names[t], dns.TypeA, dns.TypeAAAA) {
 		return // GlueMissing says so
 	}
 	switch {
@@ -91,7 +93,7 @@ func (c *checker) judge(r dns.Record, t string, by targetRules, found presence) 
 	case found == missing:
 		c.add(by.missing, evidence, lead+" does not exist.", "correct the name, or add an A or AAAA record for it")
 	case found == alias && r.Type == dns.TypeCNAME:
-		if c.circle(r) {
+		if c.circle(t) {
 			c.add(CNAMELoop, evidence, fmt.Sprintf("%s is an alias that leads back to itself: nobody can find out what it stands for.", Show(r.Name)), "let one of the aliases lead to a name with addresses")
 		}
 	case found == alias:
@@ -146,20 +148,20 @@ func (c *checker) look(name string) presence {
 	}
 	for up := name; up != c.apex; {
 		up = dns.Parent(up)
-		if len(of(c.names[up], dns.TypeDNAME)) > 0 {
+		if c.aways[up] {
 			return alias
 		}
 	}
 	set := c.source(name)
 	switch {
 	case c.cut(name) != "":
-		if len(of(set, dns.TypeA, dns.TypeAAAA)) > 0 {
+		if has(set, dns.TypeA, dns.TypeAAAA) {
 			return exists
 		}
 		return unknown
 	case set == nil && !c.inner[name]:
 		return missing
-	case len(of(set, dns.TypeCNAME)) > 0:
+	case has(set, dns.TypeCNAME):
 		return alias
 	}
 	return exists
@@ -182,27 +184,33 @@ func (c *checker) source(name string) []dns.Record {
 
 // hasAddress reports whether a name of the zone has an address.
 func (c *checker) hasAddress(name string) bool {
-	return len(of(c.source(name), dns.TypeA, dns.TypeAAAA)) > 0
+	return has(c.source(name), dns.TypeA, dns.TypeAAAA)
 }
 
-// circle reports whether following aliases from a record leads back to a name that was seen.
-func (c *checker) circle(r dns.Record) bool {
-	seen := map[string]bool{}
-	for {
-		t, ok := target(r)
-		if !ok || seen[t] {
-			return ok
+// circle reports whether following aliases from a name leads back to one that was seen. Each name is followed once.
+func (c *checker) circle(name string) bool {
+	var path []string
+	onPath, round := map[string]bool{}, false
+	for dns.Below(name, c.apex) {
+		if known, ok := c.circles[name]; ok || onPath[name] {
+			round = known || onPath[name]
+			break
 		}
-		seen[t] = true
-		if !dns.Below(t, c.apex) {
-			return false
-		}
-		next := of(c.source(t), dns.TypeCNAME)
+		next := of(c.source(name), dns.TypeCNAME)
 		if len(next) == 0 {
-			return false
+			break
 		}
-		r = next[0]
+		path, onPath[name] = append(path, name), true
+		to, ok := target(next[0])
+		if !ok {
+			break
+		}
+		name = to
 	}
+	for _, p := range path {
+		c.circles[p] = round
+	}
+	return round
 }
 
 // address reads a target that is an address, also where the origin was appended to it.

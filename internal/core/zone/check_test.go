@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"postroad/internal/core/finding"
 	"postroad/internal/proto/dns"
@@ -81,6 +82,10 @@ var broken = map[finding.Name][]string{
 func many(format string, n int) string {
 	var b strings.Builder
 	for i := range n {
+		if strings.Contains(format, "%[2]d") {
+			fmt.Fprintf(&b, format, i, i+1)
+			continue
+		}
 		fmt.Fprintf(&b, format, i)
 	}
 	return b.String()
@@ -239,6 +244,51 @@ func TestLimitsOfAZone(t *testing.T) {
 	zone.Records = unchecked(t, whole+many("h%d 60 CNAME 192.0.2.1\n", 98))
 	if n := len(Check(zone, Limits{})); n != maxProblems {
 		t.Errorf("%d problems of one rule", n)
+	}
+}
+
+func TestHostileZonesAreCheckedInTime(t *testing.T) {
+	const n = MaxRecords - 100
+	var deep strings.Builder
+	deep.WriteString("d")
+	for range 100 {
+		deep.WriteString(".d")
+	}
+	for name, text := range map[string]string{
+		"a chain of aliases":                 many("a%d 300 CNAME a%[2]d\n", n),
+		"exchangers that are addresses":      many("a%d 300 A 192.0.2.1\n", n/2) + many("a%d 300 MX 10 192.0.2.9\n", n/2),
+		"one name with everything":           many("x 300 TXT %d\n", n/2) + many("%d.x 300 CNAME x\n", n/2),
+		"wildcards that skip":                many("w 300 TXT %d\n", n/2) + many("*.w%d 300 MX 10 x\n", n/4) + many("a.w%d 300 A 192.0.2.1\n", n/4),
+		"deep names":                         many("%d."+deep.String()+" 300 MX 10 y."+deep.String()+"\n", n),
+		"addresses that all exchangers have": many("x 300 TYPE65400 \\# 2 %04x\n", n/2) + many("e%d 300 MX 10 x\n", n/2),
+	} {
+		z := &Zone{Domain: "example.net", Records: records(t, whole+text)}
+		began := time.Now()
+		problems := Check(z, Limits{})
+		d := Plan(nil, z.Records)
+		d.Sentences()
+		again := d.Apply(nil)
+		tidied, _ := Tidy(z.Records, Limits{})
+		if took := time.Since(began); took > 5*time.Second || len(problems) > 5*maxProblems || len(again) != len(z.Records) || len(tidied) != len(z.Records) {
+			t.Errorf("%s: %v, %d problems, %d records", name, took, len(problems), len(again))
+		} else {
+			t.Logf("%s: %v, %d problems", name, took, len(problems))
+		}
+	}
+}
+
+func TestCopiesAreRefusedForTheirStructureAlone(t *testing.T) {
+	for name := range structural {
+		if !slices.ContainsFunc(Rules(), func(r Rule) bool { return r.Name == name && r.Severity == Refuse }) {
+			t.Errorf("%s is structural and no rule for which zones are refused", name)
+		}
+	}
+	problems := Check(&Zone{Domain: "example.net", Records: records(t, whole+"@ 5 MX 10 192.0.2.1\nwww 300 CNAME a.\nwww 300 CNAME b.")}, Limits{})
+	if got := names(Structural(problems)); !slices.Equal(got, []finding.Name{CNAMENotAlone}) || len(problems) != 3 {
+		t.Errorf("structural: %v of %v", got, names(problems))
+	}
+	if tidied := Structural([]Problem{{Rule: DuplicateRecord, Severity: Warn}}); len(tidied) > 0 {
+		t.Errorf("what was mended is told as %v", tidied)
 	}
 }
 

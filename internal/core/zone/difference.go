@@ -81,12 +81,18 @@ func (d Difference) Reverse() Difference {
 	return out
 }
 
-// Apply gives sorted records with the change made: every RRset that differs becomes what it is After, all others stay.
+// Apply gives records, sorted, with the change made: every RRset that differs becomes what it is After, all others stay.
 func (d Difference) Apply(records []dns.Record) []dns.Record {
+	differs := make(map[setKey]bool, len(d))
 	for _, c := range d {
-		records = Replace(records, c.Name, c.Type, c.After...)
+		differs[setKey{c.Name, c.Type}] = true
 	}
-	return records
+	out := slices.DeleteFunc(slices.Clone(records), func(r dns.Record) bool { return differs[keyOf(r)] })
+	for _, c := range d {
+		out = append(out, c.After...)
+	}
+	slices.SortFunc(out, dns.Compare)
+	return out
 }
 
 // Added are the records that the set did not have, whatever its TTL.
@@ -105,13 +111,11 @@ func (c SetChange) TTLs() (before, after uint32) {
 
 // lacking gives those of records whose data others lack.
 func lacking(records, others []dns.Record) []dns.Record {
-	var out []dns.Record
-	for _, r := range records {
-		if !slices.ContainsFunc(others, func(o dns.Record) bool { return bytes.Equal(o.Data, r.Data) }) {
-			out = append(out, r)
-		}
+	have := make(map[string]bool, len(others))
+	for _, o := range others {
+		have[string(o.Data)] = true
 	}
-	return out
+	return slices.DeleteFunc(slices.Clone(records), func(r dns.Record) bool { return have[string(r.Data)] })
 }
 
 // Sentences says what changes, in plain words, a sentence for each record or TTL.
@@ -204,14 +208,21 @@ func Show(name string) string {
 func (d Difference) Text() string {
 	var b strings.Builder
 	for _, c := range d {
+		before, after := map[string]bool{}, map[string]bool{}
 		for _, r := range c.Before {
-			if !slices.ContainsFunc(c.After, func(o dns.Record) bool { return sameContent(o, r) }) {
-				fmt.Fprintf(&b, "- %s\n", r)
+			before[r.String()] = true
+		}
+		for _, r := range c.After {
+			after[r.String()] = true
+		}
+		for _, r := range c.Before {
+			if line := r.String(); !after[line] {
+				fmt.Fprintf(&b, "- %s\n", line)
 			}
 		}
 		for _, r := range c.After {
-			if !slices.ContainsFunc(c.Before, func(o dns.Record) bool { return sameContent(o, r) }) {
-				fmt.Fprintf(&b, "+ %s\n", r)
+			if line := r.String(); !before[line] {
+				fmt.Fprintf(&b, "+ %s\n", line)
 			}
 		}
 	}

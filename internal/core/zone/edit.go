@@ -76,25 +76,43 @@ func setBounds(records []dns.Record, name string, t dns.Type) (from, to int) {
 	return from, to
 }
 
-// Add gives the records with others added. Their RRsets take the TTL of what is added (RFC 2181 §5.2); a record that is
-// there already is replaced by the one added, so that its TTL and the case of its names can be changed.
+// setKey names an RRset.
+type setKey struct {
+	name string
+	t    dns.Type
+}
+
+func keyOf(r dns.Record) setKey { return setKey{r.Name, r.Type} }
+
+// Add gives the records with others added. Their RRsets take the TTL of what is added last (RFC 2181 §5.2); a record that
+// is there already is replaced by the one added, so that its TTL and the case of its names can be changed.
 func Add(records []dns.Record, added ...dns.Record) []dns.Record {
+	ttls := make(map[setKey]uint32, len(added))
 	for _, r := range added {
-		records = Replace(records, r.Name, r.Type, append(slices.Clone(RRset(records, r.Name, r.Type)), r)...)
+		ttls[keyOf(r)] = r.TTL
 	}
-	return records
+	out := Sort(slices.Concat(records, added))
+	for i, r := range out {
+		if ttl, ok := ttls[keyOf(r)]; ok {
+			out[i].TTL = ttl
+		}
+	}
+	return out
 }
 
 // Remove gives the records without some, whatever their TTLs and the case of names in them.
 func Remove(records []dns.Record, removed ...dns.Record) []dns.Record {
-	for _, gone := range removed {
-		data := gone.CanonicalData()
-		set := slices.DeleteFunc(slices.Clone(RRset(records, gone.Name, gone.Type)), func(r dns.Record) bool {
-			return bytes.Equal(r.CanonicalData(), data)
-		})
-		records = Replace(records, gone.Name, gone.Type, set...)
+	type key struct {
+		set  setKey
+		data string
 	}
-	return records
+	gone := make(map[key]bool, len(removed))
+	for _, r := range removed {
+		gone[key{keyOf(r), string(r.CanonicalData())}] = true
+	}
+	return slices.DeleteFunc(slices.Clone(records), func(r dns.Record) bool {
+		return gone[key{keyOf(r), string(r.CanonicalData())}]
+	})
 }
 
 // Replace gives the records with an RRset replaced by another, or removed if there is none. Of the new records, owner and

@@ -166,11 +166,18 @@ func Rules() []Rule { return slices.Clone(rules) }
 
 // Refused gives the problems for which a zone is not published.
 func Refused(problems []Problem) []Problem {
-	var out []Problem
-	for _, p := range problems {
-		if p.Severity == Refuse {
-			out = append(out, p)
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(problems), func(p Problem) bool { return p.Severity != Refuse })
+}
+
+// structural are the rules without which name servers cannot answer by a zone, or would answer differently.
+var structural = map[finding.Name]bool{
+	TooManyRecords: true, NameInvalid: true, NameOutsideZone: true, TypeNotForZones: true, DataInvalid: true, DuplicateRecord: true, TTLsDiffer: true, TTLTooLong: true,
+	SOAMissing: true, SOAMoreThanOne: true, SOANotAtApex: true, NSMissing: true, DSWithoutNS: true, CNAMEAtApex: true, CNAMENotAlone: true,
+	DNAMEMoreThanOne: true, DNAMEWithNS: true, DNAMENamesBelow: true, WildcardNS: true, WildcardDNAME: true,
+}
+
+// Structural gives the problems for which not even a copy of somebody else's zone is answered from, all others being its
+// owner's to mend: such as an exchanger that is an address.
+func Structural(problems []Problem) []Problem {
+	return slices.DeleteFunc(slices.Clone(problems), func(p Problem) bool { return p.Severity != Refuse || !structural[p.Rule] })
 }

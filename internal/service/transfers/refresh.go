@@ -254,10 +254,8 @@ func (s *Service) keep(ctx context.Context, z *copied, got transfer.Copy, how st
 	if err != nil {
 		return err
 	}
-	for _, bad := range zone.Refused(zone.Check(content, s.o.Limits)) {
-		if bad.Rule != zone.TTLTooShort { // how often it is asked for is its owner's choice
-			return fmt.Errorf("the primary's zone breaks a rule: %s", bad.Sentence)
-		}
+	if bad := zone.Structural(zone.Check(content, s.o.Limits)); len(bad) > 0 {
+		return fmt.Errorf("the primary's zone breaks a rule: %s", bad[0].Sentence)
 	}
 	publish, err := s.o.Names.Prepare(content)
 	if err != nil {
