@@ -11,7 +11,7 @@ BENCH    ?= .
 COUNT    ?= 6
 MINUTES  ?= 20
 
-.PHONY: all build vet short check format modernized static dead architecture lint run test tests race property soak upgrade-test fuzz bench man vuln clean
+.PHONY: all build vet short check format modernized static dead architecture lint run test tests race property dns-differential soak upgrade-test fuzz bench man vuln clean
 
 all: build vet short
 
@@ -88,6 +88,10 @@ upgrade-test:
 # explain against what receive does, over random installations.
 property:
 	POSTROAD_CASES=100000 $(GO) test -count 1 -run TestExplainIsWhatReceiveDoes -v ./internal/service/receive
+
+# The name server against NSD and Knot: random questions for random zones, unsigned and signed. SEED makes other zones.
+dns-differential:
+	POSTROAD_PAIRS=100000 POSTROAD_SEED=$(SEED) $(GO) test -count 1 -timeout 10m -run OtherServers -v ./internal/service/dnsd
 
 fuzz:
 	scripts/fuzz $(FUZZTIME)

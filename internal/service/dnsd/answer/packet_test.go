@@ -13,6 +13,7 @@ import (
 	codec "github.com/miekg/dns"
 
 	"postroad/internal/proto/dns"
+	"postroad/internal/service/dnsd/zonetest"
 )
 
 var someone = netip.MustParseAddr("192.0.2.1")
@@ -40,7 +41,7 @@ func questionFor(name string, kind uint16) *codec.Msg {
 }
 
 func TestMalformedPacketsAndForeignOpcodes(t *testing.T) {
-	r := NewResponder(publish(t, readZone(t, "example.test", testZone)), Options{})
+	r := NewResponder(publish(t, zonetest.Read(t, "example.test", testZone)), Options{})
 	good := packetOf(t, questionFor("example.test.", codec.TypeMX))
 	change := func(f func(b []byte) []byte) []byte { return f(bytes.Clone(good)) }
 	opt := func(edit func(o *codec.OPT)) []byte {
@@ -113,7 +114,7 @@ func TestMalformedPacketsAndForeignOpcodes(t *testing.T) {
 }
 
 func TestSpellingIDAndFlagsComeBack(t *testing.T) {
-	r := NewResponder(publish(t, readZone(t, "example.test", testZone)), Options{})
+	r := NewResponder(publish(t, zonetest.Read(t, "example.test", testZone)), Options{})
 	m := questionFor("WwW.eXample.TEST.", codec.TypeTXT)
 	m.CheckingDisabled = true
 	a := exchange(t, r, m, asking{})
@@ -138,7 +139,7 @@ func TestSizesAndTruncation(t *testing.T) {
 	for i := range 13 {
 		text.WriteString(fmt.Sprintf("wide NS ns%d.wide\nns%[1]d.wide AAAA 2001:db8::%[1]d\n", i))
 	}
-	r := NewResponder(publish(t, readZone(t, "example.test", text.String())), Options{})
+	r := NewResponder(publish(t, zonetest.Read(t, "example.test", text.String())), Options{})
 	for _, c := range []struct {
 		name, kind string
 		how        asking
@@ -172,7 +173,7 @@ func TestSizesAndTruncation(t *testing.T) {
 }
 
 func TestRecordsThatFitNoMessageAreRefused(t *testing.T) {
-	z := readZone(t, "example.test", testZone)
+	z := zonetest.Read(t, "example.test", testZone)
 	for i := range 600 {
 		data := append([]byte{120}, bytes.Repeat([]byte{byte(i), byte(i >> 8)}, 60)...)
 		z.Records = append(z.Records, dns.Record{Name: "huge.example.test.", Type: dns.TypeTXT, TTL: 300, Data: data})
@@ -184,7 +185,7 @@ func TestRecordsThatFitNoMessageAreRefused(t *testing.T) {
 }
 
 func TestCookies(t *testing.T) {
-	set := publish(t, readZone(t, "example.test", testZone))
+	set := publish(t, zonetest.Read(t, "example.test", testZone))
 	secret := func(day uint32) (s [16]byte) { binary.BigEndian.PutUint32(s[:], day); return s }
 	limiter := NewLimiter(1, [2]uint64{1, 2})
 	r := NewResponder(set, Options{Secret: secret, Limiter: limiter})
@@ -253,7 +254,7 @@ func TestCookiesAreThoseOfRFC9018(t *testing.T) {
 
 // RFC 5001 §2.2.
 func TestNSIDIsToldToWhoAsks(t *testing.T) {
-	r := NewResponder(publish(t, readZone(t, "example.test", testZone)), Options{NSID: "ns7"})
+	r := NewResponder(publish(t, zonetest.Read(t, "example.test", testZone)), Options{NSID: "ns7"})
 	m := questionFor("example.test.", codec.TypeMX)
 	m.SetEdns0(1232, false)
 	if o := exchange(t, r, m, asking{}).IsEdns0().Option; len(o) != 0 {
@@ -266,9 +267,9 @@ func TestNSIDIsToldToWhoAsks(t *testing.T) {
 }
 
 func TestPendingZonesAnswerSOAAndNSAlone(t *testing.T) {
-	pending := readZone(t, "new.example.test", "@ SOA ns1 host 1 1 1 1 1\n@ NS ns1.example.test.\n@ MX 10 mx\n@ A 192.0.2.1\nmx A 192.0.2.2\n")
+	pending := zonetest.Read(t, "new.example.test", "@ SOA ns1 host 1 1 1 1 1\n@ NS ns1.example.test.\n@ MX 10 mx\n@ A 192.0.2.1\nmx A 192.0.2.2\n")
 	pending.Pending = true
-	child := readZone(t, "example.test", testZone)
+	child := zonetest.Read(t, "example.test", testZone)
 	for _, c := range []struct {
 		name, kind, alone, below string
 	}{
@@ -290,9 +291,9 @@ func TestPendingZonesAnswerSOAAndNSAlone(t *testing.T) {
 }
 
 func TestParentAnswersDSWhereItDelegates(t *testing.T) {
-	parent := readZone(t, "example.test", testZone)
-	apart := readZone(t, "nothing.example.test", "@ SOA ns1 host 1 1 1 1 1\n@ NS ns1\nns1 A 192.0.2.1\n")
-	below := readZone(t, "sub2.example.test", "@ SOA ns1 host 1 1 1 1 5\n@ NS ns1\nns1 A 192.0.2.1\n")
+	parent := zonetest.Read(t, "example.test", testZone)
+	apart := zonetest.Read(t, "nothing.example.test", "@ SOA ns1 host 1 1 1 1 1\n@ NS ns1\nns1 A 192.0.2.1\n")
+	below := zonetest.Read(t, "sub2.example.test", "@ SOA ns1 host 1 1 1 1 5\n@ NS ns1\nns1 A 192.0.2.1\n")
 	r := NewResponder(publish(t, parent, apart, below), Options{})
 	if a := ask(t, r, "sub2.example.test.", "DS", asking{}); len(a.Answer) != 1 || !a.Authoritative {
 		t.Errorf("%v", a)
@@ -307,9 +308,9 @@ func TestParentAnswersDSWhereItDelegates(t *testing.T) {
 }
 
 func TestAliasesStayInTheirZone(t *testing.T) {
-	a := readZone(t, "a.test", "@ SOA ns1 host 1 1 1 1 1\n@ NS ns1.b.test.\nwww CNAME www.b.test.\ninner CNAME x.c\n")
-	b := readZone(t, "b.test", "@ SOA ns1 host 1 1 1 1 1\n@ NS ns1\nwww A 192.0.2.1\n")
-	c := readZone(t, "c.a.test", "@ SOA ns1 host 1 1 1 1 1\n@ NS ns1\nx A 192.0.2.1\n")
+	a := zonetest.Read(t, "a.test", "@ SOA ns1 host 1 1 1 1 1\n@ NS ns1.b.test.\nwww CNAME www.b.test.\ninner CNAME x.c\n")
+	b := zonetest.Read(t, "b.test", "@ SOA ns1 host 1 1 1 1 1\n@ NS ns1\nwww A 192.0.2.1\n")
+	c := zonetest.Read(t, "c.a.test", "@ SOA ns1 host 1 1 1 1 1\n@ NS ns1\nx A 192.0.2.1\n")
 	r := NewResponder(publish(t, a, b, c), Options{})
 	for name, want := range map[string]string{
 		"www.a.test.":   "NOERROR aa n:www.a.test./CNAME/www.b.test.",
@@ -322,7 +323,7 @@ func TestAliasesStayInTheirZone(t *testing.T) {
 }
 
 func TestLimitIsPerNetworkAndKindOfAnswer(t *testing.T) {
-	set := publish(t, readZone(t, "example.test", testZone))
+	set := publish(t, zonetest.Read(t, "example.test", testZone))
 	r := NewResponder(set, Options{Limiter: NewLimiter(100, [2]uint64{7, 8})})
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	count := func(name string, from string, n int, over time.Duration, tcp bool) (got [Handover + 1]int) {
@@ -375,7 +376,7 @@ func TestSetKeepsZonesApart(t *testing.T) {
 	name := func(i int) string { return fmt.Sprintf("z%d.test", i) }
 	for round := range 2 {
 		for i := range n {
-			z, err := Compile(readZone(t, name(i), "@ SOA ns1 host 1 1 1 1 1\n@ NS ns1\n"))
+			z, err := Compile(zonetest.Read(t, name(i), "@ SOA ns1 host 1 1 1 1 1\n@ NS ns1\n"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -410,7 +411,7 @@ func TestSetKeepsZonesApart(t *testing.T) {
 
 // What a hundred thousand zones take: a zone as most are, with twelve records.
 func TestZonesAreSmall(t *testing.T) {
-	c, err := Compile(readZone(t, "customer-0001.example", `
+	c, err := Compile(zonetest.Read(t, "customer-0001.example", `
 @ SOA ns1.hoster.test. hostmaster.hoster.test. 1 3600 900 604800 300
 @ NS ns1.hoster.test.
 @ NS ns2.hoster.test.
@@ -431,7 +432,7 @@ _dmarc TXT "v=DMARC1; p=quarantine; rua=mailto:dmarc@hoster.test"
 }
 
 func TestAnsweringAllocatesNothing(t *testing.T) {
-	set := publish(t, readZone(t, "example.test", testZone))
+	set := publish(t, zonetest.Read(t, "example.test", testZone))
 	r := NewResponder(set, Options{Secret: func(uint32) [16]byte { return [16]byte{1} }, Limiter: NewLimiter(1<<19, [2]uint64{1, 2})})
 	out := make([]byte, 1232)
 	client := &Client{Addr: someone, Now: time.Now().UnixNano()}
@@ -453,7 +454,7 @@ func FuzzAnswer(f *testing.F) {
 		m.SetEdns0(4096, true)
 		f.Add(packetOf(f, m), true)
 	}
-	set := publish(f, readZone(f, "example.test", testZone))
+	set := publish(f, zonetest.Read(f, "example.test", testZone))
 	r := NewResponder(set, Options{Secret: func(uint32) [16]byte { return [16]byte{1} }, NSID: "x"})
 	out := make([]byte, 65535)
 	f.Fuzz(func(t *testing.T, packet []byte, tcp bool) {

@@ -205,7 +205,7 @@ func (r *Responder) substitute(at uint32) bool {
 	if z.block[at+nodeName] == 0 {
 		owner = r.apexOff
 	}
-	if !r.put(set, owner, false) {
+	if !r.moved(set) && !r.put(set, owner, false) {
 		r.truncate()
 		return false
 	}
@@ -218,7 +218,6 @@ func (r *Responder) substitute(at uint32) bool {
 	name := data[12:]
 	if prefix+len(name) > 255 {
 		r.code = codeYXDomain
-		z.counters.Positive.Add(1)
 		return false
 	}
 	size := 12 + prefix + len(name)
@@ -251,6 +250,16 @@ func (r *Responder) substitute(at uint32) bool {
 	return r.step(record+12, prefix+len(name))
 }
 
+// moved reports whether a DNAME record is in the answer, and notes that it is from now on: no record is twice in an answer.
+func (r *Responder) moved(set uint32) bool {
+	if slices.Contains(r.moves[:r.movesN], set) {
+		return true
+	}
+	r.moves[r.movesN] = set
+	r.movesN++
+	return false
+}
+
 // spelling writes the first octets of the current name as they were asked for, where that is the question's.
 func (r *Responder) spelling(b []byte, length int) int {
 	if r.name.off == header {
@@ -262,12 +271,10 @@ func (r *Responder) spelling(b []byte, length int) int {
 // close ends a positive answer: what proves that a wildcard was right, the zone's name servers where there is room, and
 // addresses.
 func (r *Responder) close() {
-	if r.tc {
+	if r.tc || r.section > 0 { // truncated, or denied
 		return
 	}
-	if r.code == codeOK && r.section == 0 {
-		r.z.counters.Positive.Add(1)
-	}
+	r.z.counters.Positive.Add(1)
 	if !r.putProofs() {
 		r.truncate()
 		return

@@ -112,6 +112,8 @@ type Responder struct {
 	apexOff int // where the zone's name stands in the message
 	name    lookup
 	seen    [maxHops + 1]uint64
+	moves   [maxHops]uint32 // DNAME RRsets that are in the answer
+	movesN  int
 	proofs  [maxProof]proof
 	proved  int
 	adds    [4]addition
@@ -151,6 +153,7 @@ func (r *Responder) Answer(out, packet []byte, client *Client) (int, Outcome) {
 		return 0, Dropped
 	}
 	r.client, r.out, r.code, r.aa, r.tc = client, out, codeOK, false, false
+	r.movesN = 0
 	r.sections, r.section, r.proved, r.added, r.addrsN, r.what, r.trusted, r.fresh, r.answered = [3]uint16{}, 0, 0, 0, 0, 0, false, false, 0
 	opcode := packet[2] >> 3 & 15
 	r.code = r.q.read(packet)
