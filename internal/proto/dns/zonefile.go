@@ -219,6 +219,9 @@ func (z *zoneReader) record(rr codec.RR, line int) (Record, error) {
 	return r, nil
 }
 
+// shownToken is how many octets of a text an error shows.
+const shownToken = 60
+
 // failed makes an error of the library one for people.
 func (z *zoneReader) failed(err error) error {
 	var parse *codec.ParseError
@@ -236,6 +239,9 @@ func (z *zoneReader) failed(err error) error {
 	what, token := text, ""
 	if at := strings.Index(text, `: "`); at >= 0 {
 		what, token = text[:at], text[at+2:]
+	}
+	if len(token) > shownToken {
+		token = token[:shownToken] + `…"`
 	}
 	if token == `"\n"` || token == `""` || token == `" "` {
 		token = "nothing"

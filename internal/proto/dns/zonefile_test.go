@@ -219,6 +219,9 @@ func TestZoneFilesThatAreRefused(t *testing.T) {
 			t.Errorf("%q: %v (%s), want %s", text, err, shown(got.Records), want)
 		}
 	}
+	if _, err := ReadZone(strings.NewReader(strings.Repeat("a", 1<<20)), "example.net.", Limits{}); err == nil || len(err.Error()) > 300 {
+		t.Errorf("a name of a MiB: %.400v", err)
+	}
 	if _, err := ReadZone(failing{}, "example.net.", Limits{}); !errors.Is(err, errFailing) {
 		t.Errorf("a reader that fails: %v", err)
 	}
