@@ -148,6 +148,9 @@ func (a *app) printExchangers(l control.ExchangerListing) error {
 	if l.Set != "" {
 		a.say("by the exchanger set %s\n", clean(l.Set))
 	}
+	if l.Pending {
+		a.say("not answered yet: nothing but SOA and NS is, until the domain's ownership is shown\n")
+	}
 	rows := make([][]string, 0, len(l.Exchangers))
 	for _, x := range l.Exchangers {
 		rows = append(rows, []string{strconv.Itoa(int(x.Preference)), x.Host, x.Role})
@@ -264,6 +267,9 @@ func (a *app) exchangerSetCommand() *cobra.Command {
 				body, err := changed.body(cmd, args[1:])
 				if err != nil {
 					return err
+				}
+				if len(body) == 0 {
+					return usagef("nothing to set is given")
 				}
 				return a.change(cmd.Context(), http.MethodPatch, path+segment(args[0]), nil, body)
 			}),

@@ -168,7 +168,7 @@ func (s *Service) PlanDomainAdd(ctx context.Context, actor Actor, spec DomainSpe
 	if err := s.zones.Host(ctx, st, &p, nil, &d); err != nil {
 		return Plan{}, err
 	}
-	if err := s.exchangers.Publish(ctx, st, &p, nil, &d); err != nil {
+	if err := s.exchangers.Publish(ctx, actor, st, &p, nil, &d); err != nil {
 		return Plan{}, err
 	}
 	if err := s.checkWay(ctx, actor, st, &p, nil, &d); err != nil {
@@ -215,7 +215,7 @@ func (s *Service) PlanDomainSet(ctx context.Context, actor Actor, name string, s
 	if err := s.zones.Host(ctx, st, &p, old, &d); err != nil {
 		return Plan{}, err
 	}
-	if err := s.exchangers.Publish(ctx, st, &p, old, &d); err != nil {
+	if err := s.exchangers.Publish(ctx, actor, st, &p, old, &d); err != nil {
 		return Plan{}, err
 	}
 	if err := s.checkWay(ctx, actor, st, &p, old, &d); err != nil {

@@ -607,6 +607,65 @@ func TestModeAutoIsForeseen(t *testing.T) {
 	}
 }
 
+func TestARemovedDomainFollowsAgainWhatIsStillThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	op := control.Operator()
+	w.ok(w.PlanExchangerSetAdd(op, control.ExchangerSetSpec{Name: "filtered", Exchangers: ptr(typed("mx.filter.example")), Gateways: &[]string{"198.51.100.0/24"}}))
+	for _, name := range []string{"a.example", "b.example"} {
+		w.host(name, control.DomainSettings{ExchangerSet: ptr("filtered")})
+		w.ok(w.PlanDomainRemove(t.Context(), op, name))
+	}
+	removed := map[string]int64{}
+	for _, entry := range w.m.Entries {
+		if entry.Action == "domain remove" {
+			removed[entry.Subject] = entry.ID
+		}
+	}
+	w.ok(w.PlanUndo(t.Context(), op, removed["a.example"]))
+	d, _ := w.Directory().Domain("a.example")
+	if d.ExchangerSet == "" || d.NameServerSet == "" || len(d.Gateways) != 1 {
+		t.Errorf("%+v", d)
+	}
+	w.ok(w.PlanDomainRemove(t.Context(), op, "a.example"))
+	w.ok(w.PlanExchangerSetRemove(op, "filtered", ""))
+	w.ok(w.PlanUndo(t.Context(), op, removed["b.example"]))
+	d, _ = w.Directory().Domain("b.example")
+	if d.ExchangerSet != "" || d.NameServerSet == "" || len(d.Gateways) != 1 {
+		t.Errorf("without its set: %+v", d)
+	}
+	z := w.m.Answered["b.example"]
+	if got := z.Exchangers(z.Apex()); len(got) != 1 || got[0].Host != "mx.filter.example" {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestNameServersInTheZoneNeedAddresses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	op := control.Operator()
+	w.host("acme.example", control.DomainSettings{})
+	w.ok(w.PlanNameServerSetAdd(op, control.NameServerSetSpec{Name: "own", Hosts: []string{"ns1.acme.example", "ns2.acme.example"}}))
+	p, err := w.PlanDomainSet(t.Context(), op, "acme.example", control.DomainSettings{NameServerSet: ptr("own")})
+	if bad := said(p, "The name server ns1.acme.example lies in the zone acme.example and has no address there"); bad != "" || err != nil || !p.Asks {
+		t.Error(bad, err)
+	}
+}
+
+// Of a domain of mode auto the switch of a set tells the mode to come.
+func TestModeAutoIsForeseenWhenASetIsChosen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	op := control.Operator()
+	w.host("acme.example", control.DomainSettings{Mode: ptr("auto")})
+	w.box("box@acme.example")
+	w.ok(w.PlanExchangerSetAdd(op, control.ExchangerSetSpec{Name: "away", Exchangers: ptr(typed("mail.far.example"))}))
+	p, err := w.PlanDomainSet(t.Context(), op, "acme.example", control.DomainSettings{ExchangerSet: ptr("away")})
+	if bad := said(p, "once public DNS shows this, local becomes remote"); bad != "" || err != nil || p.AlteredRoutes == nil {
+		t.Error(bad, err)
+	}
+}
+
 func TestAZoneThatComesBackIsAsItsSetSaysByThen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

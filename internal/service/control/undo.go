@@ -129,11 +129,11 @@ func (s *Service) restoreAccount(actor Actor, was *AccountInfo) (Plan, error) {
 func (s *Service) restoreDomain(ctx context.Context, actor Actor, gone *undo.RemovedDomain) (Plan, error) {
 	bare := settings.Show(&directory.Domain{Name: gone.Name, Account: gone.Account, Mode: directory.ModeLocal, Zone: directory.ZoneExternal}, now())
 	set := settings.Back(&bare, &gone.Info, now())
-	set.ExchangerSet, set.NameServerSet = &gone.ExchangerSet, &gone.NameServerSet
+	st := s.current.Load()
+	exchangers.Again(st, gone, &set)
 	if !actor.Operator {
 		set.Proved = nil
 	}
-	st := s.current.Load()
 	p, err := s.PlanDomainAdd(ctx, actor, DomainSpec{Name: gone.Name, Account: string(gone.Account), DomainSettings: set})
 	if err != nil {
 		return Plan{}, err

@@ -16,6 +16,7 @@ import (
 	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/settings"
+	"postroad/internal/service/control/undo"
 	"postroad/internal/service/control/words"
 )
 
@@ -90,6 +91,21 @@ func (a *Access) Choose(ctx context.Context, st *rights.State, old, d *directory
 	return accept(d, &set, chosen.Gateways != nil)
 }
 
+// Again has a domain that was removed follow what it followed, as far as that is still there. Who may deliver for it is what
+// it was, where no set says it.
+func Again(st *rights.State, gone *undo.RemovedDomain, set *settings.Domain) {
+	none := zone.None
+	set.ExchangerSet, set.NameServerSet = &none, &none
+	if _, there := st.Sets.ExchangerSet(gone.ExchangerSet); there {
+		set.ExchangerSet = &gone.ExchangerSet
+	} else {
+		set.Gateways = &gone.Gateways
+	}
+	if _, there := st.Sets.NameServerSet(gone.NameServerSet); there {
+		set.NameServerSet = &gone.NameServerSet
+	}
+}
+
 // fresh reports whether a domain's zone is to be made, having never been here.
 func (a *Access) fresh(ctx context.Context, old, d *directory.Domain) (bool, error) {
 	if d.Zone != directory.ZoneHosted || old != nil && old.Zone == directory.ZoneHosted {
@@ -121,7 +137,7 @@ func accept(d *directory.Domain, set *zone.ExchangerSet, chosen bool) error {
 
 // Publish plans what a domain's zone becomes by the sets that the domain follows, where these or the hosting change. old
 // is nil for a new domain.
-func (a *Access) Publish(ctx context.Context, st *rights.State, p *plan.Plan, old, d *directory.Domain) error {
+func (a *Access) Publish(ctx context.Context, actor rights.Actor, st *rights.State, p *plan.Plan, old, d *directory.Domain) error {
 	var was directory.Domain
 	if old != nil {
 		was = *old
@@ -163,6 +179,10 @@ func (a *Access) Publish(ctx context.Context, st *rights.State, p *plan.Plan, ol
 			p.Record(change(plan.VerbSet, &place{domain: d, owner: z.Apex()}, exchangers, set.Exchangers))
 			p.Say("The exchangers before: %s.", describe(exchangers))
 			p.Asks = p.Asks || len(exchangers) > 0
+			c := a.begin(ctx, actor, st, place{domain: d, owner: z.Apex(), hosted: true, zone: z}, Asking{})
+			c.p = *p
+			c.judge(&z, set.Exchangers)
+			*p = c.p
 		}
 	}
 	if named {
@@ -170,6 +190,7 @@ func (a *Access) Publish(ctx context.Context, st *rights.State, p *plan.Plan, ol
 			return err
 		}
 	}
+	unaddressed(p, &z)
 	putZone(p, z)
 	if note != "" {
 		p.Warn("%s", note)
@@ -215,6 +236,15 @@ func (a *Access) Follows(ctx context.Context, st *rights.State, d *directory.Dom
 
 // few warns of a single name server; it asks for no yes, as nothing that works now is harmed.
 const few = "There is only one name server: while it cannot be reached, the domain does not exist for the world. Add a second: postroad nameserver-set set."
+
+// unaddressed tells of name servers of a zone that lie in it and have no address there, as often as a plan has room for.
+func unaddressed(p *plan.Plan, z *zone.Zone) {
+	for _, host := range z.NameServers() {
+		if fault, inside := z.Target(host); inside && fault != "" && len(p.Warnings) < shownNotes {
+			p.Warn("The name server %s lies in the zone %s and has no address there: nobody finds it. Make its A or AAAA record first.", host, words.Show(z.Domain))
+		}
+	}
+}
 
 // Delegate tells the name servers to enter at the registrar.
 func Delegate(z *zone.Zone) string {

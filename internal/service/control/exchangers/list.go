@@ -18,6 +18,7 @@ type Listing struct {
 	Owner      string  `json:"owner" doc:"The name that they are the exchangers of, in full"`
 	Zone       string  `json:"zone" enum:"hosted,external" doc:"hosted: these are the records of the zone here; external: these are the records to enter where the zone is"`
 	Set        string  `json:"exchanger_set,omitempty" doc:"Name of the set that they come from; absent when they are written by hand"`
+	Pending    bool    `json:"pending,omitempty" doc:"Nothing of the zone but SOA and NS is answered until the domain's ownership is shown"`
 	Serial     uint32  `json:"serial,omitempty" doc:"Of the zone that is hosted here"`
 	Exchangers []Entry `json:"exchangers" nullable:"false" doc:"Best first"`
 	Enter      []Enter `json:"enter,omitempty" doc:"What to enter where the zone is, part by part and whole"`
@@ -56,7 +57,7 @@ func (a *Access) List(ctx context.Context, actor rights.Actor, st *rights.State,
 	out := Listing{Domain: at.domain.Name, Owner: at.name(), Zone: string(at.domain.Zone), Exchangers: []Entry{}}
 	var list []zone.Exchanger
 	if at.hosted {
-		list, out.Serial = at.zone.Exchangers(at.owner), at.zone.Serial
+		list, out.Serial, out.Pending = at.zone.Exchangers(at.owner), at.zone.Serial, !at.domain.Proved
 		if set, ok := st.Sets.ExchangerSet(at.domain.ExchangerSet); ok && at.apex() {
 			out.Set = set.Name
 		}

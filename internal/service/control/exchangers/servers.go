@@ -146,6 +146,7 @@ func (a *Access) PlanServersSet(ctx context.Context, actor rights.Actor, st *rig
 		if z, err = z.WithNameServers(set.Hosts); err != nil {
 			return plan.Plan{}, err
 		}
+		unaddressed(&p, &z)
 		p.Tx.PutZones = append(p.Tx.PutZones, z)
 	}
 	if n := len(hosted); n > 0 {
