@@ -85,8 +85,11 @@ type Metrics struct {
 	ControlChanges *prometheus.CounterVec
 	ControlVersion prometheus.Gauge
 
-	DNSTransfers *prometheus.CounterVec
-	DNSNotifies  *prometheus.CounterVec
+	DNSTransfers   *prometheus.CounterVec
+	DNSNotifies    *prometheus.CounterVec
+	SignerZones    prometheus.Gauge
+	SignerFailures prometheus.Counter
+	SignerClockOff prometheus.Gauge
 
 	APIRequests *prometheus.CounterVec
 	APISeconds  *prometheus.HistogramVec
@@ -155,6 +158,9 @@ func Definitions() []Definition {
 
 		{Name: "postroad_dns_transfers_total", Kind: Counter, Labels: []string{"direction", "kind", "result"}, Help: "Zones moved: out (axfr, ixfr, or a question signed wrongly: done, refused or failed) and in (axfr, ixfr, or refresh when only the primary's version was asked for: done or failed)."},
 		{Name: "postroad_dns_notifies_total", Kind: Counter, Labels: []string{"direction", "result"}, Help: "Messages that a zone has changed: out (done, refused, silent, or failed after an hour) and in (done or refused)."},
+		{Name: "postroad_signer_zones", Kind: Gauge, Help: "Zones that are signed here."},
+		{Name: "postroad_signer_failures_total", Kind: Counter, Help: "Zones that were due and could not be signed; each is tried again."},
+		{Name: "postroad_signer_clock_off_seconds", Kind: Gauge, Help: "By how many seconds the system's clock is off from what zones are signed by; 0 while it is believed."},
 
 		{Name: "postroad_api_requests_total", Kind: Counter, Labels: []string{"operation", "status"}, Help: "API requests answered, by HTTP status."},
 		{Name: "postroad_api_seconds", Kind: Histogram, Labels: []string{"operation"}, buckets: fast(), Help: "Seconds of an API request."},
@@ -216,8 +222,11 @@ func NewMetrics() *Metrics {
 		ControlChanges: b.counters("postroad_control_changes_total"),
 		ControlVersion: b.gauges("postroad_control_version").WithLabelValues(),
 
-		DNSTransfers: b.counters("postroad_dns_transfers_total"),
-		DNSNotifies:  b.counters("postroad_dns_notifies_total"),
+		DNSTransfers:   b.counters("postroad_dns_transfers_total"),
+		DNSNotifies:    b.counters("postroad_dns_notifies_total"),
+		SignerZones:    b.gauges("postroad_signer_zones").WithLabelValues(),
+		SignerFailures: b.counters("postroad_signer_failures_total").WithLabelValues(),
+		SignerClockOff: b.gauges("postroad_signer_clock_off_seconds").WithLabelValues(),
 
 		APIRequests: b.counters("postroad_api_requests_total"),
 		APISeconds:  b.histograms("postroad_api_seconds"),

@@ -246,10 +246,17 @@ func (s *Signing) Begin(role Role) error {
 // ErrNoRole says that a zone has no keys of a role.
 var ErrNoRole = errors.New("the zone has no keys of this role")
 
-// Observe takes in what all servers of the parent said at a moment, the data of DS records in any order, and reports
-// whether that is something new. A look that failed is never given to it.
-func (s *Signing) Observe(apex string, ds [][]byte, ttl time.Duration, at time.Time) bool {
-	ds = slices.Clone(ds)
+// Look is what all servers of a zone's parent said at a moment. One that failed, or heard different things, is none.
+type Look struct {
+	DS     [][]byte // data of DS records, in any order; none: there is no DS
+	TTL    time.Duration
+	At     time.Time
+	Source string // who was asked
+}
+
+// Observe takes in a look, and reports whether it tells something new.
+func (s *Signing) Observe(apex string, look Look) bool {
+	ds, ttl, at := slices.Clone(look.DS), look.TTL, look.At
 	slices.SortFunc(ds, bytes.Compare)
 	changed := false
 	if s.Parent.Since.IsZero() || !slices.EqualFunc(ds, s.Parent.DS, bytes.Equal) {

@@ -29,7 +29,7 @@ const (
 	batch   = 6 * time.Hour
 )
 
-// PrivateKeys gives the key pair of a key by its ID, or says why it is not to be had.
+// PrivateKeys gives the key pair of a key by its ID, or says why it is not to be had. Its flags do not matter.
 type PrivateKeys func(id string) (dns.Key, error)
 
 // Build makes the records that signing adds to a zone: the sets DNSKEY, CDS and CDNSKEY, the chain of NSEC or NSEC3
@@ -255,6 +255,7 @@ func (s *Signing) signer(apex string, keys PrivateKeys, before *Content, at time
 		if err != nil {
 			return nil, fmt.Errorf("key %d of %s: %w", k.Tag(), apex, err)
 		}
+		pair.Flags = k.Role.Flags() // which are no part of what is private
 		if !bytes.Equal(pair.DNSKEY(), k.DNSKEY) {
 			return nil, fmt.Errorf("key %d of %s: %w: its private part is of another key", k.Tag(), apex, dns.ErrKey)
 		}

@@ -109,7 +109,7 @@ func TestARollOverStepByStep(t *testing.T) {
 	}
 	told(3 * time.Hour)
 	signing(map[dns.Type]string{dns.TypeCDS: "key-0", dns.TypeCDNSKEY: "key-0"})
-	s.Observe(apex, [][]byte{ds("key-0")}, 24*time.Hour, at)
+	s.Observe(apex, Look{DS: [][]byte{ds("key-0")}, TTL: 24 * time.Hour, At: at})
 
 	if err := s.Begin(CSK); err != nil {
 		t.Fatal(err)
@@ -129,10 +129,10 @@ func TestARollOverStepByStep(t *testing.T) {
 	if !s.Next().IsZero() {
 		t.Errorf("something is due %v", s.Next())
 	}
-	if !s.Observe(apex, [][]byte{ds("key-1")}, 24*time.Hour, at) {
+	if !s.Observe(apex, Look{DS: [][]byte{ds("key-1")}, TTL: 24 * time.Hour, At: at}) {
 		t.Error("a new DS is no news")
 	}
-	if s.Observe(apex, [][]byte{ds("key-1")}, 24*time.Hour, at.Add(time.Minute)) {
+	if s.Observe(apex, Look{DS: [][]byte{ds("key-1")}, TTL: 24 * time.Hour, At: at.Add(time.Minute)}) {
 		t.Error("the same DS is news")
 	}
 	told(25*time.Hour - time.Second)
@@ -140,18 +140,18 @@ func TestARollOverStepByStep(t *testing.T) {
 		t.Error("the key would leave by an old look")
 	}
 	told(time.Second) // nobody has looked
-	s.Observe(apex, [][]byte{ds("key-0")}, 24*time.Hour, at)
+	s.Observe(apex, Look{DS: [][]byte{ds("key-0")}, TTL: 24 * time.Hour, At: at})
 	told(30 * time.Hour) // the old DS is back
-	s.Observe(apex, [][]byte{ds("key-1")}, 24*time.Hour, at)
+	s.Observe(apex, Look{DS: [][]byte{ds("key-1")}, TTL: 24 * time.Hour, At: at})
 	at = s.Next()
-	s.Observe(apex, [][]byte{ds("key-1")}, 24*time.Hour, at)
+	s.Observe(apex, Look{DS: [][]byte{ds("key-1")}, TTL: 24 * time.Hour, At: at})
 	told(0, "key-0 retired→removed")
 	signing(map[dns.Type]string{dns.TypeSOA: "key-1", dns.TypeDNSKEY: "key-1", dns.TypeCDS: "key-1"})
 
 	s.Withdrawn = true
 	told(time.Hour)
 	judge(t, newestSigned(t, s, keys, records), s.Scheme)
-	s.Observe(apex, nil, 0, at)
+	s.Observe(apex, Look{DS: nil, TTL: 0, At: at})
 	if s.Parent.Gone(at.Add(24*time.Hour-time.Second)) || !s.Parent.Gone(at.Add(24*time.Hour)) {
 		t.Errorf("the DS is gone from all caches at the wrong moment: %+v", s.Parent)
 	}
@@ -321,7 +321,7 @@ func TestNothingThatIsNotWholeIsBelieved(t *testing.T) {
 func TestASigningIsStoredWhole(t *testing.T) {
 	keys, s := ring{}, &Signing{Algorithm: dns.Ed25519, Scheme: TwoKeys, Denial: NSEC3, Roll: []Role{ZSK}, Withdrawn: true}
 	keys.publish(t, s, nil, zoneOf(t, whole), noon)
-	s.Observe(apex, [][]byte{{9, 9, 9, 9, 9}, {1, 1, 1, 1, 1}}, time.Hour, noon)
+	s.Observe(apex, Look{DS: [][]byte{{9, 9, 9, 9, 9}, {1, 1, 1, 1, 1}}, TTL: time.Hour, At: noon})
 	s.Looked = time.Time{}
 	b, err := Encode(s)
 	if err != nil {

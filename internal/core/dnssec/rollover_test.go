@@ -147,7 +147,7 @@ func (y *year) register() {
 
 // look asks the parent, and reports whether that told something new; one look of five fails.
 func (y *year) look() bool {
-	return y.random.IntN(5) > 0 && y.signing.Observe(apex, y.parent[len(y.parent)-1].ds, y.dsTTL, y.now)
+	return y.random.IntN(5) > 0 && y.signing.Observe(apex, Look{DS: y.parent[len(y.parent)-1].ds, TTL: y.dsTTL, At: y.now})
 }
 
 // cached reports whether what was served from one moment to another may lie in a cache now.

@@ -46,6 +46,14 @@ const (
 	ZoneShadowed   Name = "ZONE_SHADOWED"    // the zone is hosted here, and the world asks elsewhere and hears something else
 )
 
+// The findings about signed zones.
+const (
+	DNSSECDSStale     Name = "DNSSEC_DS_STALE"     // the zone above has DS records, and none is of a key of the zone
+	DNSSECBogus       Name = "DNSSEC_BOGUS"        // the zone as it is published does not validate
+	DNSSECSigExpiring Name = "DNSSEC_SIG_EXPIRING" // signatures run out in less than seven days and were not renewed
+	DNSSECKeyUnusable Name = "DNSSEC_KEY_UNUSABLE" // the private part of a key is missing or damaged: nothing can be signed
+)
+
 // Finding is one diagnosis of one domain.
 type Finding struct {
 	Name     Name
@@ -107,6 +115,14 @@ func (n Name) Sentence() string {
 		return "The name servers of this domain, or the zone above it, say different things."
 	case ZoneShadowed:
 		return "This domain's zone is hosted here, but the world asks other name servers, which say something else: changes here have no effect."
+	case DNSSECDSStale:
+		return "The zone above says that this domain is signed with a key that it does not have: whoever checks signatures cannot reach the domain."
+	case DNSSECBogus:
+		return "The signatures of this domain's zone are not right: whoever checks them cannot reach the domain."
+	case DNSSECSigExpiring:
+		return "Signatures of this domain's zone run out soon and were not renewed."
+	case DNSSECKeyUnusable:
+		return "This domain's zone cannot be signed any more: a private key is missing or damaged. What was signed last is answered until it runs out."
 	}
 	return string(n)
 }

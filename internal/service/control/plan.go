@@ -7,12 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/mail"
@@ -137,7 +133,7 @@ func (s *Service) tell(ctx context.Context, actor Actor, plan Plan, version int6
 // publish puts the zones' answers in force, once all is durable.
 func (s *Service) complete(ctx context.Context, actor Actor, plan Plan) (tx Tx, publish func(), err error) {
 	tx, st := plan.Tx, s.current.Load()
-	if tx.PutVerifiers, err = s.verifiers(plan.Passwords); err != nil {
+	if tx.PutVerifiers, err = words.Verifiers(plan.Passwords, s.o.Verifier); err != nil {
 		return Tx{}, nil, err
 	}
 	if tx.PutZones, err = s.zones.Complete(ctx, st, &plan); err != nil {
@@ -193,36 +189,12 @@ func entryJSON(v any) (string, error) {
 	return strings.TrimSuffix(b.String(), "\n"), nil
 }
 
-// verifiers hashes passwords on all processors.
-func (s *Service) verifiers(passwords map[string]*Secret) (map[string]string, error) {
-	if len(passwords) == 0 {
-		return nil, nil
-	}
-	out := make(map[string]string, len(passwords))
-	var mu sync.Mutex
-	var g errgroup.Group
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for id, p := range passwords {
-		g.Go(func() error {
-			v, err := p.Verifier(s.o.Verifier)
-			if err != nil {
-				return words.Invalid("The password cannot be used: "+err.Error()+".", "")
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			out[id] = v
-			return nil
-		})
-	}
-	return out, g.Wait()
-}
-
 // after is the state that the plan leads to.
 func after(st *state, plan Plan, version int64) *state {
 	delta := plan.Delta
 	delta.Version = version
-	next := &state{Directory: st.Directory.With(delta), Accounts: st.Accounts, Sets: st.Sets.With(plan.Tx.PutSets, plan.Tx.PutServers, setsRemoved(plan.Tx.Remove)...)}
-	gone := accountsRemoved(plan.Tx.Remove)
+	next := &state{Directory: st.Directory.With(delta), Accounts: st.Accounts, Sets: st.Sets.With(plan.Tx.PutSets, plan.Tx.PutServers, removed[string](plan.Tx.Remove, KindSet, KindServers)...)}
+	gone := removed[account.ID](plan.Tx.Remove, KindAccount)
 	if len(plan.Tx.PutAccounts) > 0 || len(gone) > 0 {
 		next.Accounts = maps.Clone(st.Accounts)
 		for _, a := range plan.Tx.PutAccounts {
@@ -235,21 +207,12 @@ func after(st *state, plan Plan, version int64) *state {
 	return next
 }
 
-func setsRemoved(removals []Removal) []string {
-	var out []string
+// removed gives the ids that are removed of some kinds.
+func removed[ID ~string](removals []Removal, kinds ...Kind) []ID {
+	var out []ID
 	for _, r := range removals {
-		if r.Kind == KindSet || r.Kind == KindServers {
-			out = append(out, r.ID)
-		}
-	}
-	return out
-}
-
-func accountsRemoved(removals []Removal) []account.ID {
-	var out []account.ID
-	for _, r := range removals {
-		if r.Kind == KindAccount {
-			out = append(out, account.ID(r.ID))
+		if slices.Contains(kinds, r.Kind) {
+			out = append(out, ID(r.ID))
 		}
 	}
 	return out

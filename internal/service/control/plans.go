@@ -59,5 +59,7 @@ const (
 	KindDeparted   = plan.KindDeparted
 	KindZone       = plan.KindZone
 	KindRecord     = plan.KindRecord
+	KindDNSSEC     = plan.KindDNSSEC
+	KindZoneKeys   = plan.KindZoneKeys
 	KindQueue      = plan.KindQueue
 )

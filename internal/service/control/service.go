@@ -28,6 +28,7 @@ import (
 	"postroad/internal/service/control/recipients"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/settings"
+	"postroad/internal/service/control/signing"
 	"postroad/internal/service/control/traces"
 	"postroad/internal/service/control/zones"
 )
@@ -38,6 +39,7 @@ type Options struct {
 	Store    Store
 	Names    Names  // nil: no DNS is served here
 	Signer   Signer // nil: no zone is signed here
+	Parents  Parents
 	Boxes    Boxes
 	Queue    Queue
 	Traces   Traces // nil: none are kept
@@ -94,6 +96,7 @@ type Service struct {
 	mu         sync.Mutex // held while a change is applied
 	current    atomic.Pointer[state]
 	hosted     zones.Access
+	signing    signing.Access
 	zones      zones.Answers            // the name server, in step with the configuration
 	boxes      boxes.Keeper             // the mailbox store, in step with the configuration
 	moving     map[string]mail.Rerouted // domains whose queued mail is being decided anew; guarded by mu
@@ -134,6 +137,7 @@ func New(o Options) *Service {
 	}
 	s.recipients = recipients.Access{Store: o.Store, Fetcher: o.Fetcher}
 	s.lookup.Resolver = o.DNS
+	s.signing = signing.Access{Zones: o.Store, Parents: o.Parents}
 	if s.reading.RoutingDomain = o.RoutingDomain; o.Boxes != nil {
 		s.reading.Store = o.Boxes
 	}

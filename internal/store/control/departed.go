@@ -13,7 +13,7 @@ const (
 	departedOwnersSQL sqldb.Stmt = `SELECT id, account_id FROM departed WHERE @in(id, $1) AND @scope(account_id)`
 	addDepartedSQL    sqldb.Stmt = `INSERT INTO departed (id, account_id, name, until, mode, recipients, unreachable, former, removed)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
-	setDepartedSQL    sqldb.Stmt = `UPDATE departed SET account_id = $2, name = $3, until = $4, mode = $5, recipients = $6, unreachable = $7, former = $8, removed = $9
+	setDepartedSQL sqldb.Stmt = `UPDATE departed SET account_id = $2, name = $3, until = $4, mode = $5, recipients = $6, unreachable = $7, former = $8, removed = $9
 		WHERE id = $1 AND @scope(account_id)`
 	removeDepartedSQL sqldb.Stmt = `DELETE FROM departed WHERE @in(id, $1) AND @scope(account_id)`
 )

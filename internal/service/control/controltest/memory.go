@@ -17,6 +17,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/dnssec"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
@@ -46,6 +47,7 @@ type Memory struct {
 	Verifiers map[string]string                // by mailbox
 	Lists     map[string]control.RecipientList // by domain
 	Hosted    map[string]zone.Zone             // zones, by domain
+	Secrets   map[string]dnssec.SealedKey      // private parts of zone keys, by id
 	Entries   []control.Entry                  // of the audit log
 
 	Settings map[string]string
@@ -79,7 +81,7 @@ func NewMemory() *Memory {
 		Rules: map[string]directory.Rule{}, Outbounds: map[string]directory.Outbound{}, Departed: map[string]directory.Departed{}, Sets: map[string]zone.ExchangerSet{}, Servers: map[string]zone.NameServerSet{}, Given: map[string]control.Token{},
 		Lists: map[string]control.RecipientList{}, Verifiers: map[string]string{}, Settings: map[string]string{},
 		Boxes: map[string]mailbox.Mailbox{}, Stored: map[string][]mailbox.Message{}, Bodies: map[string]string{}, Exchangers: map[string]facts.MXAnswer{},
-		Hosted: map[string]zone.Zone{}, Answered: map[string]zone.Zone{}, exchanged: newExchanged(),
+		Hosted: map[string]zone.Zone{}, Secrets: map[string]dnssec.SealedKey{}, Answered: map[string]zone.Zone{}, exchanged: newExchanged(),
 	}
 }
 
@@ -157,6 +159,7 @@ func (m *Memory) Update(_ context.Context, scope account.Scope, version int64, t
 	put(m.Rules, tx.PutRules, func(r directory.Rule) string { return r.ID })
 	put(m.Outbounds, tx.PutOutbounds, func(o directory.Outbound) string { return o.ID })
 	put(m.Lists, tx.PutLists, func(l control.RecipientList) string { return l.Domain })
+	m.keepKeys(tx.PutZones)
 	put(m.Hosted, tx.PutZones, func(z zone.Zone) string { return z.Domain })
 	put(m.Departed, tx.PutDeparted, func(d directory.Departed) string { return d.ID })
 	put(m.Sets, tx.PutSets, func(s zone.ExchangerSet) string { return s.ID })
