@@ -121,7 +121,7 @@ func (a *app) domainCommand() *cobra.Command {
 				})
 			}),
 		}),
-		a.domainChoose(),
+		a.domainChoose(), a.domainProve(),
 		a.changes(&cobra.Command{
 			Use: "remove NAME", Short: "Remove a domain with everything in it", Args: cobra.ExactArgs(1),
 			RunE: work(func(cmd *cobra.Command, args []string) error {
@@ -216,8 +216,20 @@ func (a *app) printDomain(d control.DomainDetail) {
 	line("why", d.Why)
 	line("machine", d.Machine)
 	line("arrangement", d.Arrangement)
-	line("proved", yesNo(d.Proved))
+	proved := yesNo(d.Proved)
+	if d.Proved && d.ProofBy != "" {
+		proved += ", by " + map[string]string{"operator": "the operator's word", "txt": "its TXT record", "delegation": "its delegation"}[d.ProofBy]
+	}
+	line("proved", proved)
+	if d.ProofLostAt != nil && d.ProofEndsAt != nil {
+		line("proof lost", when(*d.ProofLostAt)+"; all is as before until "+when(*d.ProofEndsAt))
+	}
 	line("zone", d.Zone)
+	if d.Delegation != nil {
+		line("name servers", strings.Join(d.Delegation.NameServers, ", "))
+		line("delegation", d.Delegation.State+": "+d.Delegation.Evidence)
+		line("", d.Delegation.Sentence)
+	}
 	line("name servers", strings.Join(d.NameServers, ", "))
 	line("at registrar", d.Registration)
 	line("exchanger set", d.Exchangers)

@@ -115,7 +115,7 @@ func TestExitCodes(t *testing.T) {
 		{"", 0, ""},
 		{"help", 0, ""},
 		{"nonsense", 2, "unknown command"},
-		{"domain", 2, "needs one of add, set, show, list, choose, remove"},
+		{"domain", 2, "needs one of add, set, show, list, choose, prove, remove"},
 		{"domain nonsense", 2, "unknown command \"nonsense\""},
 		{"domain add", 2, "arg"},
 		{"domain add a b", 2, "arg"},

@@ -48,6 +48,7 @@ type instance struct {
 	cmd    *exec.Cmd
 	env    []string // beside the test's own
 	args   []string // of serve, beside --config
+	rooted bool     // its configuration names servers of a root
 	log    output
 	ended  chan error
 }
@@ -99,6 +100,7 @@ func prepareInstance(t *testing.T, dir, config string) *instance {
 	if !strings.Contains(config, "[resolver]") {
 		config += "[resolver]\nservers = [\"127.0.0.1:9\"]\n" // nothing of a test asks the machine's DNS
 	}
+	i.rooted = strings.Contains(config, "\nroots =")
 	before, after, _ := strings.Cut("\n"+config, "\n[")
 	if after != "" {
 		after = "[" + after
@@ -146,6 +148,9 @@ func (i *instance) launch(under ...string) {
 	words := slices.Concat(under, []string{i.path(), "serve", "--config", filepath.Join(i.dir, "postroad.toml")}, i.args)
 	i.cmd = exec.Command(words[0], words[1:]...)
 	i.cmd.Env = append(os.Environ(), i.env...)
+	if !i.rooted && i.binary == "" {
+		i.cmd.Env = append(i.cmd.Env, "POSTROAD_RESOLVER_ROOTS=127.0.0.1:9") // nothing of a test asks the world's
+	}
 	i.cmd.Stdout, i.cmd.Stderr = &i.log, &i.log
 	if err := i.cmd.Start(); err != nil {
 		i.t.Fatal(err)

@@ -274,6 +274,7 @@ func tokens(store *controlstore.Store) access.TokensFunc {
 // The installation's secrets, by the names of their settings.
 const (
 	settingLoginSecret  = "login_secret"  // shapes what is said of users who do not exist
+	settingProofSecret  = "proof_secret"  // by which the texts of proofs of ownership are made (docs/ownership.md)
 	settingTraceSecret  = "trace_secret"  // by which mail is known that comes back (docs/routing.md, Loops)
 	settingCookieSecret = "cookie_secret" // of DNS server cookies (RFC 9018)
 )

@@ -187,6 +187,10 @@ func (s *Server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	proofSecret, err := s.secret(ctx, settingProofSecret)
+	if err != nil {
+		return err
+	}
 	tracer := routing.NewTracer(traceSecret)
 	s.resolver = resolver.New(resolver.Config{
 		Servers: s.cfg.Resolver.Servers, Roots: s.cfg.Resolver.Roots, Port: uint16(s.cfg.Resolver.Port), Allow: s.cfg.Resolver.Allow, //nolint:gosec // config checks the range
@@ -205,7 +209,8 @@ func (s *Server) join(ctx context.Context) error {
 	s.queue = queue.New(s.queueConfig(memory), s.stores.queue, s.stores.queue, s.stores.queue,
 		agents(s.deliver, deliver.NewLocal(s.mailstore, deliver.WithMetrics(s.metrics), deliver.WithLog(s.log))), view, s.metrics, s.log)
 	s.control = control.New(control.Options{
-		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Traces: s.traces(), Names: s.names(), Resolver: s.resolver, DNS: s.resolver, Hops: view.hops, Facts: s.verify, Dial: s.tries, Fetcher: s.verify, Answers: s.self.Answers, Verifier: verifier,
+		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Traces: s.traces(), Names: s.names(), Resolver: s.resolver, DNS: s.resolver, ProofSecret: proofSecret,
+		Hops: view.hops, Facts: s.verify, Dial: s.tries, Fetcher: s.verify, Answers: s.self.Answers, Verifier: verifier,
 		Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Addresses: s.cfg.Addresses, Listeners: s.self.listeners,
 		DeliverPort: uint16(s.cfg.Deliver.Port), TrustedNetworks: s.cfg.Receive.TrustedNetworks, //nolint:gosec // config checks the range
 		Support: s.cfg.Support.URL, Metrics: s.metrics, Log: s.log,
@@ -278,26 +283,27 @@ func (s *Server) traces() control.Traces {
 
 func (s *Server) disk() disk { return disk{s.cfg.DataDir, s.metrics.StoreFreeBytes} }
 
-// watchModes has domains of mode auto follow public DNS.
+// watchModes has domains of mode auto follow public DNS, and looks for what shows the ownership of others.
 func (s *Server) watchModes(v *view) {
-	ctx, cancel := context.WithCancel(context.Background())
 	looks := checks.New(v, s.resolver, s.control, findings{s.stores.control}, s.stores.control, s.log)
-	ended := make(chan struct{})
-	go func() { looks.Run(ctx); close(ended) }()
-	s.atEnd(func(context.Context) {
-		cancel()
-		<-ended
-	})
+	s.meanwhile(looks.Run)
+	s.meanwhile(checks.NewProofs(v, s.control, s.log).Run)
+	s.meanwhile(checks.NewDelegations(v, s.control, s.log).Run)
 }
 
 // tellPeople has people told of what happens to their domains' mail.
 func (s *Server) tellPeople(v *view) {
-	ctx, cancel := context.WithCancel(context.Background())
 	tells := notices.New(notices.Config{
 		Hostname: s.cfg.Hostname, Wait: s.cfg.Notices.Wait, Interval: s.cfg.Notices.Interval, Hold: s.cfg.Queue.Hold,
 	}, s.stores.control, s.stores.control, s.queue, v, s.control, s.log)
+	s.meanwhile(tells.Run)
+}
+
+// meanwhile runs something until the server ends.
+func (s *Server) meanwhile(run func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
-	go func() { tells.Run(ctx); close(ended) }()
+	go func() { run(ctx); close(ended) }()
 	s.atEnd(func(context.Context) {
 		cancel()
 		<-ended

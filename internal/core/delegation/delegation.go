@@ -233,9 +233,18 @@ const (
 	Lost                     // each server answers for the zone and denies it
 )
 
-// Everywhere judges the answers of all name servers of a zone: has tells whether an answer has what was asked for. One
+// Word is what one answer says of something that is looked for. The zero value is: nothing.
+type Word uint8
+
+// The words.
+const (
+	Yes Word = iota + 1
+	No
+)
+
+// Everywhere judges the answers of all name servers of a zone: says tells what an answer says of what was looked for. One
 // name server may be silent at one of its addresses when it speaks at another. Both outcomes need every server's word.
-func Everywhere(servers []facts.NameServer, answers []facts.Answer, whole bool, has func(a *facts.Answer) bool) (Proof, string) {
+func Everywhere(servers []facts.NameServer, answers []facts.Answer, whole bool, says func(a *facts.Answer) Word) (Proof, string) {
 	if !whole || len(servers) == 0 {
 		return Unclear, "not all name servers could be asked"
 	}
@@ -244,12 +253,13 @@ func Everywhere(servers []facts.NameServer, answers []facts.Answer, whole bool, 
 	for _, server := range servers {
 		yes, no := 0, 0
 		for i := range answers {
-			a := &answers[i]
-			switch {
-			case a.Server != server.Name:
-			case a.Grants() && has(a):
+			if answers[i].Server != server.Name {
+				continue
+			}
+			switch says(&answers[i]) {
+			case Yes:
 				yes++
-			case a.Grants() || a.Denies():
+			case No:
 				no++
 			}
 		}
@@ -274,4 +284,44 @@ func Everywhere(servers []facts.NameServer, answers []facts.Answer, whole bool, 
 		return Lost, text
 	}
 	return Unclear, text
+}
+
+// Has is a Word by a name server's own answer: yes when it has what is looked for, no when it has something else or
+// denies that there is anything, and nothing when it does not answer for the zone.
+func Has(has func(a *facts.Answer) bool) func(a *facts.Answer) Word {
+	return func(a *facts.Answer) Word {
+		switch {
+		case a.Grants() && has(a):
+			return Yes
+		case a.Grants() || a.Denies():
+			return No
+		}
+		return 0
+	}
+}
+
+// Hands is a Word by a server of the zone above: yes when it hands the name to all of the given name servers, no when it
+// hands it to none of them or says that there is no such name.
+func Hands(given []string) func(a *facts.Answer) Word {
+	return func(a *facts.Answer) Word {
+		named := a.Refers
+		if a.Grants() {
+			named = a.Hosts() // both zones lie on it
+		}
+		ours := 0
+		for _, host := range given {
+			if slices.Contains(named, host) {
+				ours++
+			}
+		}
+		switch {
+		case len(given) == 0:
+			return 0
+		case ours == len(given):
+			return Yes
+		case ours == 0 && (len(named) > 0 || a.Denies()):
+			return No
+		}
+		return 0
+	}
 }

@@ -145,11 +145,39 @@ func TestAProofNeedsEveryServersWord(t *testing.T) {
 		{"more servers than are asked", []facts.Answer{no("ns1.x"), no("ns2.x")}, false, delegation.Unclear},
 	} {
 		has := func(a *facts.Answer) bool { return slices.Contains(a.Hosts(), "proof") }
-		if got, detail := delegation.Everywhere(d.Servers, c.answers, c.whole, has); got != c.want {
+		if got, detail := delegation.Everywhere(d.Servers, c.answers, c.whole, delegation.Has(has)); got != c.want {
 			t.Errorf("%s: %d (%s), want %d", c.name, got, detail, c.want)
 		}
 	}
-	if got, _ := delegation.Everywhere(nil, nil, true, func(*facts.Answer) bool { return true }); got != delegation.Unclear {
+	if got, _ := delegation.Everywhere(nil, nil, true, func(*facts.Answer) delegation.Word { return delegation.Yes }); got != delegation.Unclear {
 		t.Errorf("no servers: %d", got)
+	}
+}
+
+func TestWhatTheZoneAboveHandsOn(t *testing.T) {
+	t.Parallel()
+	given := []string{"ns1.host", "ns2.host"}
+	for _, c := range []struct {
+		name string
+		a    facts.Answer
+		want delegation.Word
+	}{
+		{"all", facts.Answer{Code: "NOERROR", Status: facts.Temporary, Refers: given}, delegation.Yes},
+		{"more", facts.Answer{Code: "NOERROR", Refers: []string{"ns.else", "ns1.host", "ns2.host"}}, delegation.Yes},
+		{"some", facts.Answer{Code: "NOERROR", Refers: []string{"ns1.host"}}, 0},
+		{"others", facts.Answer{Code: "NOERROR", Refers: []string{"ns.else"}}, delegation.No},
+		{"its own answer", says("x", "NOERROR", true, "ns1.host", "ns2.host"), delegation.Yes},
+		{"its own answer, others", says("x", "NOERROR", true, "ns.else"), delegation.No},
+		{"no such name", facts.Answer{Code: "NXDOMAIN", Status: facts.NXDomain, Authoritative: true}, delegation.No},
+		{"no delegation", says("x", "NOERROR", true), delegation.No},
+		{"silence", facts.Answer{}, 0},
+		{"refused", facts.Answer{Code: "REFUSED"}, 0},
+	} {
+		if got := delegation.Hands(given)(&c.a); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+	if got := delegation.Hands(nil)(&facts.Answer{Code: "NXDOMAIN", Status: facts.NXDomain, Authoritative: true}); got != 0 {
+		t.Errorf("nothing was given: %d", got)
 	}
 }

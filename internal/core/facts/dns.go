@@ -29,6 +29,8 @@ type Answer struct {
 	Records []dns.Record
 	// Aliases are the targets of CNAME records followed, in order.
 	Aliases []string
+	// Refers are the name servers that the server names for Name itself, when it only hands it on to them; sorted.
+	Refers []string
 	// Took is the time until the answer was there.
 	Took time.Duration
 	Origin

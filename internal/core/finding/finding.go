@@ -36,6 +36,9 @@ const (
 	GatewayBypassed        Name = "GATEWAY_BYPASSED"          // somebody who is none of the domain's gateways tries to deliver
 )
 
+// OwnershipLost: the proof of the domain's ownership is gone.
+const OwnershipLost Name = "OWNERSHIP_LOST"
+
 // The findings about name servers.
 const (
 	NSNotDelegated Name = "NS_NOT_DELEGATED" // the zone is hosted here, and the zone above hands it to none of our name servers
@@ -103,6 +106,8 @@ func (n Name) Sentence() string {
 		return "An MX record stands at a name under this domain that senders do not ask for."
 	case GatewayBypassed:
 		return "Mail for this domain comes here around its filter, and is refused for now."
+	case OwnershipLost:
+		return "What showed the ownership of this domain is gone from DNS: unless it comes back, the domain's mail is no longer taken here after a while."
 	case NSNotDelegated:
 		return "This domain's zone is hosted here, but the world is not led to our name servers: what stands in it here is not live."
 	case NSPartial:

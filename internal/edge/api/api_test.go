@@ -333,6 +333,8 @@ func calls(h *house) map[string][3]string {
 		"domain-list":       {"", "", ""},
 		"domain-show":       {"GET", "/domains/ann.example", ""},
 		"domain-choose":     {"GET", "/domains/ann.example/choose", ""},
+		"domain-proof":      {"GET", "/domains/ann.example/proof", ""},
+		"domain-prove":      {"POST", "/domains/ann.example/prove", ""},
 		"domain-add":        {"POST", "/domains", `{"name":"x.example","account":"ann"}`},
 		"domain-set":        {"PATCH", "/domains/ann.example", `{"mode":"remote"}`},
 		"domain-remove":     {"DELETE", "/domains/ann.example", ""},

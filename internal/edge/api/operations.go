@@ -140,6 +140,11 @@ type domainRemove struct {
 	DomainPath
 }
 
+type domainProve struct {
+	How
+	DomainPath
+}
+
 // DomainFilter narrows a listing.
 type DomainFilter struct {
 	Domain string `query:"domain" doc:"Only of this domain"`
@@ -164,6 +169,12 @@ func (a *api) registerDomains() {
 	})
 	showing(a, "domain-choose", "/domains/{domain}/choose", "Propose a routing mode, with the reasons", func(ctx context.Context, actor control.Actor, in *domainChoose) (control.Advice, error) {
 		return a.control.Choose(ctx, actor, in.Domain, in.NextHops)
+	})
+	showing(a, "domain-proof", "/domains/{domain}/proof", "Tell what shows the ownership of a domain, and whether it is there", func(ctx context.Context, actor control.Actor, in *DomainPath) (control.DomainProof, error) {
+		return a.control.Proof(ctx, actor, in.Domain)
+	})
+	changing(a, "domain-prove", http.MethodPost, "/domains/{domain}/prove", "Have a domain count as proved, if public DNS shows its ownership", func(ctx context.Context, actor control.Actor, in *domainProve) (control.Plan, error) {
+		return a.control.PlanDomainProve(ctx, actor, in.Domain)
 	})
 	changing(a, "domain-add", http.MethodPost, "/domains", "Add a domain", func(ctx context.Context, actor control.Actor, in *domainAdd) (control.Plan, error) {
 		return a.control.PlanDomainAdd(ctx, actor, control.DomainSpec{Name: in.Body.Name, Account: in.Body.Account, DomainSettings: in.Body.settings()})

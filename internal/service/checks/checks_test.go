@@ -170,8 +170,8 @@ func TestS5_5AutoFollowsPublicDNS(t *testing.T) {
 		}{
 			{"real us", "d.example backup", 2 * time.Second, false}, // the first counts at once
 			{"real us", "", time.Hour, false},
-			{"real", "", 7 * time.Minute, false}, // seen once at most
-			{"real", "d.example remote", 12 * time.Minute, false},
+			{"real", "", 4 * time.Minute, false}, // seen once at most
+			{"real", "d.example remote", 15 * time.Minute, false},
 			{"fail", "", time.Hour, true},
 			{"", "", time.Hour, true},
 			{"us", "d.example local", time.Hour, false},

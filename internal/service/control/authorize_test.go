@@ -33,6 +33,8 @@ func deedsOnAnn(t *testing.T) []deed {
 		{"domain set", func(w *world, a control.Actor) error {
 			return planned(w.PlanDomainSet(t.Context(), a, "ann.example", control.DomainSettings{Mode: new("remote")}))
 		}},
+		{"domain proof", func(w *world, a control.Actor) error { return only(w.Proof(ctx, a, "ann.example")) }},
+		{"domain prove", func(w *world, a control.Actor) error { return planned(w.PlanDomainProve(ctx, a, "ann.example")) }},
 		{"domain remove", func(w *world, a control.Actor) error { return planned(w.PlanDomainRemove(ctx, a, "ann.example")) }},
 		{"mailbox list", func(w *world, a control.Actor) error { return only(w.Mailboxes(ctx, a, "ann.example")) }},
 		{"mailbox add", func(w *world, a control.Actor) error {

@@ -9,6 +9,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
 	"postroad/internal/proto/smtp"
+	"postroad/internal/service/control/delegations"
 	"postroad/internal/service/control/exchangers"
 	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/undo"
@@ -35,12 +36,14 @@ type DomainDetail struct {
 	DomainInfo
 	exchangers.Follows
 
-	Why       string        `json:"why" doc:"Why the effective mode is what it is"`
-	Machine   string        `json:"machine,omitempty" doc:"Which machine gets the domain's mail now, as public DNS tells senders"`
-	Mailboxes int           `json:"mailboxes"`
-	Addresses int           `json:"addresses" doc:"Aliases, forwards, groups and catch-all"`
-	Findings  []FindingInfo `json:"findings"`
-	Support   *Support      `json:"support,omitempty"`
+	Why       string `json:"why" doc:"Why the effective mode is what it is"`
+	Machine   string `json:"machine,omitempty" doc:"Which machine gets the domain's mail now, as public DNS tells senders"`
+	Mailboxes int    `json:"mailboxes"`
+	Addresses int    `json:"addresses" doc:"Aliases, forwards, groups and catch-all"`
+	// Delegation is how far the zone is handed to our name servers; nil for a zone that is not hosted here.
+	Delegation *DomainDelegation `json:"delegation,omitempty" doc:"For a zone hosted here: whether the world is led to it"`
+	Findings   []FindingInfo     `json:"findings"`
+	Support    *Support          `json:"support,omitempty"`
 }
 
 // FindingInfo is a finding as listings show it.
@@ -156,15 +159,16 @@ func (s *Service) PlanDomainAdd(ctx context.Context, actor Actor, spec DomainSpe
 	if err := s.exchangers.Choose(ctx, st, nil, &d, spec.DomainSettings); err != nil {
 		return Plan{}, err
 	}
+	says, err := s.ownership.Claim(ctx, actor, st, &d)
+	if err != nil {
+		return Plan{}, err
+	}
 	forgetDeparted(&p, actor, st, &d)
 	p.Tx.PutDomains = []directory.Domain{d}
 	p.Delta.PutDomains = p.Tx.PutDomains
 	p.Record(Change{Kind: KindDomain, Verb: VerbAdd, Subject: name, Domain: name, Account: owner, After: domainInfo(&d)})
 	p.Say("Adds the domain %s: %s.", words.Show(name), settings.Describe(&d))
-	p.Sentences = append(p.Sentences, settings.Changed(&bare, &d)...)
-	if !d.Proved {
-		p.Say("Nothing is delivered or relayed for it until its ownership is shown.")
-	}
+	p.Sentences = slices.Concat(p.Sentences, settings.Changed(&bare, &d), says)
 	if err := s.zones.Host(ctx, st, &p, nil, &d); err != nil {
 		return Plan{}, err
 	}
@@ -195,6 +199,13 @@ func (s *Service) PlanDomainSet(ctx context.Context, actor Actor, name string, s
 	if settings.Same(old, &d) {
 		return p, nil
 	}
+	s.ownership.Pending(ctx, st, old, &d)
+	return s.changed(ctx, actor, st, p, old, &d)
+}
+
+// changed plans that a domain becomes another one, and what follows for its mail and its zone.
+func (s *Service) changed(ctx context.Context, actor Actor, st *state, p Plan, old, domain *directory.Domain) (Plan, error) {
+	d := *domain
 	sayRoute(&p, st, old, &d)
 	s.window(ctx, st, &p, old, &d)
 	forgetDeparted(&p, actor, st, &d)
@@ -212,6 +223,9 @@ func (s *Service) PlanDomainSet(ctx context.Context, actor Actor, name string, s
 		}
 	}
 	p.Sentences = append(p.Sentences, settings.Changed(old, &d)...)
+	if old.Zone == directory.ZoneHosted && d.Zone != directory.ZoneHosted {
+		p.Tx.DropFindings = append(p.Tx.DropFindings, delegations.Of(d.Name)...)
+	}
 	if err := s.zones.Host(ctx, st, &p, old, &d); err != nil {
 		return Plan{}, err
 	}

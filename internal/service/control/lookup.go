@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"postroad/internal/core/directory"
+	"postroad/internal/core/facts"
+	"postroad/internal/proto/dns"
 	"postroad/internal/service/control/lookup"
 )
 
@@ -13,9 +15,14 @@ type (
 	LookUpQuestion = lookup.Question
 	// LookUpAnswer is everything that was learned about it.
 	LookUpAnswer = lookup.Found
-	// DNS asks any server.
-	DNS = lookup.Resolver
 )
+
+// DNS asks any server.
+type DNS interface {
+	lookup.Resolver
+	// Public asks every configured resolver by itself.
+	Public(ctx context.Context, name string, kind dns.Type) []facts.Answer
+}
 
 // LookUp asks DNS about any name, whoever it belongs to.
 func (s *Service) LookUp(ctx context.Context, actor Actor, q LookUpQuestion) (LookUpAnswer, error) {

@@ -20,10 +20,12 @@ import (
 	"postroad/internal/core/zone"
 	"postroad/internal/obs"
 	"postroad/internal/service/control/boxes"
+	"postroad/internal/service/control/delegations"
 	"postroad/internal/service/control/exchangers"
 	"postroad/internal/service/control/inspect"
 	"postroad/internal/service/control/lookup"
 	"postroad/internal/service/control/mailqueue"
+	"postroad/internal/service/control/ownership"
 	"postroad/internal/service/control/reading"
 	"postroad/internal/service/control/recipients"
 	"postroad/internal/service/control/rights"
@@ -44,11 +46,14 @@ type Options struct {
 	Queue    Queue
 	Traces   Traces // nil: none are kept
 	Resolver Resolver
-	DNS      lookup.Resolver // asks any server; nil: no name is looked up, no proof of ownership is checked
-	Hops     routing.Hops    // what next hops offer, for explanations; nil: nothing is known
-	Fetcher  Fetcher         // of lists from other installations; nil: none is fetched
-	Facts    inspect.Facts   // what is known of other servers, for explanations; nil: nothing is
-	Dial     inspect.Dial    // tries whether another server answers, for proposals; nil: nobody does
+	DNS      DNS // asks any server; nil: no name is looked up, no proof of ownership is checked
+	// ProofSecret makes the texts of proofs: whoever knows it can show the ownership of what others published. It stays the
+	// same as long as the installation lives.
+	ProofSecret string
+	Hops        routing.Hops  // what next hops offer, for explanations; nil: nothing is known
+	Fetcher     Fetcher       // of lists from other installations; nil: none is fetched
+	Facts       inspect.Facts // what is known of other servers, for explanations; nil: nothing is
+	Dial        inspect.Dial  // tries whether another server answers, for proposals; nil: nobody does
 	// Verifier makes the SCRAM verifier of a password (RFC 5802 §3). It is slow on purpose and called from several
 	// goroutines at a time. Its error is shown to whoever gave the password.
 	Verifier func(password string) (string, error)
@@ -91,6 +96,8 @@ type Service struct {
 	ours       settings.Installation
 	reading    reading.Access
 	lookup     lookup.Access
+	ownership  ownership.Access
+	delegated  delegations.Access
 	recipients recipients.Access
 	exchangers exchangers.Access
 	mu         sync.Mutex // held while a change is applied
@@ -136,8 +143,12 @@ func New(o Options) *Service {
 		Store: o.Store, Resolver: o.Resolver, Hostname: o.Hostname, Addresses: o.Addresses, Answers: o.Answers, Altered: s.explainer.Altered, Public: s.public, NewID: newID,
 	}
 	s.recipients = recipients.Access{Store: o.Store, Fetcher: o.Fetcher}
-	s.lookup.Resolver = o.DNS
 	s.signing = signing.Access{Zones: o.Store, Parents: o.Parents}
+	s.ownership = ownership.Access{Secret: []byte(o.ProofSecret), Hostname: o.Hostname, Store: o.Store}
+	s.delegated = delegations.Access{Store: o.Store, Hostname: o.Hostname}
+	if o.DNS != nil {
+		s.lookup.Resolver, s.ownership.Resolver, s.delegated.Resolver = o.DNS, o.DNS, o.DNS
+	}
 	if s.reading.RoutingDomain = o.RoutingDomain; o.Boxes != nil {
 		s.reading.Store = o.Boxes
 	}

@@ -204,6 +204,9 @@ func read(message *codec.Msg, name string, answer *facts.Answer) {
 		}
 		name, out.ttl = target, min(out.ttl, ttl)
 	}
+	if cut, ok := referral(message, "", answer.Name); ok && cut == answer.Name {
+		answer.Refers = handedTo(message, cut)
+	}
 	out.aliases = len(answer.Aliases)
 	none := nothing(message, name, out)
 	if none.next != "" {

@@ -230,18 +230,12 @@ func below(name, zone string) bool {
 // descend goes into the zone that a message refers to.
 func (w *walk) descend(message *codec.Msg, from place, cut string) place {
 	to := place{zone: cut, parent: from.zone, above: from.servers, ttl: positiveMax}
+	to.ns = handedTo(message, cut)
 	for _, rr := range message.Ns {
-		ns, ok := rr.(*codec.NS)
-		if !ok || plainName(ns.Hdr.Name) != cut {
-			continue
-		}
-		if host, ok := hostName(ns.Ns); ok {
-			to.ns = append(to.ns, host)
-			to.ttl = min(to.ttl, ttlOf(ns.Hdr.Ttl))
+		if rr.Header().Rrtype == codec.TypeNS {
+			to.ttl = min(to.ttl, ttlOf(rr.Header().Ttl))
 		}
 	}
-	slices.Sort(to.ns)
-	to.ns = slices.Compact(to.ns)
 	glue := map[string][]netip.Addr{}
 	for _, rr := range message.Extra {
 		host := plainName(rr.Header().Name)
@@ -267,6 +261,20 @@ func (w *walk) descend(message *codec.Msg, from place, cut string) place {
 		w.s.tops.put(to, time.Now())
 	}
 	return to
+}
+
+// handedTo gives the name servers to which a message hands a zone, sorted.
+func handedTo(message *codec.Msg, cut string) []string {
+	var out []string
+	for _, rr := range message.Ns {
+		if ns, ok := rr.(*codec.NS); ok && plainName(ns.Hdr.Name) == cut {
+			if host, ok := hostName(ns.Ns); ok {
+				out = append(out, host)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // server sorts the addresses of a name server into those that may be asked and those that may not.

@@ -142,6 +142,10 @@ func TestDelegationIsFollowedFromTheRoot(t *testing.T) {
 		if !reflect.DeepEqual(d.Servers, want) {
 			t.Errorf("servers %+v, want %+v", d.Servers, want)
 		}
+		handed := w.s.Everywhere(t.Context(), d.Above, "example.test", dns.TypeNS)
+		if len(handed) != 1 || !slices.Equal(handed[0].Refers, d.NS) || handed[0].Grants() || handed[0].Denies() {
+			t.Errorf("what the zone above says: %+v", handed)
+		}
 		if len(d.Above) != 1 || d.Above[0].Name != "a.tld.test" {
 			t.Errorf("above %+v", d.Above)
 		}

@@ -66,6 +66,7 @@ func Alike(a, b *Info, at time.Time) bool {
 		out := *i
 		out.ModeSince, out.Since, out.EffectiveMode, out.Arrangement, out.Created = nil, nil, "", "", time.Time{}
 		out.LeavingUntil, out.LeavingFrom = nil, ""
+		out.ProofBy, out.ProofAt, out.ProofLostAt, out.ProofEndsAt = "", nil, nil, nil
 		if out.Onboarding = ahead(deref(i.Onboarding), at); out.Onboarding != nil {
 			second := out.Onboarding.UTC().Round(2 * time.Second)
 			out.Onboarding = &second

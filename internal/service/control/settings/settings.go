@@ -50,11 +50,15 @@ const (
 
 // Settle writes settings into a domain and checks that they fit together with what it has.
 func (in *Installation) Settle(actor rights.Actor, d *directory.Domain, set Domain, now time.Time) error {
-	if set.Proved != nil && *set.Proved != d.Proved {
+	if set.Proved != nil && (*set.Proved != d.Proved || d.Proved && d.Proof.By != directory.ProofOperator) {
 		if err := actor.MustOperate("say that ownership of a domain is shown"); err != nil {
 			return err
 		}
 		d.Proved = *set.Proved
+		d.Proof = directory.Proof{TXTOnly: d.Proof.TXTOnly}
+		if d.Proved {
+			d.Proof = directory.Proof{By: directory.ProofOperator, At: now.Truncate(time.Second), TXTOnly: d.Proof.TXTOnly}
+		}
 	}
 	if set.Mode != nil {
 		if err := choose(d, *set.Mode, now); err != nil {

@@ -18,6 +18,10 @@ type Info struct {
 	Unicode       string     `json:"unicode,omitempty" doc:"As people read it, when that differs"`
 	Account       account.ID `json:"account"`
 	Proved        bool       `json:"proved" doc:"Ownership is shown; a domain that is not proved delivers nothing here"`
+	ProofBy       string     `json:"proof_by,omitempty" doc:"How ownership was shown: operator, txt or delegation"`
+	ProofAt       *time.Time `json:"proof_at,omitempty" doc:"When that was seen last"`
+	ProofLostAt   *time.Time `json:"proof_lost_at,omitempty" doc:"When the proof was found to be gone"`
+	ProofEndsAt   *time.Time `json:"proof_ends_at,omitempty" doc:"When the domain becomes inert for that"`
 	Mode          string     `json:"mode" doc:"Routing mode as chosen"`
 	ModeSince     *time.Time `json:"mode_since,omitempty" doc:"When it was chosen"`
 	EffectiveMode string     `json:"effective_mode" doc:"Routing mode by which mail is routed; inert without proof"`
@@ -59,6 +63,7 @@ func Show(d *directory.Domain, now time.Time) Info {
 		Onboarding: ahead(d.Onboarding, now), HoldSeconds: int64(d.Hold / time.Second), Created: d.Created,
 		ExchangerSet: d.ExchangerSet, NameServerSet: d.NameServerSet,
 	}
+	info.ProofBy, info.ProofAt, info.ProofLostAt, info.ProofEndsAt = d.Proof.By, known(d.Proof.At), known(d.Proof.Lost), known(d.Proof.Ends())
 	info.OperatorHops = len(d.NextHops) > 0 && d.NextHops[0].Operator
 	if u := idna.ToUnicode(d.Name); u != d.Name {
 		info.Unicode = u
@@ -203,7 +208,7 @@ func Stranding(before, after *directory.Snapshot, domains []string, now time.Tim
 
 // Same reports whether two states of a domain are the same in all that can be chosen.
 func Same(a, b *directory.Domain) bool {
-	return a.Proved == b.Proved && a.Mode == b.Mode && a.Auto == b.Auto && a.Zone == b.Zone && slices.Equal(a.NextHops, b.NextHops) &&
+	return a.Proved == b.Proved && a.Proof.By == b.Proof.By && a.Proof.Lost.Equal(b.Proof.Lost) && a.Mode == b.Mode && a.Auto == b.Auto && a.Zone == b.Zone && slices.Equal(a.NextHops, b.NextHops) &&
 		a.Recipients == b.Recipients && a.Unreachable == b.Unreachable && a.Dual == b.Dual && slices.Equal(a.Gateways, b.Gateways) &&
 		a.Onboarding.Equal(b.Onboarding) && a.Leaving == b.Leaving && a.Hold == b.Hold &&
 		a.ExchangerSet == b.ExchangerSet && a.NameServerSet == b.NameServerSet

@@ -1,0 +1,65 @@
+package checks_test
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"postroad/internal/core/directory"
+	"postroad/internal/service/checks"
+)
+
+// proofs notes when which domain was looked at.
+type proofs struct {
+	mu    sync.Mutex
+	begun time.Time
+	looks map[string][]time.Duration
+}
+
+func (p *proofs) CheckProof(_ context.Context, domain string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.looks[domain] = append(p.looks[domain], time.Since(p.begun))
+	return nil
+}
+
+func TestProofsAreLookedForOnceADayAndMoreOftenOnceLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		w := &world{domains: map[string]directory.Domain{}}
+		for name, p := range map[string]directory.Proof{
+			"txt.example":      {By: directory.ProofTXT, At: now},
+			"ns.example":       {By: directory.ProofDelegation, At: now},
+			"lost.example":     {By: directory.ProofTXT, At: now, Lost: now},
+			"operator.example": {By: directory.ProofOperator, At: now},
+		} {
+			w.domains[name] = directory.Domain{ID: name, Name: name, Proved: true, Proof: p}
+		}
+		w.domains["never.example"] = directory.Domain{ID: "never", Name: "never.example"}
+		p := &proofs{begun: now, looks: map[string][]time.Duration{}}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { checks.NewProofs(w, p, slog.New(slog.DiscardHandler)).Run(ctx); close(done) }()
+		<-time.After(26 * time.Hour)
+		w.mu.Lock()
+		delete(w.domains, "ns.example")
+		w.mu.Unlock()
+		<-time.After(26 * time.Hour)
+		cancel()
+		<-done
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for name, want := range map[string][2]int{"txt.example": {2, 3}, "ns.example": {1, 2}, "lost.example": {45, 53}, "operator.example": {0, 0}, "never.example": {0, 0}} {
+			if n := len(p.looks[name]); n < want[0] || n > want[1] {
+				t.Errorf("%s: %d looks in 52 hours: %v", name, n, p.looks[name])
+			}
+		}
+		if first := p.looks["txt.example"]; len(first) == 0 || first[0] > time.Second || slices.Max(first) < 24*time.Hour {
+			t.Errorf("looks at %v", first)
+		}
+	})
+}

@@ -1,0 +1,220 @@
+// Package delegations tells whether the world is led to the zones that are hosted here: it compares what the zone above
+// names with what was given to a domain, and looks at what is wrong with its name servers.
+//
+// # Failure
+//
+// What cannot be learned leaves what was found before as it is.
+package delegations
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/delegation"
+	"postroad/internal/core/directory"
+	"postroad/internal/core/facts"
+	"postroad/internal/core/finding"
+	"postroad/internal/core/zone"
+	"postroad/internal/proto/dns"
+	"postroad/internal/service/control/rights"
+	"postroad/internal/service/control/words"
+)
+
+const (
+	showTime = 5 * time.Second  // how long somebody who waits for a page waits for DNS
+	lookTime = 30 * time.Second // for one look in the background
+)
+
+// How soon to look again.
+const (
+	soon     = time.Minute      // while a new domain waits for its delegation
+	later    = 10 * time.Minute // while another one does
+	settled  = 30 * time.Minute
+	youngFor = 24 * time.Hour
+)
+
+// Access looks at delegations.
+type Access struct {
+	Resolver Resolver // nil: nobody can be asked
+	Store    Store
+	Hostname string
+}
+
+// DomainDelegation is how far the zone of a domain is handed to our name servers.
+type DomainDelegation struct {
+	State       string   `json:"state" enum:"waiting,partly done,done,unknown" doc:"Whether the zone above names the name servers of the domain"`
+	NameServers []string `json:"name_servers" nullable:"false" doc:"What to enter at the registrar: exactly these"`
+	Named       []string `json:"named" nullable:"false" doc:"What the zone above names now"`
+	Evidence    string   `json:"evidence" doc:"Who said so"`
+	Sentence    string   `json:"sentence" doc:"What that means, and what there is to do"`
+}
+
+// Names are the name servers of a domain's zone: those of the set that it follows, else those that stand in the zone.
+func (a *Access) Names(ctx context.Context, st *rights.State, d *directory.Domain) []string {
+	if set, ok := st.Sets.NameServerSet(d.NameServerSet); ok {
+		return slices.Sorted(slices.Values(set.Hosts))
+	}
+	if z, err := a.Store.Zone(ctx, account.System(), d.Name); err == nil {
+		var out []string
+		for _, r := range z.Records {
+			if r.Type != dns.TypeNS || r.Name != z.Apex() {
+				continue
+			}
+			if host, ok := facts.Host(r.Data); ok {
+				out = append(out, host)
+			}
+		}
+		if slices.Sort(out); len(out) > 0 {
+			return slices.Compact(out)
+		}
+	}
+	if set, ok := st.Sets.NameServersFor(d.Account, zone.DefaultNameServerSet); ok {
+		return slices.Sorted(slices.Values(set.Hosts))
+	}
+	return []string{a.Hostname}
+}
+
+// Show tells how far the zone of a domain is handed to our name servers; nil when it is not hosted here.
+func (a *Access) Show(ctx context.Context, st *rights.State, d *directory.Domain) *DomainDelegation {
+	if d.Zone != directory.ZoneHosted {
+		return nil
+	}
+	out := &DomainDelegation{State: "unknown", NameServers: a.Names(ctx, st, d), Named: []string{}, Evidence: "nobody can be asked here"}
+	if a.Resolver != nil {
+		ctx, cancel := context.WithTimeout(ctx, showTime)
+		defer cancel()
+		seen := a.Resolver.Delegation(ctx, d.Name)
+		progress, evidence := delegation.Handed(&seen, out.NameServers)
+		if out.Evidence = evidence; progress != "" {
+			out.State = string(progress)
+		}
+		if seen.Delegated() {
+			out.Named = seen.NS
+		}
+	}
+	out.Sentence = sentence(words.Show(d.Name), out)
+	return out
+}
+
+func sentence(name string, d *DomainDelegation) string {
+	enter := "Enter exactly these name servers at the registrar of " + name + ": " + strings.Join(d.NameServers, ", ") + "."
+	switch delegation.Progress(d.State) {
+	case delegation.Waiting:
+		return "The world does not ask our name servers for " + name + ": nothing that stands in its zone here is live, its MX records neither. " + enter
+	case delegation.Partly:
+		return "The world asks our name servers for " + name + " only in part: what stands in its zone here is seen by some and not by others. " + enter
+	case delegation.Done:
+		return "The world asks our name servers for " + name + ": what stands in its zone here is live."
+	}
+	return "Whether the world asks our name servers for " + name + " could not be learned just now. " + enter
+}
+
+// Look looks at the delegation of a hosted zone, records what is wrong and forgets what is not any more, and says when to
+// look again.
+func (a *Access) Look(ctx context.Context, st *rights.State, d *directory.Domain) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	again := later
+	if time.Since(d.Created) < youngFor {
+		again = soon
+	}
+	given := a.Names(ctx, st, d)
+	seen := delegation.Seen{Delegation: a.Resolver.Delegation(ctx, d.Name)}
+	progress, evidence := delegation.Handed(&seen.Delegation, given)
+	if progress == "" || ctx.Err() != nil {
+		return again, nil
+	}
+	wrong := map[finding.Name]string{}
+	switch progress {
+	case delegation.Waiting:
+		wrong[finding.NSNotDelegated] = evidence
+		if what := a.shadowed(ctx, d, &seen.Delegation); what != "" && d.Proved {
+			wrong[finding.ZoneShadowed] = what
+		}
+	case delegation.Partly:
+		wrong[finding.NSPartial] = evidence + "; given to the domain were " + strings.Join(given, ", ")
+	case delegation.Done:
+		again = settled
+	}
+	if progress != delegation.Waiting {
+		seen.NS = a.Resolver.Everywhere(ctx, seen.Delegation.Servers, d.Name, dns.TypeNS)
+		seen.SOA = a.Resolver.Everywhere(ctx, seen.Delegation.Servers, d.Name, dns.TypeSOA)
+		for _, f := range seen.Faults() {
+			wrong[f.Name] = f.Evidence
+		}
+	}
+	if ctx.Err() != nil {
+		return again, nil
+	}
+	return again, a.record(ctx, d, wrong)
+}
+
+// all are the findings of this package.
+var all = [...]finding.Name{finding.NSNotDelegated, finding.NSPartial, finding.NSLame, finding.NSSameNetwork, finding.NSInconsistent, finding.ZoneShadowed}
+
+// Of gives what may be found of a domain, to be forgotten when its zone is not hosted here any more.
+func Of(domain string) []finding.Finding {
+	var out []finding.Finding
+	for _, name := range all {
+		out = append(out, finding.Finding{Name: name, Domain: domain})
+	}
+	return out
+}
+
+// record writes what has changed.
+func (a *Access) record(ctx context.Context, d *directory.Domain, wrong map[finding.Name]string) error {
+	known, err := a.Store.Findings(ctx, account.System(), d.Name)
+	if err != nil {
+		return err
+	}
+	for _, name := range all {
+		i := slices.IndexFunc(known, func(f finding.Finding) bool { return f.Name == name })
+		evidence, is := wrong[name]
+		if is == (i >= 0) && (!is || known[i].Evidence == evidence) {
+			continue
+		}
+		f := finding.Finding{Name: name, Domain: d.Name, Evidence: evidence, Since: time.Now().UTC().Truncate(time.Second)}
+		if err := a.Store.Find(ctx, account.System(), f, !is); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shadowed tells how what the world hears of a domain elsewhere differs from what stands in its zone here; "" when it
+// does not, or nobody answers there.
+func (a *Access) shadowed(ctx context.Context, d *directory.Domain, seen *facts.Delegation) string {
+	z, err := a.Store.Zone(ctx, account.System(), d.Name)
+	if err != nil {
+		return ""
+	}
+	for _, kind := range []dns.Type{dns.TypeMX, dns.TypeA, dns.TypeAAAA, dns.TypeTXT} {
+		ours := facts.Answer{}
+		for _, r := range z.Records {
+			if r.Name == z.Apex() && r.Type == kind {
+				ours.Records = append(ours.Records, r)
+			}
+		}
+		for _, theirs := range a.Resolver.Everywhere(ctx, seen.Servers, d.Name, kind) {
+			if !theirs.Grants() && !theirs.Denies() {
+				continue
+			}
+			here, there := strings.ToLower(strings.Join(ours.Lines(), ", ")), strings.ToLower(strings.Join(theirs.Lines(), ", "))
+			if here != there {
+				return kind.String() + " at " + theirs.Server + ": " + or(there) + "; in the zone here: " + or(here)
+			}
+			break
+		}
+	}
+	return ""
+}
+
+func or(text string) string {
+	if text == "" {
+		return "none"
+	}
+	return text
+}

@@ -1,0 +1,26 @@
+package ownership
+
+import (
+	"context"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/facts"
+	"postroad/internal/core/zone"
+	"postroad/internal/proto/dns"
+)
+
+// Resolver asks public DNS.
+type Resolver interface {
+	// Delegation follows the delegations from the root to the zone in which a name lies.
+	Delegation(ctx context.Context, name string) facts.Delegation
+	// Everywhere asks all name servers of a zone.
+	Everywhere(ctx context.Context, servers []facts.NameServer, name string, kind dns.Type) []facts.Answer
+	// Public asks every configured resolver by itself.
+	Public(ctx context.Context, name string, kind dns.Type) []facts.Answer
+}
+
+// Store keeps zones.
+type Store interface {
+	// Zone reads one zone; words.ErrNotFound.
+	Zone(ctx context.Context, scope account.Scope, domain string) (zone.Zone, error)
+}
