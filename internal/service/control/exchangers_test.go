@@ -285,7 +285,7 @@ func TestTheFilterIsSwitchedInOneStep(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	op := control.Operator()
-	w.ok(w.PlanExchangerSetAdd(op, control.ExchangerSetSpec{Name: "filtered", Exchangers: ptr(typed("mx1.filter.example", "mx2.filter.example")), Gateways: &[]string{"198.51.100.0/24"}}))
+	w.ok(w.PlanExchangerSetAdd(op, control.ExchangerSetSpec{Name: "filtered", Exchangers: new(typed("mx1.filter.example", "mx2.filter.example")), Gateways: &[]string{"198.51.100.0/24"}}))
 	w.host("acme.example", control.DomainSettings{})
 	before := w.Version()
 	filtered, direct := "filtered", "direct"
@@ -335,8 +335,6 @@ func TestTheFilterIsSwitchedInOneStep(t *testing.T) {
 	}
 }
 
-func ptr[T any](v T) *T { return &v }
-
 func TestAnSPFRecordOfTheirOwnStays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -344,8 +342,8 @@ func TestAnSPFRecordOfTheirOwnStays(t *testing.T) {
 	w.host("acme.example", control.DomainSettings{})
 	own := w.m.Hosted["acme.example"]
 	w.m.Hosted["acme.example"] = own.WithSPF("v=spf1 include:shop.example -all")
-	w.ok(w.PlanExchangerSetAdd(op, control.ExchangerSetSpec{Name: "filtered", Exchangers: ptr(typed("mx.filter.example")), SPF: ptr("v=spf1 include:spf.filter.example ~all")}))
-	p, err := w.PlanDomainSet(t.Context(), op, "acme.example", control.DomainSettings{ExchangerSet: ptr("filtered")})
+	w.ok(w.PlanExchangerSetAdd(op, control.ExchangerSetSpec{Name: "filtered", Exchangers: new(typed("mx.filter.example")), SPF: new("v=spf1 include:spf.filter.example ~all")}))
+	p, err := w.PlanDomainSet(t.Context(), op, "acme.example", control.DomainSettings{ExchangerSet: new("filtered")})
 	if bad := said(p, `"v=spf1 include:shop.example include:spf.filter.example -all"`); bad != "" {
 		t.Error(bad)
 	}
@@ -363,11 +361,11 @@ func TestAChangedSetReachesItsFollowers(t *testing.T) {
 		w.host(fmt.Sprintf("d%d.example", i), control.DomainSettings{})
 	}
 	w.host("ann.example", control.DomainSettings{})
-	w.ok(w.PlanDomainSet(t.Context(), op, "bob.example", control.DomainSettings{ExchangerSet: ptr("direct")})) // its zone is elsewhere
+	w.ok(w.PlanDomainSet(t.Context(), op, "bob.example", control.DomainSettings{ExchangerSet: new("direct")})) // its zone is elsewhere
 	w.host("own.example", control.DomainSettings{})
 	w.ok(w.PlanMXReplace(t.Context(), op, "own.example", typed("mail.own.example"), sure))
 	version := w.Version()
-	p, err := w.PlanExchangerSetSet(t.Context(), op, control.ExchangerSetSpec{Name: "direct", Exchangers: ptr(typed("mx.host.example", "mx2.host.example:20")), Gateways: &[]string{"198.51.100.0/24"}})
+	p, err := w.PlanExchangerSetSet(t.Context(), op, control.ExchangerSetSpec{Name: "direct", Exchangers: new(typed("mx.host.example", "mx2.host.example:20")), Gateways: &[]string{"198.51.100.0/24"}})
 	if len(p.Changes) != 1 || len(p.Spread) != 302+301 {
 		t.Errorf("%d changes are shown, %d recorded beside", len(p.Changes), len(p.Spread))
 	}
@@ -409,7 +407,7 @@ func TestSetsBelongToAccounts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	op := control.Operator()
-	w.by(w.ann, p(t)(w.PlanExchangerSetAdd(w.ann, control.ExchangerSetSpec{Name: "direct", Exchangers: ptr(typed("mx.brand.example"))})), nil)
+	w.by(w.ann, p(t)(w.PlanExchangerSetAdd(w.ann, control.ExchangerSetSpec{Name: "direct", Exchangers: new(typed("mx.brand.example"))})), nil)
 	w.by(w.ann, p(t)(w.PlanNameServerSetAdd(w.ann, control.NameServerSetSpec{Name: "default", Hosts: []string{"ns1.brand.example", "ns2.brand.example."}})), nil)
 	w.host("ann.example", control.DomainSettings{})
 	w.host("bob.example", control.DomainSettings{})
@@ -427,7 +425,7 @@ func TestSetsBelongToAccounts(t *testing.T) {
 	}
 	brand, _ := w.Directory().Domain("ann.example")
 	for what, err := range map[string]error{
-		"bob changes the operator's": e(w.PlanExchangerSetSet(t.Context(), w.bob, control.ExchangerSetSpec{Name: "direct", Exchangers: ptr(typed("mx.bob.example"))})),
+		"bob changes the operator's": e(w.PlanExchangerSetSet(t.Context(), w.bob, control.ExchangerSetSpec{Name: "direct", Exchangers: new(typed("mx.bob.example"))})),
 		"bob removes it":             e(w.PlanExchangerSetRemove(w.bob, "direct", "")),
 		"bob changes name servers":   e(w.PlanNameServerSetSet(t.Context(), w.bob, control.NameServerSetSpec{Name: "default", Hosts: []string{"ns.bob.example"}})),
 		"the operator removes it":    e(w.PlanExchangerSetRemove(op, "direct", "")),
@@ -439,9 +437,9 @@ func TestSetsBelongToAccounts(t *testing.T) {
 	}
 	for what, err := range map[string]error{
 		"bob follows ann's":   e(w.PlanDomainSet(t.Context(), w.bob, "bob.example", control.DomainSettings{ExchangerSet: &brand.ExchangerSet})),
-		"bob changes ann's":   e(w.PlanExchangerSetSet(t.Context(), w.bob, control.ExchangerSetSpec{Name: brand.ExchangerSet, SPF: ptr("none")})),
-		"one that is not":     e(w.PlanDomainSet(t.Context(), w.bob, "bob.example", control.DomainSettings{ExchangerSet: ptr("gone")})),
-		"for ann by bob":      e(w.PlanExchangerSetAdd(w.bob, control.ExchangerSetSpec{Name: "x", Account: "ann", Exchangers: ptr(typed("mx.bob.example"))})),
+		"bob changes ann's":   e(w.PlanExchangerSetSet(t.Context(), w.bob, control.ExchangerSetSpec{Name: brand.ExchangerSet, SPF: new("none")})),
+		"one that is not":     e(w.PlanDomainSet(t.Context(), w.bob, "bob.example", control.DomainSettings{ExchangerSet: new("gone")})),
+		"for ann by bob":      e(w.PlanExchangerSetAdd(w.bob, control.ExchangerSetSpec{Name: "x", Account: "ann", Exchangers: new(typed("mx.bob.example"))})),
 		"name servers of ann": e(w.PlanDomainSet(t.Context(), w.bob, "bob.example", control.DomainSettings{NameServerSet: &brand.NameServerSet})),
 	} {
 		if !errors.Is(err, control.ErrNotFound) {
@@ -451,20 +449,20 @@ func TestSetsBelongToAccounts(t *testing.T) {
 	for what, err := range map[string]error{
 		"followed":            e(w.PlanExchangerSetRemove(w.ann, "direct", "")),
 		"followed by a zone":  e(w.PlanNameServerSetRemove(w.ann, "default", "")),
-		"there already":       e(w.PlanExchangerSetAdd(w.ann, control.ExchangerSetSpec{Name: "direct", Exchangers: ptr(typed("mx.brand.example"))})),
+		"there already":       e(w.PlanExchangerSetAdd(w.ann, control.ExchangerSetSpec{Name: "direct", Exchangers: new(typed("mx.brand.example"))})),
 		"there already too":   e(w.PlanNameServerSetAdd(w.ann, control.NameServerSetSpec{Name: "default", Hosts: []string{"ns.brand.example"}})),
-		"no name":             e(w.PlanExchangerSetAdd(w.ann, control.ExchangerSetSpec{Name: "none", Exchangers: ptr(typed("mx.brand.example"))})),
+		"no name":             e(w.PlanExchangerSetAdd(w.ann, control.ExchangerSetSpec{Name: "none", Exchangers: new(typed("mx.brand.example"))})),
 		"no host":             e(w.PlanExchangerSetAdd(w.ann, control.ExchangerSetSpec{Name: "x"})),
-		"null MX":             e(w.PlanExchangerSetAdd(w.ann, control.ExchangerSetSpec{Name: "x", Exchangers: ptr(typed())})),
-		"an address":          e(w.PlanExchangerSetAdd(w.ann, control.ExchangerSetSpec{Name: "x", Exchangers: ptr(typed("192.0.2.1"))})),
-		"no whole name":       e(w.PlanExchangerSetAdd(w.ann, control.ExchangerSetSpec{Name: "x", Exchangers: ptr(typed("mail"))})),
-		"no SPF":              e(w.PlanExchangerSetSet(t.Context(), w.ann, control.ExchangerSetSpec{Name: "direct", SPF: ptr("mx ~all")})),
+		"null MX":             e(w.PlanExchangerSetAdd(w.ann, control.ExchangerSetSpec{Name: "x", Exchangers: new(typed())})),
+		"an address":          e(w.PlanExchangerSetAdd(w.ann, control.ExchangerSetSpec{Name: "x", Exchangers: new(typed("192.0.2.1"))})),
+		"no whole name":       e(w.PlanExchangerSetAdd(w.ann, control.ExchangerSetSpec{Name: "x", Exchangers: new(typed("mail"))})),
+		"no SPF":              e(w.PlanExchangerSetSet(t.Context(), w.ann, control.ExchangerSetSpec{Name: "direct", SPF: new("mx ~all")})),
 		"everybody":           e(w.PlanExchangerSetSet(t.Context(), w.ann, control.ExchangerSetSpec{Name: "direct", Gateways: &[]string{"0.0.0.0/0"}})),
 		"an address as NS":    e(w.PlanNameServerSetSet(t.Context(), w.ann, control.NameServerSetSpec{Name: "default", Hosts: []string{"192.0.2.1"}})),
 		"one NS twice":        e(w.PlanNameServerSetSet(t.Context(), w.ann, control.NameServerSetSpec{Name: "default", Hosts: []string{"ns.brand.example", "NS.brand.example."}})),
 		"no name server":      e(w.PlanNameServerSetSet(t.Context(), w.ann, control.NameServerSetSpec{Name: "default"})),
 		"too many of them":    e(w.PlanNameServerSetAdd(w.ann, control.NameServerSetSpec{Name: "x", Hosts: make([]string, 14)})),
-		"unreadable SPF text": e(w.PlanExchangerSetAdd(w.ann, control.ExchangerSetSpec{Name: "x", Exchangers: ptr(typed("mx.brand.example")), SPF: ptr("v=spf1 ipv4:1")})),
+		"unreadable SPF text": e(w.PlanExchangerSetAdd(w.ann, control.ExchangerSetSpec{Name: "x", Exchangers: new(typed("mx.brand.example")), SPF: new("v=spf1 ipv4:1")})),
 	} {
 		if !errors.Is(err, control.ErrInvalid) && !errors.Is(err, control.ErrInUse) && !errors.Is(err, control.ErrExists) {
 			t.Errorf("%s: %v", what, err)
@@ -523,7 +521,7 @@ func TestNameServersFollowTheirSet(t *testing.T) {
 	if d, _ := w.Directory().Domain("acme.example"); d.NameServerSet != "" || d.ExchangerSet != "" {
 		t.Errorf("it still follows %q and %q", d.NameServerSet, d.ExchangerSet)
 	}
-	w.ok(w.PlanDomainSet(t.Context(), op, "acme.example", control.DomainSettings{NameServerSet: ptr("default")}))
+	w.ok(w.PlanDomainSet(t.Context(), op, "acme.example", control.DomainSettings{NameServerSet: new("default")}))
 	again := w.m.Answered["acme.example"]
 	if got := again.NameServers(); len(got) != 2 {
 		t.Errorf("%v", got)
@@ -582,7 +580,7 @@ func TestModeAutoIsForeseen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	op := control.Operator()
-	w.host("acme.example", control.DomainSettings{Mode: ptr("auto")})
+	w.host("acme.example", control.DomainSettings{Mode: new("auto")})
 	w.box("box@acme.example")
 	p, err := w.PlanMXReplace(t.Context(), op, "acme.example", typed("mail.far.example"), control.ExchangerAsking{})
 	if err != nil {
@@ -590,6 +588,10 @@ func TestModeAutoIsForeseen(t *testing.T) {
 	}
 	if bad := said(p, "The mode of acme.example is auto: once public DNS shows this, local becomes remote."); bad != "" || p.AlteredRoutes == nil || !p.Asks {
 		t.Errorf("%s, %+v", bad, p.AlteredRoutes)
+	}
+	x, err := w.ExplainChange(t.Context(), op, control.ExplainRequest{Address: "box@acme.example"}, p)
+	if err != nil || x.AlteredRoutes.Count == 0 || x.Before.EffectiveMode != "local" || x.After.EffectiveMode != "remote" {
+		t.Errorf("explained: %+v, %v", x, err)
 	}
 	p, err = w.PlanMXReplace(t.Context(), op, "acme.example", typed("mail.far.example:5", "mx.host.example:10"), control.ExchangerAsking{})
 	if bad := said(p, "local becomes backup"); bad != "" || err != nil {
@@ -611,9 +613,9 @@ func TestARemovedDomainFollowsAgainWhatIsStillThere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	op := control.Operator()
-	w.ok(w.PlanExchangerSetAdd(op, control.ExchangerSetSpec{Name: "filtered", Exchangers: ptr(typed("mx.filter.example")), Gateways: &[]string{"198.51.100.0/24"}}))
+	w.ok(w.PlanExchangerSetAdd(op, control.ExchangerSetSpec{Name: "filtered", Exchangers: new(typed("mx.filter.example")), Gateways: &[]string{"198.51.100.0/24"}}))
 	for _, name := range []string{"a.example", "b.example"} {
-		w.host(name, control.DomainSettings{ExchangerSet: ptr("filtered")})
+		w.host(name, control.DomainSettings{ExchangerSet: new("filtered")})
 		w.ok(w.PlanDomainRemove(t.Context(), op, name))
 	}
 	removed := map[string]int64{}
@@ -646,7 +648,7 @@ func TestNameServersInTheZoneNeedAddresses(t *testing.T) {
 	op := control.Operator()
 	w.host("acme.example", control.DomainSettings{})
 	w.ok(w.PlanNameServerSetAdd(op, control.NameServerSetSpec{Name: "own", Hosts: []string{"ns1.acme.example", "ns2.acme.example"}}))
-	p, err := w.PlanDomainSet(t.Context(), op, "acme.example", control.DomainSettings{NameServerSet: ptr("own")})
+	p, err := w.PlanDomainSet(t.Context(), op, "acme.example", control.DomainSettings{NameServerSet: new("own")})
 	if bad := said(p, "The name server ns1.acme.example lies in the zone acme.example and has no address there"); bad != "" || err != nil || !p.Asks {
 		t.Error(bad, err)
 	}
@@ -657,10 +659,10 @@ func TestModeAutoIsForeseenWhenASetIsChosen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	op := control.Operator()
-	w.host("acme.example", control.DomainSettings{Mode: ptr("auto")})
+	w.host("acme.example", control.DomainSettings{Mode: new("auto")})
 	w.box("box@acme.example")
-	w.ok(w.PlanExchangerSetAdd(op, control.ExchangerSetSpec{Name: "away", Exchangers: ptr(typed("mail.far.example"))}))
-	p, err := w.PlanDomainSet(t.Context(), op, "acme.example", control.DomainSettings{ExchangerSet: ptr("away")})
+	w.ok(w.PlanExchangerSetAdd(op, control.ExchangerSetSpec{Name: "away", Exchangers: new(typed("mail.far.example"))}))
+	p, err := w.PlanDomainSet(t.Context(), op, "acme.example", control.DomainSettings{ExchangerSet: new("away")})
 	if bad := said(p, "once public DNS shows this, local becomes remote"); bad != "" || err != nil || p.AlteredRoutes == nil {
 		t.Error(bad, err)
 	}
@@ -673,7 +675,7 @@ func TestAZoneThatComesBackIsAsItsSetSaysByThen(t *testing.T) {
 	w.host("acme.example", control.DomainSettings{})
 	external, hosted := "external", "hosted"
 	w.ok(w.PlanDomainSet(t.Context(), op, "acme.example", control.DomainSettings{Zone: &external}))
-	w.ok(w.PlanExchangerSetSet(t.Context(), op, control.ExchangerSetSpec{Name: "direct", Exchangers: ptr(typed("mx9.host.example"))}))
+	w.ok(w.PlanExchangerSetSet(t.Context(), op, control.ExchangerSetSpec{Name: "direct", Exchangers: new(typed("mx9.host.example"))}))
 	w.ok(w.PlanDomainSet(t.Context(), op, "acme.example", control.DomainSettings{Zone: &hosted}))
 	w.want("acme.example", "10 mx9.host.example; v=spf1 mx ~all; serial 2")
 

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 
 	"postroad/internal/service/control/inspect"
 	"postroad/internal/service/control/settings"
@@ -29,6 +30,9 @@ func (s *Service) ExplainChange(ctx context.Context, actor Actor, q ExplainReque
 	st := s.current.Load()
 	if plan.Version != st.Directory.Version() || plan.Actor != actor.Name {
 		return ChangedExplanation{}, ErrVersion
+	}
+	if len(plan.Foreseen) > 0 {
+		plan.Delta.PutDomains = slices.Concat(plan.Delta.PutDomains, plan.Foreseen)
 	}
 	out, err := s.explainer.ExplainChange(ctx, actor, st, after(st, plan, plan.Version), plan.Delta, q)
 	out.Sentences, out.Warnings = plan.Sentences, plan.Warnings

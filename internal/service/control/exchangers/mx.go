@@ -373,6 +373,7 @@ func (c *changing) follow(x facts.ExchangersAnswer) {
 	}
 	c.p.Say("The mode of %s is auto: once public DNS shows this, %s becomes %s.", words.Show(d.Name), d.Effective(), mode)
 	d.Auto = mode
+	c.p.Foreseen = append(c.p.Foreseen, d)
 	altered := c.Altered(c.actor, c.st, directory.Delta{Version: c.st.Directory.Version(), PutDomains: []directory.Domain{d}}, maxAltered)
 	if altered.Count == 0 {
 		return

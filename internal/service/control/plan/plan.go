@@ -64,6 +64,10 @@ type Plan struct {
 
 	AlteredRoutes *AlteredRoutes `json:"altered_routes,omitempty" doc:"Every address whose route is altered, as far as the caller may know; absent when none is"`
 
+	// Foreseen are domains of mode auto as public DNS will have them once it shows what the plan writes. The plan does not
+	// write them.
+	Foreseen []directory.Domain `json:"-"`
+
 	// Spread are changes that follow from one of Changes in many domains. They are recorded like it, and not shown one by one.
 	Spread []Change `json:"-"`
 
