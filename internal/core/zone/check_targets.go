@@ -58,7 +58,7 @@ func (c *checker) checkTargets() {
 			continue
 		}
 		found := c.look(t)
-		if address, ok := c.address(t); ok && found != exists && found != alias {
+		if address, ok := c.address(t); ok && !c.written(t) {
 			if c.told[by.isIP] < maxProblems {
 				c.add(by.isIP, []dns.Record{r}, fmt.Sprintf("%s %s leads to %s, which is an address where only a name may stand: it is not taken for an address there.", Show(r.Name), r.Type, address), c.nameIt(r, address))
 			}
@@ -87,9 +87,12 @@ func (c *checker) judge(r dns.Record, t string, by targetRules, found presence) 
 		return // GlueMissing says so
 	}
 	switch {
-	case found == missing && c.appended(t):
-		rest := strings.TrimSuffix(t, c.apex)
-		c.add(by.appended, evidence, fmt.Sprintf("%s does not exist: it looks as if the zone's name had been appended because the last dot was left out.", lead), "write "+rest+" with the last dot, or add an A or AAAA record for "+Show(t))
+	case found != unknown && !c.written(t) && c.appended(t):
+		rest, why := strings.TrimSuffix(t, c.apex), "does not exist"
+		if found != missing {
+			why = "is there by a wildcard or a DNAME only"
+		}
+		c.add(by.appended, evidence, fmt.Sprintf("%s %s: it looks as if the zone's name had been appended because the last dot was left out.", lead, why), "write "+rest+" with the last dot, or add an A or AAAA record for "+Show(t))
 	case found == missing:
 		c.add(by.missing, evidence, lead+" does not exist.", "correct the name, or add an A or AAAA record for it")
 	case found == alias && r.Type == dns.TypeCNAME:
@@ -130,6 +133,9 @@ func (c *checker) nameIt(r dns.Record, address string) string {
 	host := map[dns.Type]string{dns.TypeMX: "mail.", dns.TypeNS: "ns1.", dns.TypeSRV: "server."}[r.Type] + c.apex
 	return fmt.Sprintf("add %s %s %s, and write %s here", Show(host), kind, address, Show(host))
 }
+
+// written reports whether the zone has a name itself, not by a wildcard.
+func (c *checker) written(name string) bool { return c.names[name] != nil || c.inner[name] }
 
 // presence is what a zone knows of a name.
 type presence int
@@ -224,7 +230,7 @@ func (c *checker) address(t string) (string, bool) {
 	return "", false
 }
 
-// appended reports whether a name of the zone that does not exist looks as if the origin had been appended to a whole name:
+// appended reports whether a name of the zone that nobody wrote there looks as if the origin had been appended to a whole name:
 // before the origin stand two labels or more, and the last is one that a top-level domain has.
 func (c *checker) appended(t string) bool {
 	labels, own := dns.Labels(strings.TrimSuffix(t, c.apex)), dns.Labels(c.apex)

@@ -135,6 +135,12 @@ func TestZoneFilesAreRead(t *testing.T) {
 			"example.net. 5 SOA a.example.net. b.example.net. 1 2 3 4 5\nexample.net. 5 NS c.example.net.\nx.example.net. 60 A 192.0.2.1\ny.example.net. 60 A 192.0.2.2\n",
 			[]int{1, 2, 3, 4},
 		},
+		"BIND, as it writes itself": {
+			"$ORIGIN .\n$TTL 3600\t; 1 hour\nexample.net\t\tIN SOA\tns1.example.net. root.example.net. (\n\t\t\t\t1  ; serial\n\t\t\t\t2  ; refresh\n\t\t\t\t3  ; retry\n\t\t\t\t4  ; expire\n\t\t\t\t5  ; minimum\n\t\t\t\t)\n" +
+				"\t\t\tNS\tns1.example.net.\n$ORIGIN example.net.\n$TTL 300\t; 5 minutes\nns1\t\t\tA\t192.0.2.53\n$ORIGIN _tcp.example.net.\n_imap\t\t\tSRV\t0 5 143 imap.example.net.\n",
+			"example.net. 3600 SOA ns1.example.net. root.example.net. 1 2 3 4 5\nexample.net. 3600 NS ns1.example.net.\nns1.example.net. 300 A 192.0.2.53\n_imap._tcp.example.net. 300 SRV 0 5 143 imap.example.net.\n",
+			[]int{9, 10, 13, 15},
+		},
 		"empty":          {"\n; nothing\n\n", "", nil},
 		"only a comment": {"; nothing", "", nil},
 		"UTF-8 in texts": {"$TTL 5\n@ TXT \"gr\xc3\xbc\xc3\x9fe\" ; gr\xc3\xbc\xc3\x9fe", `example.net. 5 TXT "gr\195\188\195\159e"`, []int{2}},
