@@ -484,3 +484,57 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkAnswer is answering alone, over zones as a mail host has them.
+func BenchmarkAnswer(b *testing.B) {
+	const zones = 1000
+	set := &Set{}
+	for i := range zones {
+		z, err := Compile(zonetest.Read(b, fmt.Sprintf("customer-%d.example", i), `
+@ SOA ns1.hoster.test. hostmaster.hoster.test. 1 3600 900 604800 300
+@ NS ns1.hoster.test.
+@ NS ns2.hoster.test.
+@ MX 10 mx1
+@ MX 20 mx2
+@ A 192.0.2.1
+@ TXT "v=spf1 mx -all"
+mx1 A 192.0.2.2
+mx1 AAAA 2001:db8::2
+mx2 A 192.0.2.3
+www A 192.0.2.1
+s1._domainkey TXT "v=DKIM1; k=rsa; p=`+strings.Repeat("A", 200)+`"
+`))
+		if err != nil {
+			b.Fatal(err)
+		}
+		set.Put(z)
+	}
+	for _, c := range []struct{ what, prefix, kind string }{{"A", "www.", "A"}, {"MX", "", "MX"}, {"TXT", "s1._domainkey.", "TXT"}, {"NXDOMAIN", "nothing.", "A"}} {
+		for _, limited := range []bool{false, true} {
+			name := c.what
+			options := Options{}
+			if limited {
+				name += "/limited"
+				options.Limiter = NewLimiter(1<<19, [2]uint64{1, 2})
+			}
+			b.Run(name, func(b *testing.B) {
+				var packets [][]byte
+				for i := range zones {
+					m := questionFor(fmt.Sprintf("%scustomer-%d.example.", c.prefix, i), codec.StringToType[c.kind])
+					m.SetEdns0(1232, false)
+					packets = append(packets, packetOf(b, m))
+				}
+				r := NewResponder(set, options)
+				out := make([]byte, 1232)
+				client := &Client{Addr: someone, Now: 1}
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					client.Now += 1000
+					if _, outcome := r.Answer(out, packets[i%zones], client); outcome != Answered {
+						b.Fatal(outcome)
+					}
+				}
+			})
+		}
+	}
+}
