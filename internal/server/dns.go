@@ -73,8 +73,9 @@ func (s *Server) joinDNS(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.dnsd = dnsd.New(dnsd.Config{RateLimit: s.cfg.DNS.RateLimit, Secret: secret}, s.metrics, s.log)
+	s.dnsd = dnsd.New(dnsd.Config{RateLimit: s.cfg.DNS.RateLimit, Secret: secret, Transfers: transferring{s}}, s.metrics, s.log)
 	s.atEnd(s.dnsd.Stop)
+	s.joinTransfers()
 	return nil
 }
 
@@ -102,5 +103,5 @@ func (s *Server) names() control.Names {
 	if s.dnsd == nil {
 		return nil
 	}
-	return s.dnsd
+	return published{s}
 }

@@ -36,6 +36,7 @@ import (
 	"postroad/internal/service/receive"
 	"postroad/internal/service/resolver"
 	"postroad/internal/service/trace"
+	"postroad/internal/service/transfers"
 	"postroad/internal/service/verify"
 	"postroad/internal/store/sqldb"
 )
@@ -69,8 +70,9 @@ type Server struct {
 	control   *control.Service
 	access    *access.Service
 	receive   *receive.Service
-	trace     *trace.Service // nil: no traces are kept
-	dnsd      *dnsd.Service  // nil: this node does not answer questions
+	trace     *trace.Service     // nil: no traces are kept
+	dnsd      *dnsd.Service      // nil: this node does not answer questions
+	transfers *transfers.Service // nil with it
 	self      *self
 	listeners []listening
 	dns       []answering
@@ -132,7 +134,7 @@ func (s *Server) start(ctx context.Context) error {
 	s.health.NotReady("starting")
 	s.metrics.BuildInfo.WithLabelValues(Version()).Set(1)
 	for _, step := range []func(context.Context) error{
-		s.openFolder, s.openListeners, s.openDNS, s.openStores, s.join, s.found, s.openAPI, s.serve, s.serveDNS, s.sweep, s.greet,
+		s.openFolder, s.openListeners, s.openDNS, s.openStores, s.join, s.found, s.openAPI, s.serve, s.startTransfers, s.serveDNS, s.sweep, s.greet,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -209,7 +211,7 @@ func (s *Server) join(ctx context.Context) error {
 	s.queue = queue.New(s.queueConfig(memory), s.stores.queue, s.stores.queue, s.stores.queue,
 		agents(s.deliver, deliver.NewLocal(s.mailstore, deliver.WithMetrics(s.metrics), deliver.WithLog(s.log))), view, s.metrics, s.log)
 	s.control = control.New(control.Options{
-		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Traces: s.traces(), Names: s.names(), Resolver: s.resolver, DNS: s.resolver, ProofSecret: proofSecret,
+		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Traces: s.traces(), Names: s.names(), Box: s.box, Exchange: s.exchange(), Resolver: s.resolver, DNS: s.resolver, ProofSecret: proofSecret,
 		Hops: view.hops, Facts: s.verify, Dial: s.tries, Fetcher: s.verify, Answers: s.self.Answers, Verifier: verifier,
 		Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Addresses: s.cfg.Addresses, Listeners: s.self.listeners,
 		DeliverPort: uint16(s.cfg.Deliver.Port), TrustedNetworks: s.cfg.Receive.TrustedNetworks, //nolint:gosec // config checks the range

@@ -391,6 +391,19 @@ func calls(h *house) map[string][3]string {
 		"recipients-list":   {"GET", "/domains/ann.example/recipients", ""},
 		"recipients-import": {"PUT", "/domains/ann.example/recipients", `{"addresses":["x@ann.example"]}`},
 		"recipients-sync":   {"POST", "/domains/ann.example/recipients/sync", `{"from":"https://mx.ann.example","token":"x"}`},
+		"tsig-key-list":     {"", "", ""},
+		"tsig-key-add":      {"POST", "/tsig-keys", `{"name":"x","account":"ann"}`},
+		"tsig-key-remove":   {"DELETE", "/tsig-keys/free.ann", ""},
+		"transfer-list":     {"", "", ""},
+		"transfer-allow":    {"POST", "/transfers", `{"zone":"ann.example","key":"ns2.ann","from":["192.0.2.0/24"]}`},
+		"transfer-notify":   {"POST", "/transfers/notify", `{"zone":"ann.example","notify":"192.5.6.30","key":"ns2.ann"}`},
+		"transfer-deny":     {"DELETE", "/transfers?zone=ann.example&key=ns2.ann", ""},
+		"secondary-list":    {"", "", ""},
+		"secondary-set":     {"PUT", "/secondaries/sec.ann.example", `{"primary":"192.5.6.30"}`},
+		"secondary-remove":  {"DELETE", "/secondaries/sec.ann.example", ""},
+		"catalog-list":      {"", "", ""},
+		"catalog-on":        {"PUT", "/catalogs/more.ann.example", `{}`},
+		"catalog-off":       {"DELETE", "/catalogs/all.ann.example", ""},
 		"recipients-remove": {"DELETE", "/domains/ann.example/recipients", ""},
 
 		"mx-list":               {"GET", "/domains/ann.example/exchangers", ""},
@@ -442,6 +455,12 @@ func (h *house) furnish() {
 	h.must("", "PATCH", "/domains/ann.example?confirm=true", `{"zone":"hosted"}`)
 	h.must("", "POST", "/domains/ann.example/zone/records", `{"type":"TXT","data":"hello"}`)
 	h.must("", "PUT", "/outbound?confirm=true", `{"hop":"old.example:587","domain":"ann.example","user":"u","password":"smart secret"}`)
+	h.must("", "POST", "/tsig-keys", `{"name":"ns2.ann","account":"ann"}`)
+	h.must("", "POST", "/tsig-keys", `{"name":"free.ann","account":"ann","secret":"`+strings.Repeat("c21hcnQgc2VjcmV0", 4)+`"}`)
+	h.must("", "POST", "/transfers", `{"zone":"ann.example","key":"ns2.ann"}`)
+	h.must("", "POST", "/domains", `{"name":"sec.ann.example","account":"ann","proved":true}`)
+	h.must("", "PUT", "/secondaries/sec.ann.example", `{"primary":"192.5.6.31","key":"ns2.ann"}`)
+	h.must("", "PUT", "/catalogs/all.ann.example", `{"account":"ann"}`)
 	h.m.Queued = []mail.Listed{{
 		Message: mail.Message{ID: queuedID, Account: h.annID, Sender: "box@ann.example"},
 		Rows:    []mail.Recipient{{Row: mail.Row{ID: queuedID}, Account: h.annID, Destination: "x@away.example", Lane: "remote/away.example", State: mail.StateDeferred}},
@@ -531,7 +550,7 @@ func TestListingsShowOnlyWhatIsInScope(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.furnish()
-	for _, path := range []string{"/accounts", "/domains", "/mailboxes", "/aliases", "/forwards", "/groups", "/catch-alls", "/outbound", "/tokens", "/audit", "/queue", "/queue/count", "/traces?sender=x@away.example", "/notices"} {
+	for _, path := range []string{"/accounts", "/domains", "/mailboxes", "/aliases", "/forwards", "/groups", "/catch-alls", "/outbound", "/tokens", "/tsig-keys", "/transfers", "/secondaries", "/catalogs", "/audit", "/queue", "/queue/count", "/traces?sender=x@away.example", "/notices"} {
 		mine, others := h.ask(h.ann, "GET", path, ""), h.ask(h.bob, "GET", path, "")
 		if mine.status != 200 || others.status != 200 {
 			t.Errorf("%s: %d %d %s", path, mine.status, others.status, mine.text)

@@ -21,6 +21,7 @@ func (a *api) register() {
 	a.registerRecipients()
 	a.registerExchangers()
 	a.registerSets()
+	a.registerTransfers()
 	a.registerMailboxes()
 	for _, r := range []struct {
 		kind  directory.RuleKind

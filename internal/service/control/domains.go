@@ -226,6 +226,9 @@ func (s *Service) changed(ctx context.Context, actor Actor, st *state, p Plan, o
 	if old.Zone == directory.ZoneHosted && d.Zone != directory.ZoneHosted {
 		p.Tx.DropFindings = append(p.Tx.DropFindings, delegations.Of(d.Name)...)
 	}
+	if err := s.Transfers().Hosting(ctx, old, &d); err != nil {
+		return Plan{}, err
+	}
 	if err := s.zones.Host(ctx, st, &p, old, &d); err != nil {
 		return Plan{}, err
 	}

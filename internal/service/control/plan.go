@@ -15,6 +15,7 @@ import (
 	"postroad/internal/obs"
 	"postroad/internal/service/control/exchangers"
 	"postroad/internal/service/control/plan"
+	"postroad/internal/service/control/transfers"
 	"postroad/internal/service/control/words"
 )
 
@@ -111,7 +112,9 @@ func (s *Service) apply(ctx context.Context, actor Actor, plan Plan, tx Tx, publ
 	publish()
 	served := s.zones.Served(s.current.Load(), &plan, tx.PutZones)
 	s.boxes.Make(ctx, plan.Tx.PutMailboxes)
-	s.swap(after(s.current.Load(), plan, version))
+	before := s.current.Load()
+	s.swap(after(before, plan, version))
+	transfers.Follow(ctx, s.o.Exchange, before, &plan, s.o.Log)
 	s.boxes.Remove(ctx, plan.Unboxed)
 	s.tell(ctx, actor, plan, version)
 	return Applied{Version: version, Secret: plan.Secret, Zones: served}, moved, nil

@@ -32,6 +32,7 @@ import (
 	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/signing"
 	"postroad/internal/service/control/traces"
+	"postroad/internal/service/control/transfers"
 	"postroad/internal/service/control/zones"
 )
 
@@ -42,6 +43,8 @@ type Options struct {
 	Names    Names  // nil: no DNS is served here
 	Signer   Signer // nil: no zone is signed here
 	Parents  Parents
+	Box      transfers.Box     // seals the secrets of TSIG keys; nil: none are kept
+	Exchange transfers.Service // follows what is planned of transfers; nil: nobody does
 	Boxes    Boxes
 	Queue    Queue
 	Traces   Traces // nil: none are kept
@@ -132,7 +135,7 @@ func New(o Options) *Service {
 			Resolver: o.Resolver, World: o.world, Facts: o.Facts, Dial: o.Dial, DeliverPort: o.DeliverPort, TrustedNetworks: o.TrustedNetworks,
 		},
 		queue: mailqueue.Access{Queue: o.Queue}, traces: traces.Access{Traces: o.Traces},
-		hosted: zones.Access{Store: o.Store},
+		hosted: zones.Access{Store: o.Store, Elsewhere: (&transfers.Access{Store: o.Store}).Written},
 		zones: zones.Answers{
 			Store: o.Store, Findings: o.Store, Names: o.Names, Signer: o.Signer, Log: o.Log, Ours: zones.Installation{Hostname: o.Hostname, Addresses: o.Addresses},
 		},

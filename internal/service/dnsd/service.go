@@ -107,6 +107,17 @@ func (s *Service) Withdraw(domain string) {
 	s.meter.zones.Set(float64(s.zones.Len()))
 }
 
+// Expire has everything about a domain's zone answered with SERVFAIL, until it is published or withdrawn.
+func (s *Service) Expire(domain string) {
+	z, err := answer.Expired(domain)
+	if err != nil {
+		s.log.Error("a zone could not be made to expire", "domain", domain, "error", err)
+		s.Withdraw(domain)
+		return
+	}
+	s.zones.Put(z)
+}
+
 // Statistics is what has been answered from a zone since it was first published by this process.
 type Statistics struct {
 	Serial    uint32

@@ -3,6 +3,7 @@ package transfers
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -89,6 +90,14 @@ func New(o Options) *Service {
 func (s *Service) Start(ctx context.Context) (stop func(), err error) {
 	if err := s.Reload(ctx); err != nil {
 		return nil, err
+	}
+	s.mu.Lock()
+	here := maps.Clone(s.served)
+	s.mu.Unlock()
+	for domain, z := range here { // what was changed and not told before the end of the last run
+		if !z.pending {
+			s.announce(domain, z.account)
+		}
 	}
 	ended := make(chan struct{})
 	go func() {

@@ -70,3 +70,9 @@ func (m *Memory) Copy(_ context.Context, scope account.Scope, domain string) (tr
 	}
 	return transfer.Copy{}, nil // nothing is fetched in memory
 }
+
+// unsealed seals nothing.
+type unsealed struct{}
+
+// Seal gives what it is given.
+func (unsealed) Seal(plain []byte, _ string) []byte { return plain }

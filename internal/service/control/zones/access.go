@@ -18,6 +18,8 @@ import (
 // Access is zones as actors may see and change them.
 type Access struct {
 	Store Store
+	// Elsewhere refuses with its reason where a zone is served here as a secondary.
+	Elsewhere func(ctx context.Context, d *directory.Domain) error
 }
 
 // ZoneRecord is a record of a zone as listings show it.
@@ -66,7 +68,9 @@ func (a *Access) find(ctx context.Context, actor rights.Actor, st *rights.State,
 func (a *Access) change(ctx context.Context, actor rights.Actor, st *rights.State, domain string) (*directory.Domain, zone.Zone, error) {
 	d, err := actor.Domain(st, domain)
 	if err == nil && d.Zone != directory.ZoneHosted {
-		err = External(d)
+		if err = a.Elsewhere(ctx, d); err == nil {
+			err = External(d)
+		}
 	}
 	if err != nil {
 		return nil, zone.Zone{}, err

@@ -7,6 +7,7 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/zone"
+	"postroad/internal/service/control/transfers"
 )
 
 // Store is what is kept of zones. A zone lies in the domain of the same name. Whether it is answered for follows from the
@@ -17,6 +18,7 @@ type Store interface {
 	// Zones reads all zones in the order of their domains, and ends at the first error of yield. One whose row is damaged
 	// comes without records. Zones may come again from the first when the connection to the store was lost.
 	Zones(ctx context.Context, scope account.Scope, yield func(zone.Zone) error) error
+	transfers.Store
 }
 
 // Findings is where it is kept what is wrong with a zone.

@@ -222,6 +222,10 @@ func (r *Responder) query() {
 		r.code = codeRefused
 		return
 	}
+	if z.expired {
+		r.code = codeServFail
+		return
+	}
 	r.z = z
 	r.apexOff = header + q.length - int(z.apexLen)
 	r.resolve()

@@ -41,6 +41,7 @@ type Zone struct {
 	apexLen  uint8
 	labels   uint8
 	pending  bool
+	expired  bool // everything is answered with SERVFAIL
 }
 
 // Counters count the answers of one zone. A zone that takes the place of another goes on counting where that one was.

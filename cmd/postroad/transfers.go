@@ -1,0 +1,177 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"postroad/internal/service/control"
+)
+
+func (a *app) keyCommand() *cobra.Command {
+	var account, algorithm string
+	given := false
+	add := a.changes(&cobra.Command{
+		Use: "add NAME", Short: "Add a TSIG key under the name that the other server has for it, and show its secret, this once", Args: cobra.ExactArgs(1),
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			body := map[string]any{"name": args[0], "account": account, "algorithm": algorithm}
+			if given {
+				secret, err := a.secret("--secret-stdin")
+				if err != nil {
+					return err
+				}
+				body["secret"] = secret
+			}
+			return a.change(cmd.Context(), http.MethodPost, "/tsig-keys", nil, body)
+		}),
+	})
+	add.Flags().StringVar(&account, "account", "", "account that it belongs to, by id or name (default the caller's own)")
+	add.Flags().StringVar(&algorithm, "algorithm", "", "hmac-sha256, hmac-sha384 or hmac-sha512 (default hmac-sha256)")
+	add.Flags().BoolVar(&given, "secret-stdin", false, "take the secret, in base64, from the first line of stdin (default one is made)")
+	return group("tsig-key", "Secrets that name servers sign transfers of zones with (TSIG)", add,
+		&cobra.Command{
+			Use: "list", Short: "List keys without their secrets", Args: cobra.NoArgs,
+			RunE: work(func(cmd *cobra.Command, _ []string) error {
+				all, err := list[control.TSIGKey](cmd.Context(), a, "/tsig-keys", nil)
+				if err != nil {
+					return err
+				}
+				return show(a, all, "NAME ALGORITHM ACCOUNT CREATED", func(k control.TSIGKey) []string {
+					return []string{k.Name, k.Algorithm, string(k.Account), when(k.Created)}
+				})
+			}),
+		},
+		a.changes(&cobra.Command{
+			Use: "remove NAME", Short: "Remove a key that nothing goes by", Args: cobra.ExactArgs(1),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				return a.change(cmd.Context(), http.MethodDelete, "/tsig-keys"+segment(args[0]), nil, nil)
+			}),
+		}),
+	)
+}
+
+func (a *app) transferCommand() *cobra.Command {
+	var key, notifyKey string
+	var from []string
+	allow := a.changes(&cobra.Command{
+		Use: "allow ZONE", Short: "Let somebody fetch a domain's zone, or a catalog and every zone in it", Args: cobra.ExactArgs(1),
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			return a.change(cmd.Context(), http.MethodPost, "/transfers", nil, map[string]any{"zone": args[0], "key": key, "from": from})
+		}),
+	})
+	allow.Flags().StringVar(&key, "key", "", "TSIG key that requests must be signed with")
+	allow.Flags().StringSliceVar(&from, "from", nil, "network or address that they must come from (may be repeated)")
+	notify := a.changes(&cobra.Command{
+		Use: "notify ZONE HOST:PORT", Short: "Have a server told of changes of a domain's zone, or of a catalog and every zone in it", Args: cobra.ExactArgs(2),
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			return a.change(cmd.Context(), http.MethodPost, "/transfers/notify", nil, map[string]any{"zone": args[0], "notify": args[1], "key": notifyKey})
+		}),
+	})
+	notify.Flags().StringVar(&notifyKey, "key", "", "TSIG key to sign with")
+	var gone struct {
+		key, notify string
+		from        []string
+	}
+	deny := a.changes(&cobra.Command{
+		Use: "deny ZONE", Short: "Take back what allow and notify have set: all of it, or what the flags name", Args: cobra.ExactArgs(1),
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			query := url.Values{"zone": {args[0]}}
+			if gone.key != "" {
+				query.Set("key", gone.key)
+			}
+			if len(gone.from) > 0 {
+				query.Set("from", strings.Join(gone.from, ","))
+			}
+			if gone.notify != "" {
+				query.Set("notify", gone.notify)
+			}
+			return a.change(cmd.Context(), http.MethodDelete, "/transfers", query, nil)
+		}),
+	})
+	deny.Flags().StringVar(&gone.key, "key", "", "only those with this key")
+	deny.Flags().StringSliceVar(&gone.from, "from", nil, "only those with this network (may be repeated)")
+	deny.Flags().StringVar(&gone.notify, "notify", "", "only this server that is told")
+	return group("transfer", "Who may fetch zones from here, and who is told of their changes", allow, deny, notify,
+		&cobra.Command{
+			Use: "list", Short: "List who may fetch zones, and who is told", Args: cobra.NoArgs,
+			RunE: work(func(cmd *cobra.Command, _ []string) error {
+				all, err := list[control.TransferPeer](cmd.Context(), a, "/transfers", nil)
+				if err != nil {
+					return err
+				}
+				return show(a, all, "ZONE KEY FROM NOTIFY", func(p control.TransferPeer) []string {
+					return []string{p.Zone, p.Key, strings.Join(p.From, " "), p.Notify}
+				})
+			}),
+		},
+	)
+}
+
+func (a *app) secondaryCommand() *cobra.Command {
+	key := ""
+	set := a.changes(&cobra.Command{
+		Use: "set DOMAIN PRIMARY[:PORT]", Short: "Fetch a domain's zone from another server and answer for it", Args: cobra.ExactArgs(2),
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			return a.change(cmd.Context(), http.MethodPut, "/secondaries"+segment(args[0]), nil, map[string]any{"primary": args[1], "key": key})
+		}),
+	})
+	set.Flags().StringVar(&key, "key", "", "TSIG key to ask with, and that the primary signs NOTIFY with")
+	return group("secondary", "Zones that have their home at another server and are served here too", set,
+		&cobra.Command{
+			Use: "list", Short: "List such zones, with the version that is here", Args: cobra.NoArgs,
+			RunE: work(func(cmd *cobra.Command, _ []string) error {
+				all, err := list[control.SecondaryZone](cmd.Context(), a, "/secondaries", nil)
+				if err != nil {
+					return err
+				}
+				return show(a, all, "DOMAIN PRIMARY KEY SERIAL REFRESHED", func(z control.SecondaryZone) []string {
+					serial, refreshed := "", "never"
+					if z.Refreshed != nil {
+						serial, refreshed = strconv.FormatUint(uint64(z.Serial), 10), when(*z.Refreshed)
+					}
+					return []string{z.Domain, z.Primary, z.Key, serial, refreshed}
+				})
+			}),
+		},
+		a.changes(&cobra.Command{
+			Use: "remove DOMAIN", Short: "Answer for such a zone no longer", Args: cobra.ExactArgs(1),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				return a.change(cmd.Context(), http.MethodDelete, "/secondaries"+segment(args[0]), nil, nil)
+			}),
+		}),
+	)
+}
+
+func (a *app) catalogCommand() *cobra.Command {
+	account := ""
+	on := a.changes(&cobra.Command{
+		Use: "on NAME", Short: "List the zones that are hosted here in a catalog, for secondaries that take them up by themselves", Args: cobra.ExactArgs(1),
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			return a.change(cmd.Context(), http.MethodPut, "/catalogs"+segment(args[0]), nil, map[string]any{"account": account})
+		}),
+	})
+	on.Flags().StringVar(&account, "account", "", "only the zones of this account, by id or name (default the caller's own, for the operator all)")
+	return group("catalog", "Catalog zones, by which secondaries learn what zones there are", on,
+		&cobra.Command{
+			Use: "list", Short: "List catalogs", Args: cobra.NoArgs,
+			RunE: work(func(cmd *cobra.Command, _ []string) error {
+				all, err := list[control.Catalog](cmd.Context(), a, "/catalogs", nil)
+				if err != nil {
+					return err
+				}
+				return show(a, all, "NAME ZONES-OF", func(c control.Catalog) []string {
+					return []string{c.Name, map[bool]string{true: "(all)", false: string(c.Account)}[c.Every]}
+				})
+			}),
+		},
+		a.changes(&cobra.Command{
+			Use: "off NAME", Short: "End a catalog and what its peers may have by it", Args: cobra.ExactArgs(1),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				return a.change(cmd.Context(), http.MethodDelete, "/catalogs"+segment(args[0]), nil, nil)
+			}),
+		}),
+	)
+}
