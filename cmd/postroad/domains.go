@@ -231,7 +231,6 @@ func (a *app) printDomain(d control.DomainDetail) {
 		line("", d.Delegation.Sentence)
 	}
 	line("name servers", strings.Join(d.NameServers, ", "))
-	line("at registrar", d.Registration)
 	line("exchanger set", d.Exchangers)
 	line("nameserver set", d.Servers)
 	hops := strings.Join(d.NextHops, ", ")

@@ -327,6 +327,12 @@ func TestTheFilterIsSwitchedInOneStep(t *testing.T) {
 		t.Errorf("gateways after undo %v", d.Gateways)
 	}
 
+	// Other exchangers by hand are of no use while only the filter may deliver.
+	p, err = w.PlanMXReplace(t.Context(), op, "acme.example", typed("mx.host.example"), sure)
+	if bad := said(p, "no longer follows the exchanger set filtered", "Only 198.51.100.0/24 may deliver for it still", "--gateway none"); bad != "" || err != nil {
+		t.Error(bad, err)
+	}
+
 	// Following nothing leaves all as it is.
 	none := "none"
 	w.ok(w.PlanDomainSet(t.Context(), op, "acme.example", control.DomainSettings{ExchangerSet: &none}))

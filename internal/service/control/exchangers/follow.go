@@ -304,7 +304,10 @@ func Settle(st *rights.State, p *plan.Plan) {
 		next := *d
 		if set, ok := sets.ExchangerSet(d.ExchangerSet); ok && !slices.Equal(z.Exchangers(z.Apex()), set.Exchangers) {
 			next.ExchangerSet = ""
-			p.Say("%s no longer follows the exchanger set %s: its MX records are its own from now on, and changes of the set do not reach it. Who may deliver for it stays as it is.", words.Show(d.Name), set.Name)
+			p.Say("%s no longer follows the exchanger set %s: its MX records are its own from now on, and changes of the set do not reach it.", words.Show(d.Name), set.Name)
+			if len(d.Gateways) > 0 {
+				p.Warn("%s still, as the set had it: what comes from elsewhere by the new records is refused for now. To let everybody deliver: postroad domain set %s --gateway none", delivers(d.Gateways), d.Name)
+			}
 		}
 		if set, ok := sets.NameServerSet(d.NameServerSet); ok && !sameHosts(z.NameServers(), set.Hosts) {
 			next.NameServerSet = ""
