@@ -10,19 +10,15 @@ import (
 	"postroad/internal/proto/dns"
 )
 
+// targetAt is how many octets stand before the name that a record of a type leads to.
+var targetAt = map[dns.Type]int{
+	dns.TypeNS: 0, dns.TypeCNAME: 0, dns.TypeDNAME: 0, dns.TypePTR: 0, dns.TypeMX: 2, dns.TypeSVCB: 2, dns.TypeHTTPS: 2, dns.TypeSRV: 6,
+}
+
 // target gives the name that a record leads to, in lower case; false if the type has none or the data none.
 func target(r dns.Record) (string, bool) {
-	skip := 0
-	switch r.Type {
-	case dns.TypeNS, dns.TypeCNAME, dns.TypeDNAME, dns.TypePTR:
-	case dns.TypeMX, dns.TypeSVCB, dns.TypeHTTPS:
-		skip = 2
-	case dns.TypeSRV:
-		skip = 6
-	default:
-		return "", false
-	}
-	if len(r.Data) < skip {
+	skip, ok := targetAt[r.Type]
+	if !ok || len(r.Data) < skip {
 		return "", false
 	}
 	text, _, err := dns.ReadName(r.Data[skip:])

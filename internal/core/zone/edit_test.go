@@ -50,8 +50,9 @@ func TestRecordsAreAddedRemovedAndReplaced(t *testing.T) {
 }
 
 // some gives random records of few owners, types and data, so that they often meet.
-func some(t testing.TB, rng *rand.Rand) []dns.Record {
-	all := records(t, twelve+"www 60 A 192.0.2.9\nwww 60 A 192.0.2.8\n@ 60 MX 5 MX1.host.example.\nb\\.c.a 5 TXT x\n* 5 A 192.0.2.1")
+func some(tb testing.TB, rng *rand.Rand) []dns.Record {
+	tb.Helper()
+	all := records(tb, twelve+"www 60 A 192.0.2.9\nwww 60 A 192.0.2.8\n@ 60 MX 5 MX1.host.example.\nb\\.c.a 5 TXT x\n* 5 A 192.0.2.1")
 	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	all = all[:rng.IntN(len(all))]
 	for i := range all {

@@ -12,8 +12,8 @@ import (
 )
 
 // records reads lines such as "www 300 A 192.0.2.1" of the zone example.net, "@" for its name.
-func records(t testing.TB, lines string) []dns.Record {
-	t.Helper()
+func records(tb testing.TB, lines string) []dns.Record {
+	tb.Helper()
 	var out []dns.Record
 	for line := range strings.Lines(lines) {
 		fields := strings.SplitN(strings.TrimSpace(line), " ", 4)
@@ -22,19 +22,19 @@ func records(t testing.TB, lines string) []dns.Record {
 		}
 		name, err := dns.Name(fields[0], "example.net.")
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		ttl, err := ParseTTL(fields[1])
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		kind, err := dns.ParseType(fields[2])
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		data, err := dns.Data(kind, fields[3], "example.net.")
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		out = append(out, dns.Record{Name: name, Type: kind, TTL: ttl, Data: data})
 	}
@@ -81,7 +81,7 @@ func TestEncodedRecordsAreReadAgain(t *testing.T) {
 					t.Errorf("%v, want %v", got[i], want[i])
 				}
 			}
-			for cut := range len(b) {
+			for cut := range b {
 				if got, err := Decode(b[:cut]); !errors.Is(err, ErrEncoding) {
 					t.Errorf("the first %d octets: %v, %v", cut, got, err)
 				}

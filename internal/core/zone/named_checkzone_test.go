@@ -100,6 +100,7 @@ func randomData(rng *rand.Rand, name func() string) (dns.Type, string) {
 // randomZone gives a zone that keeps all rules for which zones are refused. BIND refuses one more: a name server of the zone
 // itself without an address, of which Check warns.
 func randomZone(t *testing.T, rng *rand.Rand) *Zone {
+	t.Helper()
 	labels := []string{"a", "b", "www", "mail", "*", `a\.b`, `\000x\255`, "_tcp", "xn--bcher-kva", "0", strings.Repeat("l", 63), `\$x`, `q\"\;`, `\@`}
 	owner := func() string {
 		name := "example.net."

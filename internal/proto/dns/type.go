@@ -70,11 +70,7 @@ func ParseType(text string) (Type, error) {
 // DNSSEC reports whether records of the type are made by signing a zone (RFC 4034, RFC 5155, RFC 7344). DS is not: it
 // belongs to a delegation and is written by people.
 func (t Type) DNSSEC() bool {
-	switch t {
-	case TypeRRSIG, TypeNSEC, TypeDNSKEY, TypeNSEC3, TypeNSEC3PARAM, TypeCDS, TypeCDNSKEY:
-		return true
-	}
-	return false
+	return t == TypeRRSIG || t == TypeNSEC || t == TypeDNSKEY || t == TypeNSEC3 || t == TypeNSEC3PARAM || t == TypeCDS || t == TypeCDNSKEY
 }
 
 // Meta reports whether the type is never one of stored records (RFC 6895 §3.1): a question's, or a message's own.
