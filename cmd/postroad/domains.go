@@ -226,9 +226,8 @@ func (a *app) printDomain(d control.DomainDetail) {
 	}
 	line("zone", d.Zone)
 	if d.Delegation != nil {
-		line("name servers", strings.Join(d.Delegation.NameServers, ", "))
 		line("delegation", d.Delegation.State+": "+d.Delegation.Evidence)
-		line("", d.Delegation.Sentence)
+		line("that is", d.Delegation.Sentence)
 	}
 	line("name servers", strings.Join(d.NameServers, ", "))
 	line("exchanger set", d.Exchangers)

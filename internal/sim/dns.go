@@ -34,6 +34,7 @@ type DNS struct {
 	address string
 	noTCP   bool
 	servant bool // it answers as a zone's own name server
+	gives   bool // and gives its zones away
 	stopped bool
 	open    map[io.Closer]struct{}
 

@@ -20,6 +20,33 @@ func NewAuthority(tb testing.TB, zones Zones) *DNS {
 	return d
 }
 
+// AllowTransfer has the server give its zones to anybody who asks for them (AXFR, RFC 5936).
+func (d *DNS) AllowTransfer() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.gives = true
+}
+
+// transfer is a whole zone in one message.
+func (d *DNS) transfer(reply *dns.Msg, origin string) *dns.Msg {
+	z := d.zones[origin]
+	if z == nil || !d.gives {
+		reply.Rcode = dns.RcodeRefused
+		return reply
+	}
+	reply.Authoritative = true
+	reply.Answer = append(reply.Answer, z.soa)
+	for _, records := range z.owners {
+		for _, rr := range records {
+			if rr.Header().Rrtype != dns.TypeSOA {
+				reply.Answer = append(reply.Answer, rr)
+			}
+		}
+	}
+	reply.Answer = append(reply.Answer, z.soa)
+	return reply
+}
+
 // answerAsServant is what the zones say when they are asked themselves.
 func (d *DNS) answerAsServant(query *dns.Msg) *dns.Msg {
 	reply := new(dns.Msg)
@@ -28,6 +55,9 @@ func (d *DNS) answerAsServant(query *dns.Msg) *dns.Msg {
 	owner := dns.CanonicalName(asked.Name)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if asked.Qtype == dns.TypeAXFR {
+		return d.transfer(reply, owner)
+	}
 	for range answerLoops {
 		z := d.servedZone(owner, asked.Qtype)
 		if z == nil {

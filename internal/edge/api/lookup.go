@@ -12,7 +12,15 @@ type lookUp struct {
 	Type string `query:"type" doc:"Type of record; absent: MX"`
 }
 
+type zoneFetch struct {
+	DomainPath
+	Server string `query:"server" doc:"The server to ask, by name or address; absent: the domain's present name servers"`
+}
+
 func (a *api) registerLookUp() {
+	showing(a, "zone-fetch", "/domains/{domain}/zone/from-dns", "Fetch what a domain's present name servers say of it, as a zone file to import", func(ctx context.Context, actor control.Actor, in *zoneFetch) (control.FetchedZone, error) {
+		return a.control.FetchZone(ctx, actor, in.Domain, in.Server)
+	})
 	showing(a, "look-up", "/look-up/{name}", "Tell what DNS says of a name, who says it, and whether it is right for mail", func(ctx context.Context, actor control.Actor, in *lookUp) (control.LookUpAnswer, error) {
 		return a.control.LookUp(ctx, actor, control.LookUpQuestion(*in))
 	})

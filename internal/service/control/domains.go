@@ -110,6 +110,7 @@ func (s *Service) Domain(ctx context.Context, actor Actor, name string) (DomainD
 	if out.Findings, err = s.Findings(ctx, actor, d.Name); err != nil {
 		return DomainDetail{}, err
 	}
+	out.Delegation = s.delegated.Show(ctx, st, d)
 	out.Support = s.support(&out, nil)
 	return out, nil
 }

@@ -6,6 +6,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
 	"postroad/internal/proto/dns"
+	"postroad/internal/service/control/harvest"
 	"postroad/internal/service/control/lookup"
 )
 
@@ -22,6 +23,20 @@ type DNS interface {
 	lookup.Resolver
 	// Public asks every configured resolver by itself.
 	Public(ctx context.Context, name string, kind dns.Type) []facts.Answer
+	// Transfer asks one server for a whole zone.
+	Transfer(ctx context.Context, server, zone string) ([]dns.Record, error)
+}
+
+// FetchedZone is what the present name servers of a domain say of it.
+type FetchedZone = harvest.FetchedZone
+
+// FetchZone asks the present name servers of a domain whose zone is hosted here, or one that is named, for its records.
+func (s *Service) FetchZone(ctx context.Context, actor Actor, domain, at string) (FetchedZone, error) {
+	a := harvest.Access{Store: s.o.Store, Choose: s.lookup.Choose}
+	if s.o.DNS != nil {
+		a.Resolver = s.o.DNS
+	}
+	return a.Fetch(ctx, actor, s.current.Load(), domain, at)
 }
 
 // LookUp asks DNS about any name, whoever it belongs to.

@@ -205,6 +205,12 @@ func (l *Access) server(ctx context.Context, actor rights.Actor, at string) (Ask
 	return AskedServer{}, words.Invalid("The server "+words.Quote(at)+" has no address.", "name another one, or its address")
 }
 
+// Choose is server for whoever asks one itself: it gives address:port.
+func (l *Access) Choose(ctx context.Context, actor rights.Actor, at string) (string, error) {
+	server, err := l.server(ctx, actor, at)
+	return server.Address, err
+}
+
 func (l *Access) allowed(actor rights.Actor, name string, a netip.Addr, port string) (AskedServer, error) {
 	if why := l.Resolver.Barred(a); why != "" && !actor.Operator {
 		return AskedServer{}, words.Denied("The server " + words.Quote(name) + " is not asked: " + a.String() + " is " + why + ".")
