@@ -232,10 +232,10 @@ func addressed(records []dns.Record, exists bool) finding.Name {
 	}
 	fault := finding.MXTargetNoAddress
 	for _, r := range records {
-		switch r.Type {
-		case dns.TypeCNAME:
+		if r.Type == dns.TypeCNAME {
 			return finding.MXTargetCNAME
-		case dns.TypeA, dns.TypeAAAA:
+		}
+		if r.Type == dns.TypeA || r.Type == dns.TypeAAAA {
 			fault = ""
 		}
 	}

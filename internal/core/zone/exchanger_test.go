@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -137,8 +138,8 @@ func TestOwnersThatSendersDoNotAskFor(t *testing.T) {
 		got := ""
 		if err != nil {
 			got = err.Error()
-			if f := err.(*FaultError).Finding; f != "" {
-				got = string(f)
+			if f := (*FaultError)(nil); errors.As(err, &f) && f.Finding != "" {
+				got = string(f.Finding)
 			}
 		}
 		if want == "" && got != "" || !strings.Contains(got, want) {

@@ -329,18 +329,12 @@ func NameServer(text string) (string, error) {
 
 // TargetFault tells of an exchanger's host what Target or public DNS has found.
 func TargetFault(fault finding.Name, host string) *FaultError {
-	e := &FaultError{Finding: fault}
-	switch fault {
-	case finding.MXTargetNXDomain:
-		e.Sentence, e.Hint = "The exchanger "+host+" does not exist: there is no such name.", "make its A or AAAA record, or name another host"
-	case finding.MXTargetNoAddress:
-		e.Sentence, e.Hint = "The exchanger "+host+" has no address.", "make its A or AAAA record, or name another host"
-	case finding.MXTargetCNAME:
-		e.Sentence, e.Hint = "The exchanger "+host+" is an alias, which not all senders follow (RFC 2181 §10.3).", "name the host that it stands for, or give it an A or AAAA record in place of the CNAME"
-	default:
-		e.Sentence = fault.Sentence()
-	}
-	return e
+	told := map[finding.Name][2]string{
+		finding.MXTargetNXDomain:  {"The exchanger " + host + " does not exist: there is no such name.", "make its A or AAAA record, or name another host"},
+		finding.MXTargetNoAddress: {"The exchanger " + host + " has no address.", "make its A or AAAA record, or name another host"},
+		finding.MXTargetCNAME:     {"The exchanger " + host + " is an alias, which not all senders follow (RFC 2181 §10.3).", "name the host that it stands for, or give it an A or AAAA record in place of the CNAME"},
+	}[fault]
+	return &FaultError{Finding: fault, Sentence: told[0], Hint: told[1]}
 }
 
 func noHost(text string) error {

@@ -59,6 +59,7 @@ const (
 	KindDeparted   = plan.KindDeparted
 	KindZone       = plan.KindZone
 	KindRecord     = plan.KindRecord
+	KindMX         = plan.KindMX
 	KindDNSSEC     = plan.KindDNSSEC
 	KindZoneKeys   = plan.KindZoneKeys
 	KindQueue      = plan.KindQueue

@@ -257,7 +257,7 @@ func sortRemovals(list []control.Removal) (goners, error) {
 			g.secondaries = append(g.secondaries, r.ID)
 		case control.KindCatalog:
 			g.catalogs = append(g.catalogs, r.ID)
-		case control.KindQueue, control.KindRecord:
+		case control.KindQueue, control.KindRecord, control.KindMX, control.KindDNSSEC, control.KindZoneKeys:
 			return goners{}, fmt.Errorf("%w: nothing is removed by the kind %q", control.ErrInvalid, r.Kind)
 		default:
 			return goners{}, fmt.Errorf("%w: nothing is of kind %q", control.ErrInvalid, r.Kind)

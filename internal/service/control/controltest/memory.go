@@ -219,7 +219,7 @@ func (m *Memory) remove(r control.Removal) {
 		delete(m.Servers, r.ID)
 	case control.KindZone:
 		delete(m.Hosted, r.ID)
-	case control.KindTSIGKey, control.KindTransfer, control.KindSecondary, control.KindCatalog, control.KindQueue, control.KindRecord:
+	case control.KindTSIGKey, control.KindTransfer, control.KindSecondary, control.KindCatalog, control.KindQueue, control.KindRecord, control.KindMX, control.KindDNSSEC, control.KindZoneKeys:
 	}
 }
 

@@ -158,7 +158,7 @@ func (a *Access) read(st *rights.State, at *place, typed []Typed) ([]zone.Exchan
 // changing is a change of the exchangers of one name on its way to a plan.
 type changing struct {
 	*Access
-	ctx    context.Context //nolint:containedctx // it lives as long as the call that makes the plan
+	ctx    context.Context // it lives as long as the call that makes the plan
 	actor  rights.Actor
 	st     *rights.State
 	at     place
