@@ -62,8 +62,8 @@ type published struct{ s *Server }
 var _ control.Names = published{}
 
 // Prepare implements control.Names.
-func (p published) Prepare(z *zone.Zone) (publish func(), err error) {
-	publish, err = p.s.dnsd.Prepare(z)
+func (p published) Prepare(z *zone.Zone) (func(), error) {
+	publish, err := p.s.dnsd.Prepare(z)
 	if err != nil {
 		return nil, err
 	}
