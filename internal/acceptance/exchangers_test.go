@@ -19,11 +19,11 @@ type named struct {
 	dns string // host:port
 }
 
-func (o *outside) naming() *named {
+func (o *outside) naming(env ...string) *named {
 	o.t.Helper()
 	i := prepareInstance(o.t, o.t.TempDir(), fmt.Sprintf("addresses = [\"127.0.0.12\"]\n[resolver]\nservers = [%q]\n[deliver]\nport = %s\nallow = [\"127.0.0.0/8\"]\n[receive]\ntrusted_networks = [\"127.0.0.2/32\"]\n", o.dns.Addr(), o.port))
 	n := &named{instance: i, dns: sim.FreeAddress(o.t)}
-	i.env = append(i.env, "POSTROAD_LISTEN_DNS="+n.dns)
+	i.env = append(append(i.env, "POSTROAD_LISTEN_DNS="+n.dns), env...)
 	i.start()
 	return n
 }
