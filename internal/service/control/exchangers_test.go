@@ -481,6 +481,7 @@ func e(_ control.Plan, err error) error { return err }
 
 // p takes the plan of one that can be made.
 func p(t *testing.T) func(control.Plan, error) control.Plan {
+	t.Helper()
 	return func(p control.Plan, err error) control.Plan {
 		t.Helper()
 		if err != nil {
