@@ -288,7 +288,7 @@ func (s *Server) disk() disk { return disk{s.cfg.DataDir, s.metrics.StoreFreeByt
 // watchModes has domains of mode auto follow public DNS, and looks for what shows the ownership of others.
 func (s *Server) watchModes(v *view) {
 	looks := checks.New(v, s.resolver, s.control, findings{s.stores.control}, s.stores.control, s.log)
-	s.meanwhile(looks.Run)
+	s.meanwhile(looks.WithZones(s.control).Run)
 	s.meanwhile(checks.NewProofs(v, s.control, s.log).Run)
 	s.meanwhile(checks.NewDelegations(v, s.control, s.log).Run)
 }

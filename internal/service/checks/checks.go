@@ -39,6 +39,7 @@ type Service struct {
 	modes    Modes
 	findings Findings
 	ttls     Lifetimes
+	zones    Zones // nil: none are hosted here
 	log      *slog.Logger
 
 	mu     sync.Mutex
@@ -59,6 +60,12 @@ type looked struct {
 // New makes the service.
 func New(dir Directory, resolver Resolver, modes Modes, findings Findings, ttls Lifetimes, log *slog.Logger) *Service {
 	return &Service{dir: dir, resolver: resolver, modes: modes, findings: findings, ttls: ttls, log: log, looked: map[string]*looked{}}
+}
+
+// WithZones has domains whose zones are hosted here judged by these, where the world is led to them.
+func (s *Service) WithZones(z Zones) *Service {
+	s.zones = z
+	return s
 }
 
 // Run looks at domains until ctx ends.
@@ -211,7 +218,14 @@ func (s *Service) judge(ctx context.Context, d *directory.Domain, l *looked, nam
 
 // ask looks up a domain's exchangers and their addresses, and how long that holds.
 func (s *Service) ask(ctx context.Context, domain string) (facts.ExchangersAnswer, time.Duration) {
-	x := facts.ExchangersAnswer{MX: s.resolver.MX(ctx, domain)}
+	var x facts.ExchangersAnswer
+	served := false
+	if s.zones != nil {
+		x.MX, served = s.zones.ServedMX(ctx, domain)
+	}
+	if !served {
+		x.MX = s.resolver.MX(ctx, domain)
+	}
 	ttl := x.MX.TTL
 	list, _ := routing.Candidates(x.MX)
 	x.Addrs = make(map[string]facts.AddrAnswer, len(list))

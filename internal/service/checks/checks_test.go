@@ -269,3 +269,51 @@ func TestLooksAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// served is a zone of d.example that is hosted here.
+type served struct {
+	mu    sync.Mutex
+	hosts []string // nil: the world is not led to it
+}
+
+func (z *served) ServedMX(_ context.Context, name string) (facts.MXAnswer, bool) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	a := facts.MXAnswer{Name: name, Status: facts.Found, Origin: facts.Origin{Source: "zone", TTL: 5 * time.Minute}}
+	for i, host := range z.hosts {
+		a.Records = append(a.Records, facts.MX{Preference: uint16(i), Host: host}) //nolint:gosec // a few
+	}
+	return a, z.hosts != nil
+}
+
+func TestS5_5AutoGoesByTheServedZoneWhereTheWorldIsLedToIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{domains: map[string]directory.Domain{}, mx: map[string]string{}, found: map[string]bool{}, looks: map[string]int{}}
+		w.domains["d.example"] = directory.Domain{ID: "d", Account: "a", Name: "d.example", Proved: true, Mode: directory.ModeAuto, Auto: directory.ModeLocal, ModeSince: time.Now(), AutoSince: time.Now()}
+		w.says("d.example", "real") // what others remember
+		z := &served{hosts: []string{"us"}}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { checks.New(w, w, w, w, w, slog.New(slog.DiscardHandler)).WithZones(z).Run(ctx); close(done) }()
+		defer func() { cancel(); <-done }()
+		time.Sleep(time.Hour)
+		if got, _ := w.now(finding.AutoUnresolved); strings.Contains(got, "remote") {
+			t.Errorf("it goes by what others remember: %s", got)
+		}
+		z.mu.Lock()
+		z.hosts = []string{"real", "us"}
+		z.mu.Unlock()
+		time.Sleep(time.Hour)
+		if got, _ := w.now(finding.AutoUnresolved); got != "d.example backup" {
+			t.Errorf("by the served zone: %q", got)
+		}
+		z.mu.Lock()
+		z.hosts = nil
+		z.mu.Unlock()
+		time.Sleep(time.Hour)
+		if got, _ := w.now(finding.AutoUnresolved); got != "d.example remote" {
+			t.Errorf("by public DNS: %q", got)
+		}
+	})
+}

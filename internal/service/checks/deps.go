@@ -27,6 +27,13 @@ type Directory interface {
 	View() routing.View
 }
 
+// Zones tells what zones that are hosted here say.
+type Zones interface {
+	// ServedMX gives the exchangers of a domain whose zone is hosted here and to which the world is led; false for all
+	// others.
+	ServedMX(ctx context.Context, name string) (facts.MXAnswer, bool)
+}
+
 // Modes has domains of mode auto follow public DNS.
 type Modes interface {
 	// SwitchAuto records what was observed of a domain, with the TTL of its records.

@@ -6,6 +6,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/facts"
 	"postroad/internal/service/control/delegations"
 	"postroad/internal/service/control/ownership"
 	"postroad/internal/service/control/rights"
@@ -26,6 +27,15 @@ func (s *Service) CheckDelegation(ctx context.Context, name string) (time.Durati
 		return time.Hour, nil
 	}
 	return s.delegated.Look(ctx, st, d)
+}
+
+// ServedMX gives the exchangers of a domain whose zone is hosted here, if the world is led to it.
+func (s *Service) ServedMX(ctx context.Context, name string) (facts.MXAnswer, bool) {
+	d, there := s.Directory().Domain(name)
+	if !there {
+		return facts.MXAnswer{}, false
+	}
+	return s.delegated.Served(ctx, d)
 }
 
 // Proof tells what shows the ownership of a domain, and looks whether it is there.

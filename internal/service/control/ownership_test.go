@@ -479,3 +479,46 @@ func TestMailToAnUnprovedDomainLeaves(t *testing.T) {
 		}
 	})
 }
+
+func TestAServedZoneCountsWhereTheWorldIsLedToItAlone(t *testing.T) {
+	inNamed(t, func(t *testing.T, w *named) {
+		w.own(account.Operator, "ns1.host.example", "ns2.host.example")
+		w.ok(w.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: "acme.example", DomainSettings: control.DomainSettings{Zone: new("hosted"), Proved: new(true)}}))
+		for _, c := range []struct {
+			names   []string
+			served  bool
+			finding finding.Name
+		}{
+			{[]string{"ns1.acme.example", "ns2.acme.example"}, false, finding.NSNotDelegated},
+			{[]string{"ns1.host.example", "ns2.acme.example"}, false, finding.NSPartial},
+			{[]string{"ns1.host.example", "ns2.host.example"}, true, ""},
+			{[]string{"ns1.acme.example"}, false, finding.NSNotDelegated},
+		} {
+			w.hand("acme.example", c.names...)
+			if _, err := w.CheckDelegation(t.Context(), "acme.example"); err != nil {
+				t.Fatal(err)
+			}
+			a, ok := w.ServedMX(t.Context(), "acme.example")
+			if ok != c.served || ok && (a.Status.String() != "found" && a.Status.String() != "no data" || a.Source != "zone") {
+				t.Errorf("%v: %v %+v", c.names, ok, a)
+			}
+			found, err := w.Findings(t.Context(), control.Operator(), "acme.example")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []finding.Name{finding.NSNotDelegated, finding.NSPartial} {
+				if is := slices.ContainsFunc(found, func(f control.FindingInfo) bool { return f.Name == name }); is != (name == c.finding) {
+					t.Errorf("%v: %s %v", c.names, name, is)
+				}
+			}
+		}
+		w.top.Script("*", "*", sim.DNSTimeout)
+		before, _ := w.Findings(t.Context(), control.Operator(), "acme.example")
+		if _, err := w.CheckDelegation(t.Context(), "acme.example"); err != nil {
+			t.Fatal(err)
+		}
+		if after, _ := w.Findings(t.Context(), control.Operator(), "acme.example"); len(after) != len(before) {
+			t.Errorf("silence changed what is found: %+v", after)
+		}
+	})
+}

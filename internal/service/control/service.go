@@ -100,7 +100,7 @@ type Service struct {
 	reading    reading.Access
 	lookup     lookup.Access
 	ownership  ownership.Access
-	delegated  delegations.Access
+	delegated  *delegations.Access
 	recipients recipients.Access
 	exchangers exchangers.Access
 	mu         sync.Mutex // held while a change is applied
@@ -148,7 +148,7 @@ func New(o Options) *Service {
 	s.recipients = recipients.Access{Store: o.Store, Fetcher: o.Fetcher}
 	s.signing = signing.Access{Zones: o.Store, Parents: o.Parents}
 	s.ownership = ownership.Access{Secret: []byte(o.ProofSecret), Hostname: o.Hostname, Store: o.Store}
-	s.delegated = delegations.Access{Store: o.Store, Hostname: o.Hostname}
+	s.delegated = &delegations.Access{Store: o.Store, Hostname: o.Hostname}
 	if o.DNS != nil {
 		s.lookup.Resolver, s.ownership.Resolver, s.delegated.Resolver = o.DNS, o.DNS, o.DNS
 	}

@@ -10,6 +10,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"postroad/internal/core/account"
@@ -41,6 +42,58 @@ type Access struct {
 	Resolver Resolver // nil: nobody can be asked
 	Store    Store
 	Hostname string
+
+	mu  sync.Mutex
+	led map[string]bool // domains whose zones the world asks us for, and nobody else; by the last look
+}
+
+// Served gives the exchangers that stand in the zone of a domain, if the zone is hosted here and the world was led to our
+// name servers alone when it was last looked: then that is what public DNS says, but for what others remember.
+func (a *Access) Served(ctx context.Context, d *directory.Domain) (facts.MXAnswer, bool) {
+	a.mu.Lock()
+	led := a.led[d.Name]
+	a.mu.Unlock()
+	if !led || d.Zone != directory.ZoneHosted || !d.Proved {
+		return facts.MXAnswer{}, false
+	}
+	z, err := a.Store.Zone(ctx, account.System(), d.Name)
+	if err != nil {
+		return facts.MXAnswer{}, false
+	}
+	all := facts.Answer{Name: d.Name, Status: facts.NoData}
+	for _, r := range z.Records {
+		switch {
+		case r.Name != z.Apex():
+		case r.Type == dns.TypeCNAME, r.Type == dns.TypeDNAME:
+			return facts.MXAnswer{}, false // others know better where that leads
+		case r.Type == dns.TypeMX:
+			all.Records, all.Status = append(all.Records, r), facts.Found
+		}
+	}
+	answer := facts.MXAnswer{Name: d.Name, Status: all.Status, Origin: facts.Origin{
+		Source: "zone", At: time.Now(), TTL: max(all.TTLOfRecords(), soon), Detail: "MX " + d.Name + ": as the zone here has it, which the world is led to",
+	}}
+	for _, mx := range all.MX() {
+		if mx.Host != "" {
+			answer.Records = append(answer.Records, mx)
+		}
+	}
+	answer.Null = len(all.Records) == 1 && len(answer.Records) == 0
+	return answer, true
+}
+
+// note remembers whether the world is led to our name servers alone.
+func (a *Access) note(domain string, done bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !done {
+		delete(a.led, domain)
+		return
+	}
+	if a.led == nil {
+		a.led = map[string]bool{}
+	}
+	a.led[domain] = true
 }
 
 // DomainDelegation is how far the zone of a domain is handed to our name servers.
@@ -127,6 +180,7 @@ func (a *Access) Look(ctx context.Context, st *rights.State, d *directory.Domain
 	if progress == "" || ctx.Err() != nil {
 		return again, nil
 	}
+	a.note(d.Name, progress == delegation.Done)
 	wrong := map[finding.Name]string{}
 	switch progress {
 	case delegation.Waiting:
