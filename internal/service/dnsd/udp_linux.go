@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 	"unsafe"
@@ -94,6 +95,9 @@ func (w *worker) serveBatches(conn *net.UDPConn, everywhere bool) error {
 		if err := raw.Write(send); err != nil {
 			return err
 		}
+		if b.count == batchSize { // there is more: let others have their turn
+			runtime.Gosched()
+		}
 	}
 }
 
@@ -119,7 +123,9 @@ func tellAddresses(raw syscall.RawConn) error {
 	return err
 }
 
-// receive takes what is there, up to batchSize packets; false when nothing is.
+// receive takes what is there, up to batchSize packets; false when nothing is. It never waits, so the scheduler is not told
+// of the system call: while it believes that one blocks it gives the processor to another thread, which then competes for
+// it, and that costs a fifth of all answers.
 func (b *batch) receive(fd uintptr, everywhere bool) bool {
 	for i := range batchSize {
 		h := &b.received[i].header
@@ -129,7 +135,7 @@ func (b *batch) receive(fd uintptr, everywhere bool) bool {
 		}
 	}
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.received[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.received[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
 		b.count, b.err = int(n), nil //nolint:gosec // at most batchSize
 		switch errno {
 		case 0:
@@ -145,10 +151,10 @@ func (b *batch) receive(fd uintptr, everywhere bool) bool {
 	}
 }
 
-// send writes the answers; false when the socket takes no more for now.
+// send writes the answers; false when the socket takes no more for now. It never waits, like receive.
 func (b *batch) send(fd uintptr) bool {
 	for b.from < b.until {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.sent[b.from])), uintptr(b.until-b.from), unix.MSG_DONTWAIT, 0, 0) //nolint:gosec // positive
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.sent[b.from])), uintptr(b.until-b.from), unix.MSG_DONTWAIT, 0, 0) //nolint:gosec // positive
 		switch errno {
 		case 0:
 			b.from += int(n) //nolint:gosec // at most batchSize

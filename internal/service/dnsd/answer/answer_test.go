@@ -6,18 +6,12 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unsafe"
 
 	codec "github.com/miekg/dns"
 
 	"postroad/internal/core/zone"
 	"postroad/internal/service/dnsd/zonetest"
 )
-
-// size is what a zone takes in memory, in octets, without what its Set takes.
-func (z *Zone) size() int {
-	return int(unsafe.Sizeof(Zone{})+unsafe.Sizeof(Counters{})) + cap(z.block)
-}
 
 // publish compiles zones into a set.
 func publish(t testing.TB, zones ...*zone.Zone) *Set {

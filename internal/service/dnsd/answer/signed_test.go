@@ -246,7 +246,9 @@ func (p proofs) matched(name string) bool {
 
 // lacks: the name is there, and a record of the type, or an alias, is not.
 func (p proofs) lacks(name string, kind uint16) bool {
-	none := func(types []uint16) bool { return !slices.Contains(types, kind) && !slices.Contains(types, codec.TypeCNAME) }
+	none := func(types []uint16) bool {
+		return !slices.Contains(types, kind) && !slices.Contains(types, codec.TypeCNAME)
+	}
 	return p.some(func(n *codec.NSEC) bool { return n.Hdr.Name == name && none(n.TypeBitMap) }, func(n *codec.NSEC3) bool { return n.Match(name) && none(n.TypeBitMap) })
 }
 
