@@ -91,7 +91,8 @@ func (s *Service) tell(ctx context.Context, name string) {
 			s.o.Log.WarnContext(ctx, "a server does not hear of a change", slog.String(obs.KeyDomain, t.zone), slog.String(obs.KeyAddress, address), slog.Any(obs.KeyError, err), slog.Int(obs.KeyCount, left))
 		}
 		s.o.Metrics.DNSNotifies.WithLabelValues("out", "silent").Inc()
-		s.schedule.set(task{taskTell, name}, now.Add(wait))
+		// After those that wait: it may be this zone alone that the server says nothing of.
+		s.schedule.set(task{taskTell, name}, now.Add(wait+tellFirst/2))
 		return
 	}
 	s.mu.Lock()
@@ -173,7 +174,9 @@ func (s *Service) sendNotify(ctx context.Context, t *telling) (rcode int, err er
 			continue // not the answer
 		}
 		if exchange != nil {
-			if _, err := exchange.Verify(got, time.Now()); err != nil {
+			_, err := exchange.Verify(got, time.Now())
+			// A server that does not know the zone may not sign that; nothing follows from it but that it was told.
+			if err != nil && !(errors.Is(err, dns.ErrUnsigned) && got[3]&15 != rcodeOK) {
 				return 0, err
 			}
 		}

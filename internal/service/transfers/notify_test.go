@@ -1,6 +1,7 @@
 package transfers
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"net/netip"
@@ -88,6 +89,42 @@ func TestSecondariesAreTold(t *testing.T) {
 		settle(time.Second)
 		if told.Load() != 2 || tries.Load() != n+1 {
 			t.Errorf("the next change: %d, %d", told.Load(), tries.Load()-n)
+		}
+	})
+}
+
+// A server that answers for some zones alone hears of these, whatever it does about the others.
+func TestAZoneThatAServerDoesNotKnowHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.settings.Catalogs = []transfer.Catalog{{Name: "all.invalid", Account: "operator", Every: true}}
+		w.settings.Keys[0].Account = "operator"
+		w.settings.Peers = []transfer.Peer{
+			{Account: "operator", Zone: "all.invalid", Notify: netip.MustParseAddrPort("192.0.2.11:53"), Operator: true},
+			{Account: "operator", Zone: "all.invalid", Notify: netip.MustParseAddrPort("192.0.2.12:53"), Key: "ann-key", Operator: true},
+		}
+		var told atomic.Int32
+		w.server("udp", "192.0.2.11:53", overUDP(func(request []byte) []byte {
+			if bytes.Contains(request, []byte("ann")) {
+				return nil // silent about this one
+			}
+			told.Add(1)
+			request[2] |= 0x80
+			return request
+		}))
+		w.server("udp", "192.0.2.12:53", overUDP(func(request []byte) []byte { // unsigned
+			return append([]byte{request[0], request[1], 0x80 | opcodeNotify<<3, rcodeNotAuth}, make([]byte, 8)...)
+		}))
+		w.host("ann.example", 1)
+		w.host("bob.example", 1)
+		w.host("carol.example", 1)
+		w.start()
+		settle(30 * time.Second)
+		if told.Load() != 3 { // with the catalog
+			t.Errorf("told %d times", told.Load())
+		}
+		if len(w.told) != 1 {
+			t.Errorf("still to be told: %v", w.told)
 		}
 	})
 }
