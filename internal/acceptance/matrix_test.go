@@ -103,11 +103,12 @@ func matrixWorld(t *testing.T) (*outside, *instance, map[string]*talk) {
 				continue
 			}
 			made[domain] = true
-			zone := "real A 127.0.0.11\nus A 127.0.0.12\n"
+			var zone strings.Builder
+			zone.WriteString("real A 127.0.0.11\nus A 127.0.0.12\n")
 			for n, host := range strings.Fields(row.mx) {
-				zone += fmt.Sprintf("@ MX %d %s\n", 10*n, host)
+				fmt.Fprintf(&zone, "@ MX %d %s\n", 10*n, host)
 			}
-			o.zone(domain, zone)
+			o.zone(domain, zone.String())
 			args := append([]string{"domain", "add", domain, "--account", owner, "--yes"}, strings.Fields(strings.ReplaceAll(row.settings, "REAL", "127.0.0.11:"+o.port))...)
 			i.run(args...)
 			if row.domain == "local" {

@@ -32,6 +32,7 @@ import (
 	"postroad/internal/service/dnsd"
 	"postroad/internal/service/mailstore"
 	"postroad/internal/service/notices"
+	"postroad/internal/service/providers"
 	"postroad/internal/service/queue"
 	"postroad/internal/service/receive"
 	"postroad/internal/service/resolver"
@@ -215,7 +216,7 @@ func (s *Server) join(ctx context.Context) error {
 		Hops: view.hops, Facts: s.verify, Dial: s.tries, Fetcher: s.verify, Answers: s.self.Answers, Verifier: verifier,
 		Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Addresses: s.cfg.Addresses, Listeners: s.self.listeners,
 		DeliverPort: uint16(s.cfg.Deliver.Port), TrustedNetworks: s.cfg.Receive.TrustedNetworks, //nolint:gosec // config checks the range
-		Support: s.cfg.Support.URL, Metrics: s.metrics, Log: s.log,
+		Writer: &providers.Service{}, Seal: s.box, Providers: providers.Kinds(), Support: s.cfg.Support.URL, Metrics: s.metrics, Log: s.log,
 	})
 	view.directory = s.control.Directory
 	s.access = access.New(tokens(s.stores.control))

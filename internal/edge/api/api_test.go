@@ -17,6 +17,7 @@ import (
 	"postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
 	"postroad/internal/core/notice"
+	"postroad/internal/core/publish"
 	"postroad/internal/core/trace"
 	"postroad/internal/edge/api"
 	"postroad/internal/service/control"
@@ -329,6 +330,10 @@ func calls(h *house) map[string][3]string {
 		"account-add":       {"POST", "/accounts", `{"name":"x"}`},
 		"account-set":       {"PATCH", "/accounts/" + string(h.annID), `{"name":"x"}`},
 		"account-remove":    {"DELETE", "/accounts/" + string(h.annID), ""},
+		"provider-list":     {"", "", ""},
+		"provider-set":      {"PUT", "/domains/two.ann.example/provider", `{"kind":"rfc2136","server":"ns.away.example","key":"k","secret":"YWFhYWFhYWFhYWFhYWFhYQ=="}`},
+		"provider-remove":   {"DELETE", "/domains/two.ann.example/provider", ""},
+		"publish":           {"POST", "/domains/two.ann.example/publish", ""},
 		"notice-list":       {"", "", ""}, // as above
 		"domain-list":       {"", "", ""},
 		"domain-show":       {"GET", "/domains/ann.example", ""},
@@ -452,6 +457,8 @@ func (h *house) furnish() {
 	h.must("", "PUT", "/catch-alls/ann.example", `{"targets":["x@away.example"]}`)
 	h.must("", "PUT", "/domains/ann.example/recipients", `{"addresses":["x@ann.example"]}`)
 	h.must("", "POST", "/exchanger-sets", `{"name":"brand","account":"ann","exchangers":[{"host":"mx.ann.example"}]}`)
+	h.must("", "POST", "/exchanger-sets", `{"name":"two","account":"ann","exchangers":[{"host":"mx.ann.example"}]}`)
+	h.must("", "POST", "/domains?confirm=true", `{"name":"two.ann.example","account":"ann","zone":"external","exchanger_set":"two"}`)
 	h.must("", "POST", "/nameserver-sets", `{"name":"brand","account":"ann","hosts":["ns1.ann.example","ns2.ann.example"]}`)
 	h.must("", "PATCH", "/domains/ann.example?confirm=true", `{"zone":"hosted"}`)
 	h.must("", "POST", "/domains/ann.example/zone/records", `{"type":"TXT","data":"hello"}`)
@@ -469,6 +476,7 @@ func (h *house) furnish() {
 	h.m.Traced = []trace.Row{{ID: queuedID, Account: h.annID, Recipient: "box@ann.example", Sender: "x@away.example", Steps: []trace.Step{
 		{Kind: trace.Accepted, Client: mail.Client{Helo: "mx.away.example"}}, {Kind: trace.Decided, N: 1, Recipient: "box@ann.example"},
 	}}}
+	h.m.Providing["two.ann.example"] = publish.Provider{Domain: "two.ann.example", Account: h.annID, Kind: "rfc2136", Zone: "ann.example", Sealed: []byte("seal of a dns secret")}
 	h.m.Told = []notice.Notice{{ID: "n", Account: h.annID, Domain: "ann.example", Event: notice.PrimaryDown, Subject: "ann.example: held"}}
 	for id, b := range h.m.Mailboxes {
 		if b.Address() == "box@ann.example" {
@@ -551,7 +559,7 @@ func TestListingsShowOnlyWhatIsInScope(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.furnish()
-	for _, path := range []string{"/accounts", "/domains", "/mailboxes", "/aliases", "/forwards", "/groups", "/catch-alls", "/outbound", "/tokens", "/tsig-keys", "/transfers", "/secondaries", "/catalogs", "/audit", "/queue", "/queue/count", "/traces?sender=x@away.example", "/notices"} {
+	for _, path := range []string{"/accounts", "/domains", "/mailboxes", "/aliases", "/forwards", "/groups", "/catch-alls", "/outbound", "/tokens", "/tsig-keys", "/transfers", "/secondaries", "/catalogs", "/audit", "/queue", "/queue/count", "/traces?sender=x@away.example", "/notices", "/providers"} {
 		mine, others := h.ask(h.ann, "GET", path, ""), h.ask(h.bob, "GET", path, "")
 		if mine.status != 200 || others.status != 200 {
 			t.Errorf("%s: %d %d %s", path, mine.status, others.status, mine.text)

@@ -41,6 +41,7 @@ func (a *api) register() {
 	a.registerQueue()
 	a.registerTraces()
 	a.registerNotices()
+	a.registerPublishing()
 	a.registerLookUp()
 	a.registerReading()
 }

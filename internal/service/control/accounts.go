@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"postroad/internal/core/account"
+	"postroad/internal/service/control/told"
 	"postroad/internal/service/control/undo"
 	"postroad/internal/service/control/words"
 )
@@ -94,7 +95,7 @@ func (s *Service) PlanAccountSet(actor Actor, ref string, set AccountSettings) (
 	}
 	if set.Notices != nil {
 		var err error
-		if next.Notices, err = noticeAddresses(*set.Notices); err != nil {
+		if next.Notices, err = told.Addresses(*set.Notices); err != nil {
 			return Plan{}, err
 		}
 		switch {

@@ -67,6 +67,9 @@ func (s *Service) Apply(ctx context.Context, actor Actor, plan Plan) (Applied, e
 	if plan.Queue != nil {
 		return s.applyQueue(ctx, actor, plan)
 	}
+	if plan.Publish != nil {
+		return s.applyPublish(ctx, actor, plan)
+	}
 	if plan.Version != s.Version() {
 		return Applied{}, ErrVersion
 	}

@@ -62,5 +62,7 @@ const (
 	KindMX         = plan.KindMX
 	KindDNSSEC     = plan.KindDNSSEC
 	KindZoneKeys   = plan.KindZoneKeys
+	KindProvider   = plan.KindProvider
+	KindPublish    = plan.KindPublish
 	KindQueue      = plan.KindQueue
 )

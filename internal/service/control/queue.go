@@ -2,11 +2,9 @@ package control
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 
-	"postroad/internal/core/directory"
 	"postroad/internal/core/mail"
 	"postroad/internal/obs"
 	"postroad/internal/service/control/mailqueue"
@@ -96,27 +94,9 @@ func (s *Service) applyQueue(ctx context.Context, actor Actor, plan Plan) (Appli
 			s.o.Log.ErrorContext(ctx, "findings of held mail not looked through", slog.Any(obs.KeyError, err))
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	tx, _, err := s.complete(ctx, actor, plan)
+	version, err := s.record(ctx, actor, plan)
 	if err != nil {
 		return Applied{}, err
 	}
-	for range recordTries {
-		st := s.current.Load()
-		var version int64
-		version, err = s.o.Store.Update(ctx, actor.Scope, st.Directory.Version(), tx)
-		if err == nil {
-			s.swap(&state{Directory: st.Directory.With(directory.Delta{Version: version}), Accounts: st.Accounts})
-			s.tell(ctx, actor, plan, version)
-			return Applied{Version: version, Rows: rows}, nil
-		}
-		if !errors.Is(err, ErrVersion) {
-			break
-		}
-		if err = s.reload(ctx); err != nil {
-			break
-		}
-	}
-	return Applied{}, err
+	return Applied{Version: version, Rows: rows}, nil
 }

@@ -26,6 +26,7 @@ import (
 	"postroad/internal/service/control/lookup"
 	"postroad/internal/service/control/mailqueue"
 	"postroad/internal/service/control/ownership"
+	"postroad/internal/service/control/publishing"
 	"postroad/internal/service/control/reading"
 	"postroad/internal/service/control/recipients"
 	"postroad/internal/service/control/rights"
@@ -65,6 +66,10 @@ type Options struct {
 	RoutingDomain string
 	// Support is where people ask: an address of mail, or a URL with {domain} and {text} in it; empty: nowhere.
 	Support string
+	// Writer writes into zones that others answer for, of the kinds in Providers; Seal keeps their secrets. nil: none is written.
+	Writer    publishing.Writer
+	Seal      publishing.Seal
+	Providers []string
 	// Answers reports whether mail for an address comes back to us; nil: for Addresses alone it does.
 	Answers func(netip.Addr) bool
 	// Addresses are what counts as ours; Listeners are the SMTP listeners. A next hop there would be a loop.
@@ -103,6 +108,7 @@ type Service struct {
 	delegated  *delegations.Access
 	recipients recipients.Access
 	exchangers exchangers.Access
+	publishing publishing.Access
 	mu         sync.Mutex // held while a change is applied
 	current    atomic.Pointer[state]
 	hosted     zones.Access
@@ -145,6 +151,7 @@ func New(o Options) *Service {
 	s.exchangers = exchangers.Access{
 		Store: o.Store, Resolver: o.Resolver, Hostname: o.Hostname, Addresses: o.Addresses, Answers: o.Answers, Altered: s.explainer.Altered, Public: s.public, NewID: newID,
 	}
+	s.publishing = publishing.Access{Store: o.Store, Writer: o.Writer, Seal: o.Seal, Kinds: o.Providers, Sides: sides, Back: zones.Back}
 	s.recipients = recipients.Access{Store: o.Store, Fetcher: o.Fetcher}
 	s.signing = signing.Access{Zones: o.Store, Parents: o.Parents}
 	s.ownership = ownership.Access{Secret: []byte(o.ProofSecret), Hostname: o.Hostname, Store: o.Store}

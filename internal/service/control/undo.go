@@ -35,6 +35,9 @@ func (s *Service) PlanUndo(ctx context.Context, actor Actor, id int64) (Plan, er
 	if err != nil {
 		return Plan{}, err
 	}
+	if step.Do == undo.Unpublish {
+		return s.publishing.PlanBack(ctx, actor, s.current.Load(), &list[0])
+	}
 	p, err := s.undo(ctx, actor, &step)
 	if err != nil {
 		return Plan{}, err
@@ -87,6 +90,8 @@ func (s *Service) undo(ctx context.Context, actor Actor, step *undo.Step) (Plan,
 		return s.PlanOutboundSet(actor, OutboundSpec{Hop: step.Outbound.Hop, Domain: step.Subject, TLS: step.Outbound.TLS})
 	case undo.RemoveOutbound:
 		return s.PlanOutboundRemove(actor, step.Subject)
+	case undo.RemoveProvider:
+		return s.PlanProviderRemove(ctx, actor, step.Subject)
 	case undo.RemoveToken:
 		return s.PlanTokenRemove(ctx, actor, step.Subject)
 	case undo.SetExchangers:

@@ -19,6 +19,7 @@ import (
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/notice"
+	"postroad/internal/core/publish"
 	"postroad/internal/core/transfer"
 	"postroad/internal/core/zone"
 	"postroad/internal/proto/dns"
@@ -74,6 +75,7 @@ type customer struct {
 	ZoneKey  dnssec.SealedKey
 	Set      zone.ExchangerSet
 	Servers  zone.NameServerSet
+	Provider publish.Provider
 	Memory   notice.Memory
 	Notice   notice.Notice
 	Transfer transfer.Settings
@@ -116,6 +118,10 @@ func newCustomer(name string) customer {
 		Answer: verify.Answer{Way: "the way of " + name, RecipientAnswer: facts.RecipientAnswer{
 			Address: "anybody@" + domain, Presence: facts.Absent, Origin: facts.Origin{Source: "mx." + domain, At: created.Add(time.Second), Detail: "550 5.1.1"},
 		}},
+		Provider: publish.Provider{
+			Domain: domain, Account: id, Kind: "rfc2136", Zone: "example", Server: "ns." + domain + ":53", Key: "key.", Algorithm: dns.HMACSHA256, Sealed: []byte("\x00sealed"),
+			Operator: true, Created: created,
+		},
 		Memory: notice.Memory{
 			Domain: domain, Event: notice.PrimaryDown, Account: id, Since: created.Add(time.Minute), Told: created.Add(time.Hour), Open: true, Held: 1 << 40, Detail: "a\nü\n",
 		},
@@ -164,7 +170,7 @@ func (c customer) tx() control.Tx {
 		PutAccounts: []account.Account{c.Account}, PutDomains: []directory.Domain{c.Domain}, PutMailboxes: []directory.Mailbox{c.Mailbox},
 		PutVerifiers: map[string]string{c.Mailbox.ID: c.Verifier}, PutRules: []directory.Rule{c.Rule}, PutOutbounds: []directory.Outbound{c.Outbound},
 		PutDeparted: []directory.Departed{c.Departed}, PutTokens: []control.Token{c.Token}, PutLists: []control.RecipientList{c.List}, PutZones: []zone.Zone{hosted},
-		PutSets: []zone.ExchangerSet{c.Set}, PutServers: []zone.NameServerSet{c.Servers}, PutTransfers: c.Transfer, Entries: []control.Entry{c.Entry},
+		PutSets: []zone.ExchangerSet{c.Set}, PutServers: []zone.NameServerSet{c.Servers}, PutTransfers: c.Transfer, Entries: []control.Entry{c.Entry}, PutProviders: []publish.Provider{c.Provider},
 	}
 }
 
@@ -203,6 +209,7 @@ type dump struct {
 	Memories  []notice.Memory
 	Notices   []notice.Notice
 	TTLs      []time.Duration
+	Providers []publish.Provider
 	Transfers transfer.Settings
 	Copies    map[string]transfer.Copy
 	Journals  map[string][]transfer.Step
@@ -273,6 +280,13 @@ func (w *world) dump(t *testing.T) dump {
 		full, err := w.ZoneKey(ctx, system, k.ID)
 		must(t, err)
 		d.ZoneKeys = append(d.ZoneKeys, full)
+	}
+	d.Providers, err = w.Providers(ctx, system)
+	must(t, err)
+	for _, p := range d.Providers {
+		one, err := w.Provider(ctx, system, p.Domain)
+		must(t, err)
+		same(t, "the provider by its domain", p, one)
 	}
 	d.Memories, err = w.Memories(ctx, system)
 	must(t, err)

@@ -13,6 +13,7 @@ import (
 	"postroad/internal/core/dnssec"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/notice"
+	"postroad/internal/core/publish"
 	"postroad/internal/core/transfer"
 	"postroad/internal/core/zone"
 	"postroad/internal/service/checks"
@@ -114,6 +115,20 @@ var foreigners = map[string]foreign{
 			if slices.ContainsFunc(list, func(n notice.Notice) bool { return !scope.Has(n.Account) }) {
 				t.Errorf("it shows %+v", list)
 			}
+		}
+	},
+	"Provider": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		if p, err := w.Provider(t.Context(), scope, bob.Domain.Name); !errors.Is(err, control.ErrNotFound) || p.Sealed != nil {
+			t.Errorf("it shows %+v, %v", p, err)
+		}
+	},
+	"Providers": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		list, err := w.Providers(t.Context(), scope)
+		must(t, err)
+		if slices.ContainsFunc(list, func(p publish.Provider) bool { return !scope.Has(p.Account) }) {
+			t.Errorf("it shows %+v", list)
 		}
 	},
 	"LargestTTL": func(w *world, scope account.Scope, bob customer) {
@@ -394,6 +409,8 @@ func trespasses(bob customer) map[string]trespass {
 	domain.Account, mailbox.Account, rule.Account, outbound.Account, token.Account = ann.Account.ID, ann.Account.ID, ann.Account.ID, ann.Account.ID, ann.Account.ID
 	list := bob.List
 	list.Account = ann.Account.ID
+	provider := bob.Provider
+	provider.Account = ann.Account.ID
 	departed, hosted := bob.Departed, bob.Zone
 	departed.Account, hosted.Account = ann.Account.ID, ann.Account.ID
 	set, servers := bob.Set, bob.Servers
@@ -429,6 +446,9 @@ func trespasses(bob customer) map[string]trespass {
 		"PutDeparted":                 {control.ErrDenied, control.Tx{PutDeparted: []directory.Departed{bob.Departed}}},
 		"PutDeparted, taken over":     {control.ErrExists, control.Tx{PutDeparted: []directory.Departed{departed}}},
 		"PutFindings":                 {control.ErrNotFound, control.Tx{PutFindings: []finding.Finding{bob.Finding}}},
+		"PutProviders":                {control.ErrDenied, control.Tx{PutProviders: []publish.Provider{bob.Provider}}},
+		"PutProviders, taken over":    {control.ErrNotFound, control.Tx{PutProviders: []publish.Provider{provider}}},
+		"Remove provider":             {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindProvider, bob.Domain.Name)}}},
 		"Remove departed":             {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindDeparted, bob.Departed.ID)}}},
 		// Forgetting finds nothing: the rest of the change is refused, and bob's finding stands.
 		"DropFindings":                       {control.ErrDenied, control.Tx{DropFindings: []finding.Finding{bob.Finding}, PutRules: []directory.Rule{bob.Rule}}},
@@ -540,7 +560,7 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 	}
 	must(t, w.SetSetting(t.Context(), system, settingName, "value"))
 	tables := w.tables(t)
-	if len(tables) != 26 {
+	if len(tables) != 27 {
 		t.Errorf("tables of accounts' rows: %v", tables)
 	}
 	counts := func(scope account.Scope, table string) (own, other int) {

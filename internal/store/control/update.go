@@ -90,6 +90,9 @@ func put(t *sqldb.Tx, tx *control.Tx, version int64) error {
 	if err := putDeparted(t, tx.PutDeparted); err != nil {
 		return err
 	}
+	if err := putProviders(t, tx.PutProviders); err != nil {
+		return err
+	}
 	if err := putFindings(t, tx.PutFindings, tx.DropFindings); err != nil {
 		return err
 	}
@@ -123,6 +126,9 @@ func checkOwners(scope account.Scope, tx *control.Tx) error {
 	}
 	for i := range tx.PutZones {
 		ids = append(ids, tx.PutZones[i].Account)
+	}
+	for i := range tx.PutProviders {
+		ids = append(ids, tx.PutProviders[i].Account)
 	}
 	for i := range tx.PutDeparted {
 		ids = append(ids, tx.PutDeparted[i].Account)
@@ -196,6 +202,11 @@ func checkDomains(t *sqldb.Tx, tx *control.Tx) error {
 			return err
 		}
 	}
+	for i := range tx.PutProviders {
+		if err := add(tx.PutProviders[i].Domain, tx.PutProviders[i].Account); err != nil {
+			return err
+		}
+	}
 	for i := range tx.PutTransfers.Secondaries {
 		if err := add(tx.PutTransfers.Secondaries[i].Domain, tx.PutTransfers.Secondaries[i].Account); err != nil {
 			return err
@@ -220,6 +231,7 @@ func checkDomains(t *sqldb.Tx, tx *control.Tx) error {
 // goners are ids of what is to be removed, by kind.
 type goners struct {
 	accounts, domains, mailboxes, rules, outbounds, tokens, lists, departed, zones, sets, servers []string
+	providers                                                                                     []string
 	keys, peers, secondaries, catalogs                                                            []string
 }
 
@@ -257,7 +269,9 @@ func sortRemovals(list []control.Removal) (goners, error) {
 			g.secondaries = append(g.secondaries, r.ID)
 		case control.KindCatalog:
 			g.catalogs = append(g.catalogs, r.ID)
-		case control.KindQueue, control.KindRecord, control.KindMX, control.KindDNSSEC, control.KindZoneKeys:
+		case control.KindProvider:
+			g.providers = append(g.providers, r.ID)
+		case control.KindQueue, control.KindRecord, control.KindMX, control.KindDNSSEC, control.KindZoneKeys, control.KindPublish:
 			return goners{}, fmt.Errorf("%w: nothing is removed by the kind %q", control.ErrInvalid, r.Kind)
 		default:
 			return goners{}, fmt.Errorf("%w: nothing is of kind %q", control.ErrInvalid, r.Kind)
@@ -282,6 +296,7 @@ func remove(t *sqldb.Tx, g goners) error {
 		{control.KindOutbound, removeOutboundsSQL, g.outbounds},
 		{control.KindRule, removeRulesSQL, g.rules},
 		{control.KindDeparted, removeDepartedSQL, g.departed},
+		{control.KindProvider, removeProvidersSQL, g.providers},
 		{control.KindZone, removeZonesSQL, g.zones},
 		{control.KindSet, removeSetsSQL, g.sets},
 		{control.KindServers, removeServerSetsSQL, g.servers},

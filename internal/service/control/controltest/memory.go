@@ -23,8 +23,10 @@ import (
 	"postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
 	"postroad/internal/core/notice"
+	"postroad/internal/core/publish"
 	"postroad/internal/core/trace"
 	"postroad/internal/core/zone"
+	"postroad/internal/proto/dns"
 	"postroad/internal/service/access"
 	"postroad/internal/service/control"
 )
@@ -55,6 +57,8 @@ type Memory struct {
 	Told     []notice.Notice
 	TTLs     map[string]time.Duration // the largest ones, by domain; nil: none was seen
 
+	Providing map[string]publish.Provider // by domain
+
 	// What others keep.
 	Boxes      map[string]mailbox.Mailbox
 	Stored     map[string][]mailbox.Message // by mailbox
@@ -77,7 +81,8 @@ type Memory struct {
 // NewMemory is a store without anything in it.
 func NewMemory() *Memory {
 	return &Memory{
-		Accounts: map[string]account.Account{}, Domains: map[string]directory.Domain{}, Mailboxes: map[string]directory.Mailbox{},
+		Providing: map[string]publish.Provider{},
+		Accounts:  map[string]account.Account{}, Domains: map[string]directory.Domain{}, Mailboxes: map[string]directory.Mailbox{},
 		Rules: map[string]directory.Rule{}, Outbounds: map[string]directory.Outbound{}, Departed: map[string]directory.Departed{}, Sets: map[string]zone.ExchangerSet{}, Servers: map[string]zone.NameServerSet{}, Given: map[string]control.Token{},
 		Lists: map[string]control.RecipientList{}, Verifiers: map[string]string{}, Settings: map[string]string{},
 		Boxes: map[string]mailbox.Mailbox{}, Stored: map[string][]mailbox.Message{}, Bodies: map[string]string{}, Exchangers: map[string]facts.MXAnswer{},
@@ -88,6 +93,7 @@ func NewMemory() *Memory {
 // Options are those of an installation mx.host.example at 203.0.113.5 over memory.
 func Options(m *Memory) control.Options {
 	return control.Options{
+		Writer: elsewhereZones{}, Seal: openly{}, Providers: []string{"rfc2136"},
 		Store: m, Box: unsealed{}, Names: inDNS{m}, Boxes: m, Queue: inQueue{m}, Traces: inTraces{m}, Resolver: dnsOf{m}, Fetcher: elsewhere{}, Hostname: "mx.host.example", RoutingDomain: "in.mx.host.example",
 		Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5")},
 		Verifier:  func(p string) (string, error) { return "verifier of " + p, nil },
@@ -172,6 +178,7 @@ func (m *Memory) Update(_ context.Context, scope account.Scope, version int64, t
 		m.forget(f)
 		m.Found = append(m.Found, f)
 	}
+	put(m.Providing, tx.PutProviders, func(p publish.Provider) string { return p.Domain })
 	put(m.Given, tx.PutTokens, func(t control.Token) string { return t.ID })
 	maps.Copy(m.Verifiers, tx.PutVerifiers)
 	for _, e := range tx.Entries {
@@ -211,6 +218,8 @@ func (m *Memory) remove(r control.Removal) {
 		delete(m.Given, r.ID)
 	case control.KindRecipients:
 		delete(m.Lists, r.ID)
+	case control.KindProvider:
+		delete(m.Providing, r.ID)
 	case control.KindDeparted:
 		delete(m.Departed, r.ID)
 	case control.KindSet:
@@ -281,6 +290,24 @@ func (m *Memory) Findings(_ context.Context, _ account.Scope, domain string) ([]
 	m.Lock()
 	defer m.Unlock()
 	return slices.DeleteFunc(slices.Clone(m.Found), func(f finding.Finding) bool { return domain != "" && f.Domain != domain }), nil
+}
+
+// Provider gives that of a domain.
+func (m *Memory) Provider(_ context.Context, scope account.Scope, domain string) (publish.Provider, error) {
+	m.Lock()
+	defer m.Unlock()
+	p, ok := m.Providing[domain]
+	if !ok || !scope.Has(p.Account) {
+		return publish.Provider{}, control.ErrNotFound
+	}
+	return p, nil
+}
+
+// Providers lists them.
+func (m *Memory) Providers(_ context.Context, scope account.Scope) ([]publish.Provider, error) {
+	m.Lock()
+	defer m.Unlock()
+	return inScope(scope, m.Providing, func(p publish.Provider) account.ID { return p.Account }), nil
 }
 
 // LargestTTL gives a TTL that was seen.
@@ -550,3 +577,23 @@ type elsewhere struct{}
 func (elsewhere) FetchList(context.Context, string, *facts.ListSource) ([]string, error) {
 	return []string{"somebody"}, nil
 }
+
+// elsewhereZones are zones of others in which nothing is.
+type elsewhereZones struct{}
+
+// Read gives no records.
+func (elsewhereZones) Read(context.Context, publish.Access, []publish.Set) ([]dns.Record, error) {
+	return nil, nil
+}
+
+// Write takes every change.
+func (elsewhereZones) Write(context.Context, publish.Access, zone.Difference) error { return nil }
+
+// openly seals nothing.
+type openly struct{}
+
+// Seal gives what it got.
+func (openly) Seal(plain []byte, _ string) []byte { return plain }
+
+// Open gives what it got.
+func (openly) Open(sealed []byte, _ string) ([]byte, error) { return sealed, nil }

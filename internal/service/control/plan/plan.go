@@ -14,6 +14,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
+	"postroad/internal/core/publish"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/words"
 )
@@ -81,6 +82,8 @@ type Plan struct {
 	// an audit entry of its own.
 	Upkeep bool         `json:"-"`
 	Queue  *QueueAction `json:"-"` // what is done to the queue; then nothing is configured
+	// Publish is what is written into a zone that others answer for; then nothing is configured.
+	Publish *publish.Change `json:"-"`
 }
 
 // Empty reports whether the plan changes nothing.

@@ -7,6 +7,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
+	"postroad/internal/core/publish"
 	"postroad/internal/core/transfer"
 	"postroad/internal/core/zone"
 )
@@ -27,9 +28,10 @@ type Tx struct {
 	PutDeparted  []directory.Departed
 	PutSets      []zone.ExchangerSet
 	PutServers   []zone.NameServerSet
-	PutTransfers transfer.Settings // each row of its lists takes the place of the one before
-	PutFindings  []finding.Finding // of domains in scope, after all else is written
-	DropFindings []finding.Finding // by domain and name; before PutFindings
+	PutTransfers transfer.Settings  // each row of its lists takes the place of the one before
+	PutProviders []publish.Provider // each takes the place of the one before
+	PutFindings  []finding.Finding  // of domains in scope, after all else is written
+	DropFindings []finding.Finding  // by domain and name; before PutFindings
 	Remove       []Removal
 	Entries      []Entry
 }
@@ -64,6 +66,8 @@ const (
 	KindDNSSEC     Kind = "dnssec"    // of a zone, by the domain's name: whether and how it is signed
 	KindZoneKeys   Kind = "zone-key"  // only in audit entries: the steps of a zone's keys, by the domain's name
 	KindRecord     Kind = "record"    // only in plans and audit entries: what was changed in a zone
+	KindProvider   Kind = "provider"  // how the zone of a domain is written to that others answer for, by the domain's name
+	KindPublish    Kind = "publish"   // only in plans and audit entries: what was written there
 	KindQueue      Kind = "queue"     // only in plans and audit entries: what was done to queued mail
 )
 

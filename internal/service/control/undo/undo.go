@@ -47,6 +47,8 @@ const (
 	SetOutbound
 	RemoveOutbound
 	RemoveToken
+	RemoveProvider
+	Unpublish // what was written into somebody else's zone
 	SetExchangers
 	AddSet
 	SetSet
@@ -137,6 +139,13 @@ func Judge(st *rights.State, c *Change, now time.Time) (Step, error) {
 		return exchangerSet(st, c)
 	case "nameserver-set":
 		return nameServerSet(st, c)
+	case "provider":
+		if c.Before != "" {
+			return Step{}, lost("the secret that was there is not kept")
+		}
+		return Step{Do: RemoveProvider, Subject: c.Domain}, nil
+	case "publish":
+		return Step{Do: Unpublish, Subject: c.Domain}, nil
 	case "token":
 		_, after, err := sides[Token](c)
 		if err == nil && after == nil {

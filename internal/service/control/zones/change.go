@@ -80,6 +80,12 @@ func sides(d zone.Difference) (before, after []string) {
 	return before, after
 }
 
+// Sides gives what a difference takes and what it adds, as audit entries keep it and Back reads it.
+func Sides(d zone.Difference) (before, after Content) {
+	before.Records, after.Records = sides(d)
+	return before, after
+}
+
 // Put plans that other records take the place of those of a zone, as one change of the given kind, verb and subject. With
 // nothing to change the plan stays as it is. What takes something away asks.
 func Put(p *plan.Plan, d *directory.Domain, old zone.Zone, wanted []dns.Record, c plan.Change) error {
