@@ -1,8 +1,14 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 
@@ -16,6 +22,26 @@ func zonePath(domain string) string { return "/domains" + segment(domain) + "/zo
 
 func (a *app) zoneCommand() *cobra.Command {
 	return group("zone", "Zones that our name servers answer for",
+		a.zoneImport(),
+		&cobra.Command{
+			Use: "export DOMAIN", Short: "Write a zone as a zone file", Args: cobra.ExactArgs(1),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				f, err := get[control.ZoneFile](cmd.Context(), a, zonePath(args[0])+"/file", nil)
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return a.printJSON(f)
+				}
+				a.say("%s", f.Text)
+				return nil
+			}),
+		},
+		&cobra.Command{
+			Use: "check DOMAIN [FILE|-]", Short: "Hold a zone, or a zone file in its place, against all rules", Args: cobra.RangeArgs(1, 2),
+			Long: "Hold a zone, or a zone file in its place, against all rules. It ends with 1 when there is something for which a zone is not published.",
+			RunE: work(func(cmd *cobra.Command, args []string) error { return a.checkZone(cmd.Context(), args) }),
+		},
 		&cobra.Command{
 			Use: "show DOMAIN", Short: "Show a zone's records, serial and state", Args: cobra.ExactArgs(1),
 			RunE: work(func(cmd *cobra.Command, args []string) error {
@@ -112,4 +138,91 @@ func (a *app) recordCommand() *cobra.Command {
 			}),
 		}),
 	)
+}
+
+// maxZoneFile bounds a zone file, in octets; the server takes less.
+const maxZoneFile = 8 << 20
+
+// readZone reads a zone file, or stdin.
+func (a *app) readZone(file string) (string, error) {
+	in := a.in
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return "", err
+		}
+		defer func() { _ = f.Close() }()
+		in = f
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxZoneFile+1))
+	if err != nil {
+		return "", fmt.Errorf("read the zone file: %w", err)
+	}
+	if len(text) > maxZoneFile {
+		return "", errors.New("the zone file is too large")
+	}
+	return string(text), nil
+}
+
+func (a *app) checkZone(ctx context.Context, args []string) error {
+	path := zonePath(args[0]) + "/check"
+	var found struct {
+		Items []control.ZoneProblem `json:"items"`
+	}
+	if len(args) == 1 {
+		var err error
+		if found.Items, err = list[control.ZoneProblem](ctx, a, path, nil); err != nil {
+			return err
+		}
+	} else {
+		text, err := a.readZone(args[1])
+		if err != nil {
+			return err
+		}
+		answer, err := a.send(ctx, http.MethodPost, path, nil, map[string]any{"text": text})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = answer.Close() }()
+		if err := json.NewDecoder(answer).Decode(&found); err != nil {
+			return fmt.Errorf("the server's answer is cut or no JSON: %w", err)
+		}
+	}
+	refusals := 0
+	for _, p := range found.Items {
+		if p.Severity == "refuse" {
+			refusals++
+		}
+	}
+	if a.json {
+		if err := a.printJSON(found.Items); err != nil {
+			return err
+		}
+	} else {
+		a.printProblems(found.Items)
+	}
+	if refusals > 0 {
+		return refused(errors.New("such a zone is not published"))
+	}
+	return nil
+}
+
+// printProblems shows what is wrong with a zone.
+func (a *app) printProblems(found []control.ZoneProblem) {
+	if len(found) == 0 {
+		a.say("Nothing is wrong with the zone.\n")
+	}
+	for _, p := range found {
+		where := ""
+		if p.Line > 0 {
+			where = fmt.Sprintf("line %d: ", p.Line)
+		}
+		a.say("%s (%s) %s%s\n", clean(string(p.Rule)), clean(p.Severity), where, clean(p.Sentence))
+		if p.Hint != "" {
+			a.say("  %s\n", clean(p.Hint))
+		}
+		for _, r := range p.Records {
+			a.say("    %s\n", clean(r))
+		}
+	}
 }

@@ -37,6 +37,14 @@ const Prefix = "/api/v1"
 // maxBody is the largest request body, in octets.
 const maxBody = 1 << 20
 
+// bodyLimit is the largest request body that a path takes, in octets.
+func bodyLimit(path string) int64 {
+	if strings.HasSuffix(path, "/zone") || strings.HasSuffix(path, "/zone/check") || path == Prefix+"/zones/import" {
+		return maxZones
+	}
+	return maxBody
+}
+
 // bodyTimeout is how long a request body may take to arrive.
 const bodyTimeout = 30 * time.Second
 
@@ -155,7 +163,7 @@ func (a *api) authenticate(next http.Handler) http.Handler {
 			actor = control.Operator()
 			actor.Name = id.Name
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, bodyLimit(r.URL.Path))
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, actor)))
 	})
 }

@@ -51,6 +51,7 @@ func changing[I interface{ how() How }](a *api, id, method, path, summary string
 // the plan is made again.
 func replanning[I interface{ how() How }](a *api, id, method, path, summary string, prepare func(ctx context.Context, in *I) func(control.Actor) (control.Plan, error)) {
 	op := a.operation(id, method, path, summary)
+	op.MaxBodyBytes = bodyLimit(op.Path)
 	a.changes[method+" "+op.Path] = true
 	op.Errors = append(op.Errors, http.StatusForbidden, http.StatusConflict, http.StatusUnprocessableEntity)
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*outcome, error) {

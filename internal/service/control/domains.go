@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
 	"postroad/internal/proto/smtp"
@@ -135,6 +136,22 @@ func (s *Service) Findings(ctx context.Context, actor Actor, domain string) ([]F
 	return out, nil
 }
 
+// newDomain makes a domain with settings, or refuses it.
+func (s *Service) newDomain(actor Actor, st *state, name string, owner account.ID, set DomainSettings) (directory.Domain, error) {
+	if err := s.ours.Free(actor, st.Directory, name, owner); err != nil {
+		return directory.Domain{}, err
+	}
+	d := *bareDomain(&directory.Domain{ID: newID(), Account: owner, Name: name, Created: now().Truncate(time.Second)})
+	return d, s.ours.Settle(actor, &d, set, now())
+}
+
+// bareDomain is a domain as it is before anything is chosen for it.
+func bareDomain(d *directory.Domain) *directory.Domain {
+	return &directory.Domain{
+		ID: d.ID, Account: d.Account, Name: d.Name, Mode: directory.ModeLocal, ModeSince: d.Created, Zone: directory.ZoneExternal, Created: d.Created,
+	}
+}
+
 // PlanDomainAdd plans a new domain. Without the operator's word it is inert until its ownership is shown.
 func (s *Service) PlanDomainAdd(ctx context.Context, actor Actor, spec DomainSpec) (Plan, error) {
 	st, p := s.plan(actor)
@@ -146,15 +163,8 @@ func (s *Service) PlanDomainAdd(ctx context.Context, actor Actor, spec DomainSpe
 	if err != nil {
 		return Plan{}, err
 	}
-	if err := s.ours.Free(actor, st.Directory, name, owner); err != nil {
-		return Plan{}, err
-	}
-	at := now().Truncate(time.Second)
-	d := directory.Domain{
-		ID: newID(), Account: owner, Name: name, Mode: directory.ModeLocal, ModeSince: at, Zone: directory.ZoneExternal, Created: at,
-	}
-	bare := d
-	if err := s.ours.Settle(actor, &d, spec.DomainSettings, now()); err != nil {
+	d, err := s.newDomain(actor, st, name, owner, spec.DomainSettings)
+	if err != nil {
 		return Plan{}, err
 	}
 	if err := s.exchangers.Choose(ctx, st, nil, &d, spec.DomainSettings); err != nil {
@@ -169,7 +179,7 @@ func (s *Service) PlanDomainAdd(ctx context.Context, actor Actor, spec DomainSpe
 	p.Delta.PutDomains = p.Tx.PutDomains
 	p.Record(Change{Kind: KindDomain, Verb: VerbAdd, Subject: name, Domain: name, Account: owner, After: domainInfo(&d)})
 	p.Say("Adds the domain %s: %s.", words.Show(name), settings.Describe(&d))
-	p.Sentences = slices.Concat(p.Sentences, settings.Changed(&bare, &d), says)
+	p.Sentences = slices.Concat(p.Sentences, settings.Changed(bareDomain(&d), &d), says)
 	if err := s.zones.Host(ctx, st, &p, nil, &d); err != nil {
 		return Plan{}, err
 	}

@@ -2,13 +2,10 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/mail"
@@ -73,7 +70,7 @@ func (s *Service) Apply(ctx context.Context, actor Actor, plan Plan) (Applied, e
 	if plan.Version != s.Version() {
 		return Applied{}, ErrVersion
 	}
-	tx, publish, err := s.complete(ctx, actor, plan)
+	tx, publish, err := s.complete(ctx, plan)
 	if err != nil {
 		return Applied{}, err
 	}
@@ -137,7 +134,7 @@ func (s *Service) tell(ctx context.Context, actor Actor, plan Plan, version int6
 
 // complete adds to the plan's transaction what is made at the last moment: verifiers, serials of zones and audit entries.
 // publish puts the zones' answers in force, once all is durable.
-func (s *Service) complete(ctx context.Context, actor Actor, plan Plan) (tx Tx, publish func(), err error) {
+func (s *Service) complete(ctx context.Context, plan Plan) (tx Tx, publish func(), err error) {
 	tx, st := plan.Tx, s.current.Load()
 	if tx.PutVerifiers, err = words.Verifiers(plan.Passwords, s.o.Verifier); err != nil {
 		return Tx{}, nil, err
@@ -150,49 +147,8 @@ func (s *Service) complete(ctx context.Context, actor Actor, plan Plan) (tx Tx, 
 	}
 	stranded, freed := stranding(&plan, st)
 	tx.PutFindings, tx.DropFindings = slices.Concat(plan.Tx.PutFindings, stranded), slices.Concat(plan.Tx.DropFindings, freed)
-	at := now()
-	changes := slices.Concat(plan.Changes, plan.Spread)
-	tx.Entries = make([]Entry, 0, len(changes))
-	overridden, err := entryJSON(nothing(plan.Warnings))
-	if err != nil {
-		return Tx{}, nil, err
-	}
-	for _, c := range changes {
-		before, err := entryJSON(c.Before)
-		if err != nil {
-			return Tx{}, nil, err
-		}
-		after, err := entryJSON(c.After)
-		if err != nil {
-			return Tx{}, nil, err
-		}
-		tx.Entries = append(tx.Entries, Entry{
-			At: at, Actor: actor.Name, Account: c.Account, Domain: c.Domain, Action: c.Action(), Subject: c.Subject, Before: before, After: after,
-			Overridden: overridden,
-		})
-	}
-	return tx, publish, nil
-}
-
-// nothing makes an empty list no value at all.
-func nothing(list []string) any {
-	if len(list) == 0 {
-		return nil
-	}
-	return list
-}
-
-func entryJSON(v any) (string, error) {
-	if v == nil {
-		return "", nil
-	}
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return "", fmt.Errorf("audit entry: %w", err)
-	}
-	return strings.TrimSuffix(b.String(), "\n"), nil
+	tx.Entries, err = plan.Entries(now())
+	return tx, publish, err
 }
 
 // after is the state that the plan leads to.

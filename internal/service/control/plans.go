@@ -12,6 +12,8 @@ type (
 	AlteredRoutes = plan.AlteredRoutes
 	// AlteredRoute is one of them.
 	AlteredRoute = plan.AlteredRoute
+	// PlanRefusal tells of one of many that is left out of a plan.
+	PlanRefusal = plan.Refusal
 	// Override is a finding that stands against a plan.
 	Override = plan.Override
 	// Verb is what happens to a thing.

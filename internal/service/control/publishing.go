@@ -58,7 +58,7 @@ func (s *Service) applyPublish(ctx context.Context, actor Actor, plan Plan) (App
 func (s *Service) record(ctx context.Context, actor Actor, plan Plan) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	tx, _, err := s.complete(ctx, actor, plan)
+	tx, _, err := s.complete(ctx, plan)
 	if err != nil {
 		return 0, err
 	}

@@ -29,7 +29,7 @@ func (s *Service) PlanUndo(ctx context.Context, actor Actor, id int64) (Plan, er
 		return Plan{}, words.Missing("There is no such change.")
 	}
 	if zones.Undoable(list[0].Action) {
-		return s.hosted.PlanUndo(ctx, actor, s.current.Load(), &list[0])
+		return s.zonePlan(actor, func(st *state) (Plan, error) { return s.hosted.PlanUndo(ctx, actor, st, &list[0]) })
 	}
 	step, err := undoing(s.current.Load(), &list[0])
 	if err != nil {

@@ -63,6 +63,8 @@ type Plan struct {
 	Overrides []Override `json:"overrides,omitempty" doc:"What stands against the plan and is set aside by a yes"`
 	Asks      bool       `json:"asks" doc:"The plan removes, replaces, alters routes or warns: it wants a yes"`
 
+	Refused []Refusal `json:"refused,omitempty" doc:"Of many, what is refused and left out of the plan"`
+
 	AlteredRoutes *AlteredRoutes `json:"altered_routes,omitempty" doc:"Every address whose route is altered, as far as the caller may know; absent when none is"`
 
 	// Foreseen are domains of mode auto as public DNS will have them once it shows what the plan writes. The plan does not
@@ -95,6 +97,16 @@ type Override struct {
 	Finding  finding.Name `json:"finding"`
 	Domain   string       `json:"domain"`
 	Evidence string       `json:"evidence"`
+}
+
+// Refusal tells of one of many that is left out of a plan.
+type Refusal struct {
+	Entry    int          `json:"entry" doc:"Which one, from 1"`
+	Subject  string       `json:"subject"`
+	Line     int          `json:"line,omitempty" doc:"In its text, from 1"`
+	Sentence string       `json:"sentence"`
+	Hint     string       `json:"hint,omitempty"`
+	Finding  finding.Name `json:"finding,omitempty"`
 }
 
 // Against sets a finding against the plan: for the operator to override, for all others to be refused.

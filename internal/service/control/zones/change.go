@@ -86,36 +86,84 @@ func Sides(d zone.Difference) (before, after Content) {
 	return before, after
 }
 
-// Put plans that other records take the place of those of a zone, as one change of the given kind, verb and subject. With
-// nothing to change the plan stays as it is. What takes something away asks.
-func Put(p *plan.Plan, d *directory.Domain, old zone.Zone, wanted []dns.Record, c plan.Change) error {
-	next := old
-	next.Records = zone.Sort(wanted)
-	ahead := soaSerial(next.Records, old.Apex())
-	difference := zone.Plan(old.Records, next.Records)
-	serial := zone.NextSerial(old.Serial, ahead)
-	if len(difference) == 0 && serial != ahead {
-		return nil
+// replaced is a zone with other records, as the one change that leads there.
+type replaced struct {
+	next          zone.Zone // with the serial of the zone before, as plan.Tx has it
+	serial        uint32    // that it gets
+	difference    zone.Difference
+	before, after []string
+	warnings      []string // of what is wrong with it only from now on
+}
+
+// replace finds what leads from a zone to other records. A zone that may not be published is refused.
+func replace(old zone.Zone, wanted []dns.Record) (replaced, error) {
+	r := replaced{next: old}
+	r.next.Records = zone.Sort(wanted)
+	r.serial = zone.NextSerial(old.Serial, soaSerial(r.next.Records, old.Apex()))
+	r.difference = zone.Plan(old.Records, r.next.Records)
+	r.before, r.after = sides(r.difference)
+	problems := zone.Check(&r.next, zone.Limits{})
+	if len(problems) == 0 {
+		return r, nil
 	}
-	before, after := sides(difference)
+	known := map[string]bool{}
+	for _, p := range zone.Check(&old, zone.Limits{}) {
+		known[p.Sentence] = true
+	}
+	for _, p := range problems {
+		switch {
+		case p.Severity == zone.Refuse && (!known[p.Sentence] || old.Serial == 0):
+			return r, &words.RefusedError{Err: words.ErrInvalid, Sentence: p.Sentence, Hint: p.Hint, Finding: p.Rule}
+		case !known[p.Sentence]:
+			r.warnings = append(r.warnings, string(p.Rule)+": "+strings.TrimSuffix(p.Sentence, ".")+" ("+p.Hint+").")
+		}
+	}
+	return r, nil
+}
+
+// empty reports whether nothing changes.
+func (r *replaced) empty() bool {
+	return len(r.difference) == 0 && r.serial != soaSerial(r.next.Records, r.next.Apex())
+}
+
+// write has a plan write the zone, as one change of the given kind, verb and subject. What takes something away asks.
+func (r *replaced) write(p *plan.Plan, d *directory.Domain, c plan.Change) {
 	c.Domain, c.Account = d.Name, d.Account
-	if len(before) > 0 || c.Verb != plan.VerbAdd {
-		c.Before = Content{Serial: old.Serial, Records: before}
-		p.Asks = p.Asks || len(before) > 0
+	if len(r.before) > 0 || c.Verb != plan.VerbAdd {
+		c.Before = Content{Serial: r.next.Serial, Records: r.before}
+		p.Asks = p.Asks || len(r.before) > 0
 	}
-	if len(after) > 0 || c.Verb != plan.VerbRemove {
-		c.After = Content{Serial: serial, Records: after}
+	if len(r.after) > 0 || c.Verb != plan.VerbRemove {
+		c.After = Content{Serial: r.serial, Records: r.after}
 	}
-	p.Tx.PutZones = append(p.Tx.PutZones, next)
+	p.Tx.PutZones = append(p.Tx.PutZones, r.next)
 	p.Record(c)
-	list := difference.Sentences()
+}
+
+// tell says what changes.
+func (r *replaced) tell(p *plan.Plan) {
+	list := r.difference.Sentences()
 	for i, s := range list {
 		if i == shownSentences {
-			p.Say("And %s more: %s go, %s come.", words.Plural(int64(len(list)-i), "change", "changes"), words.Plural(int64(len(before)), "record", "records"), words.Plural(int64(len(after)), "record", "records"))
+			p.Say("And %s more: %s, %s in all.", words.Plural(int64(len(list)-i), "change", "changes"), words.Plural(int64(len(r.before)), "record goes", "records go"), words.Plural(int64(len(r.after)), "comes", "come"))
 			break
 		}
 		p.Say("%s", s)
 	}
-	p.Say("The zone %s gets the serial %d.", words.Show(d.Name), serial)
+	for _, w := range r.warnings {
+		p.Warn("%s", w)
+	}
+	p.Say("The zone %s gets the serial %d.", words.Show(r.next.Domain), r.serial)
+}
+
+// Put plans that other records take the place of those of a zone, as one change of the given kind, verb and subject. With
+// nothing to change the plan stays as it is.
+func Put(p *plan.Plan, d *directory.Domain, old zone.Zone, wanted []dns.Record, c plan.Change) error {
+	r, err := replace(old, wanted)
+	if err != nil || r.empty() {
+		return err
+	}
+	r.write(p, d, c)
+	r.tell(p)
 	return nil
 }

@@ -72,7 +72,15 @@ func Back(z *zone.Zone, before, after string) ([]dns.Record, error) {
 			Hint: "undo the later changes first, or make the change that you want instead",
 		}
 	}
-	return zone.Add(zone.Remove(z.Records, come...), gone...), nil
+	records := zone.Remove(z.Records, come...)
+	for _, r := range gone {
+		if r.Type == dns.TypeSOA { // there is one, and its serial has gone on
+			records = zone.Replace(records, r.Name, r.Type, r)
+			continue
+		}
+		records = zone.Add(records, r)
+	}
+	return records, nil
 }
 
 // PlanUndo plans that a change of a zone is taken back, as its audit entry tells it. The serial goes on.
