@@ -146,7 +146,7 @@ func (s *Service) complete(ctx context.Context, plan Plan) (tx Tx, publish func(
 		return Tx{}, nil, err
 	}
 	stranded, freed := stranding(&plan, st)
-	tx.PutFindings, tx.DropFindings = slices.Concat(plan.Tx.PutFindings, stranded), slices.Concat(plan.Tx.DropFindings, freed)
+	tx.PutFindings, tx.DropFindings = slices.Concat(plan.Tx.PutFindings, stranded), slices.Concat(plan.Tx.DropFindings, freed, s.zones.Mended(tx.PutZones))
 	tx.Entries, err = plan.Entries(now())
 	return tx, publish, err
 }

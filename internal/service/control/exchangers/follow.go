@@ -225,7 +225,7 @@ func (a *Access) Follows(ctx context.Context, st *rights.State, d *directory.Dom
 		return out, nil
 	}
 	z, err := a.Store.Zone(ctx, account.System(), d.Name)
-	if errors.Is(err, words.ErrNotFound) {
+	if errors.Is(err, words.ErrNotFound) || errors.Is(err, zone.ErrEncoding) { // one that is damaged is a finding
 		return out, nil
 	}
 	if err == nil {

@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"time"
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/finding"
 	"postroad/internal/core/zone"
 	"postroad/internal/proto/dns"
 	"postroad/internal/service/control/rights"
@@ -61,7 +63,18 @@ func (a *Access) find(ctx context.Context, actor rights.Actor, st *rights.State,
 	if errors.Is(err, words.ErrNotFound) {
 		err = words.Missing("There is no zone of " + words.Show(d.Name) + " here: postroad domain set " + d.Name + " --zone hosted makes one.")
 	}
-	return d, z, err
+	return d, z, damaged(d, err)
+}
+
+// damaged is err, in words if the zone cannot be read any more.
+func damaged(d *directory.Domain, err error) error {
+	if !errors.Is(err, zone.ErrEncoding) {
+		return err
+	}
+	return &words.RefusedError{
+		Err: fmt.Errorf("%w: %w", words.ErrInvalid, err), Finding: finding.ZoneNotServed, Sentence: "The zone of " + words.Show(d.Name) + " is damaged in the store.",
+		Hint: "postroad zone import puts a zone file in its place",
+	}
 }
 
 // change is find for what changes the zone: our name servers have to answer for it.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -30,6 +31,8 @@ type Answers struct {
 	Signer   Signer // nil: nothing is signed, and a zone that is to be is refused
 	Ours     Installation
 	Log      *slog.Logger
+
+	broken sync.Map // domains of zones that could not be answered for
 }
 
 // Stored reads a domain's zone; a new one if there is none yet.
@@ -38,7 +41,7 @@ func (a *Answers) Stored(ctx context.Context, sets zone.Sets, d *directory.Domai
 	if errors.Is(err, words.ErrNotFound) {
 		z, err = a.Ours.New(sets, d, now())
 	}
-	return z, err
+	return z, damaged(d, err)
 }
 
 // Host plans what becomes of a domain's zone when the domain's settings change; old is nil for a new domain.
@@ -282,8 +285,20 @@ func (a *Answers) one(ctx context.Context, z *zone.Zone, found bool) {
 		}
 		return
 	}
+	a.broken.Store(z.Domain, true)
 	a.Log.ErrorContext(ctx, "a zone cannot be answered for", slog.String(obs.KeyDomain, z.Domain), slog.Any(obs.KeyError, err))
 	a.find(ctx, finding.Finding{Name: finding.ZoneNotServed, Domain: z.Domain, Evidence: err.Error(), Since: now()}, false)
+}
+
+// Mended gives the findings that end when zones are written.
+func (a *Answers) Mended(list []zone.Zone) []finding.Finding {
+	var out []finding.Finding
+	for i := range list {
+		if _, was := a.broken.Load(list[i].Domain); was {
+			out = append(out, finding.Finding{Name: finding.ZoneNotServed, Domain: list[i].Domain})
+		}
+	}
+	return out
 }
 
 // find records or forgets what is wrong with a zone. The answers of other zones do not depend on it.

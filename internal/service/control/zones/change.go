@@ -112,7 +112,7 @@ func replace(old zone.Zone, wanted []dns.Record) (replaced, error) {
 	}
 	for _, p := range problems {
 		switch {
-		case p.Severity == zone.Refuse && (!known[p.Sentence] || old.Serial == 0):
+		case p.Severity == zone.Refuse && (!known[p.Sentence] || len(old.Records) == 0):
 			return r, &words.RefusedError{Err: words.ErrInvalid, Sentence: p.Sentence, Hint: p.Hint, Finding: p.Rule}
 		case !known[p.Sentence]:
 			r.warnings = append(r.warnings, string(p.Rule)+": "+strings.TrimSuffix(p.Sentence, ".")+" ("+p.Hint+").")

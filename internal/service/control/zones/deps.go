@@ -13,7 +13,8 @@ import (
 // Store is what is kept of zones. A zone lies in the domain of the same name. Whether it is answered for follows from the
 // domain: the store knows nothing of zone.Zone's Pending.
 type Store interface {
-	// Zone reads one zone; words.ErrNotFound.
+	// Zone reads one zone; words.ErrNotFound. Of one whose row is damaged it gives domain, account, serial and time with an
+	// error that wraps zone.ErrEncoding.
 	Zone(ctx context.Context, scope account.Scope, domain string) (zone.Zone, error)
 	// Zones reads all zones in the order of their domains, and ends at the first error of yield. One whose row is damaged
 	// comes without records. Zones may come again from the first when the connection to the store was lost.

@@ -106,6 +106,9 @@ func lineOf(text dns.ZoneText, evidence []dns.Record) int {
 func (a *Access) PlanImport(ctx context.Context, actor rights.Actor, st *rights.State, in Text) (plan.Plan, error) {
 	p := plan.New(st.Directory.Version(), actor)
 	d, z, err := a.change(ctx, actor, st, in.Domain)
+	if errors.Is(err, zone.ErrEncoding) { // this is how a damaged zone is mended
+		err = nil
+	}
 	if err != nil {
 		return plan.Plan{}, err
 	}
@@ -201,7 +204,7 @@ func (a *Access) importOne(ctx context.Context, actor rights.Actor, st *rights.S
 	d, there := st.Directory.Domain(name)
 	old := zone.Zone{Domain: name}
 	if there && actor.Scope.Has(d.Account) {
-		if _, old, err = a.change(ctx, actor, st, name); err != nil {
+		if _, old, err = a.change(ctx, actor, st, name); err != nil && !errors.Is(err, zone.ErrEncoding) {
 			return one{}, err
 		}
 	} else {
@@ -280,6 +283,9 @@ func (a *Access) Check(ctx context.Context, actor rights.Actor, st *rights.State
 	z, err := a.Store.Zone(ctx, account.System(), d.Name)
 	if errors.Is(err, words.ErrNotFound) && text != nil {
 		z, err = zone.Zone{Domain: d.Name, Account: d.Account}, nil
+	}
+	if errors.Is(err, zone.ErrEncoding) && text != nil {
+		err = nil
 	}
 	if err != nil {
 		if _, _, missing := a.find(ctx, actor, st, domain); missing != nil {

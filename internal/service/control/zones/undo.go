@@ -125,7 +125,7 @@ func Undoable(action string) bool {
 // damaged and cannot be kept.
 func (a *Access) Removed(ctx context.Context, actor rights.Actor, d *directory.Domain) (*Content, error) {
 	z, err := a.Store.Zone(ctx, actor.Scope, d.Name)
-	if errors.Is(err, words.ErrNotFound) {
+	if errors.Is(err, words.ErrNotFound) || errors.Is(err, zone.ErrEncoding) {
 		return nil, nil
 	}
 	if err != nil {
