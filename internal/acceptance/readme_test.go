@@ -1,7 +1,10 @@
 package acceptance
 
 import (
+	"net"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -19,10 +22,25 @@ func TestREADMEExamplesRun(t *testing.T) {
 	if !found {
 		t.Fatal("README has no commands under \"Use it\"")
 	}
-	i := newInstance(t, "")
-	ran := 0
+	n := newOutside(t).naming()
+	if ran := n.examples(block); ran < 5 {
+		t.Errorf("only %d commands", ran)
+	}
+	if got := n.run("mailbox", "message", "ann@acme.example", "1"); !strings.Contains(got, "you@far.example") {
+		t.Errorf("the message of the example reads: %s", got)
+	}
+}
+
+// examples runs commands as documents show them, against a server of the test, and counts them.
+func (n *named) examples(block string) (ran int) {
+	t := n.t
+	t.Helper()
+	host, port, err := net.SplitHostPort(n.dns)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for line := range strings.Lines(block) {
-		words := strings.Fields(strings.ReplaceAll(line, "127.0.0.1:2525", i.smtp))
+		words := strings.Fields(strings.NewReplacer("127.0.0.1:2525", n.smtp, "@127.0.0.1 -p 2053", "@"+host+" -p "+port).Replace(line))
 		switch {
 		case len(words) == 0:
 			continue
@@ -30,20 +48,48 @@ func TestREADMEExamplesRun(t *testing.T) {
 			if out, code := swaks(t, words[1:]...); code != 0 {
 				t.Fatalf("%s%s", line, out)
 			}
+		case words[0] == "dig":
+			out, err := exec.Command("dig", words[1:]...).CombinedOutput()
+			if err != nil || !strings.Contains(string(out), "192.0.2.80") {
+				t.Fatalf("%s%v\n%s", line, err, out)
+			}
 		case words[0] == "bin/postroad":
+			for i, w := range words {
+				if strings.HasSuffix(w, ".zone") {
+					words[i] = filepath.Join(n.dir, w)
+				}
+			}
 			eventually(t, line, func() bool { // mail takes a moment to its mailbox
-				_, _, code := i.try(words[1:]...)
+				_, _, code := n.try(words[1:]...)
 				return code == 0
 			})
 		default:
-			t.Fatalf("README has a command that this test does not know: %s", line)
+			t.Fatalf("a command that this test does not know: %s", line)
 		}
 		ran++
 	}
-	if ran < 5 {
+	return ran
+}
+
+// TestExamplesOfZonesRun runs the commands of docs/dns.md as they stand there, with the zone file beside them.
+func TestExamplesOfZonesRun(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("../../docs/dns.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(b), "```\n")
+	if len(blocks) < 5 {
+		t.Fatal("docs/dns.md has no examples")
+	}
+	n := newOutside(t).naming()
+	n.file("acme.example.zone", blocks[1])
+	if ran := n.examples(blocks[3]); ran < 10 {
 		t.Errorf("only %d commands", ran)
 	}
-	if got := i.run("mailbox", "message", "ann@acme.example", "1"); !strings.Contains(got, "you@far.example") {
-		t.Errorf("the message of the example reads: %s", got)
+	n.wants("www.acme.example", "A", "192.0.2.81")
+	n.wants("www.acme.example", "AAAA", "2001:db8::80")
+	if serial := n.serial("acme.example"); serial != 2030010104 {
+		t.Errorf("serial %d", serial)
 	}
 }

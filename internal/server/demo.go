@@ -50,15 +50,44 @@ func (s *Server) demo(ctx context.Context) error {
 	}
 	s.say("\n3. Read back from the mailbox %s:\n", d.Mailboxes[0].Address)
 	s.say("%s", indent(content))
+	if err := s.demoZone(ctx, d.Domain); err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
 	s.say(`
 What to try next (in another terminal, in this folder):
   bin/postroad --data %[1]s explain nobody@%[2]s
   bin/postroad --data %[1]s mailbox messages %[3]s
   bin/postroad --data %[1]s domain add example.org --mode relay --next-hop 192.0.2.10:25 --recipients accept --proved
   bin/postroad --data %[1]s explain anybody@example.org
+  bin/postroad --data %[1]s record add %[2]s www A 192.0.2.80
   bin/postroad help
 Stop the server with Ctrl-C.
 `, s.cfg.DataDir, d.Domain, d.Mailboxes[0].Address)
+	return nil
+}
+
+// demoZone shows what our name server answers for the domain.
+func (s *Server) demoZone(ctx context.Context, domain string) error {
+	if len(s.dns) == 0 {
+		return nil
+	}
+	z, err := s.control.Zone(ctx, control.System(), domain)
+	if errors.Is(err, control.ErrNotFound) { // an earlier program has made the domain
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	at := s.dns[0].tcp.Addr().String()
+	host, port, err := net.SplitHostPort(at)
+	if err != nil {
+		return err
+	}
+	s.say("\n4. Our name server at %s answers for %s, by UDP and TCP:\n", at, domain)
+	for _, r := range z.Records {
+		s.say("     %-14s %-5s %s\n", r.Owner, r.Type, r.Data)
+	}
+	s.say("   Ask it yourself: dig @%s -p %s %s MX\n", host, port, domain)
 	return nil
 }
 

@@ -29,7 +29,7 @@ const (
 	demoDomain  = "demo.example"
 )
 
-// makeDemo makes the demonstration's account, its proved domain, two mailboxes and an alias where they are missing, and
+// makeDemo makes the demonstration's account, its proved domain with a zone, two mailboxes and an alias where they are missing, and
 // gives both mailboxes new passwords.
 func makeDemo(ctx context.Context, s *control.Service) (demoData, error) {
 	out := demoData{Account: demoAccount, Domain: demoDomain}
@@ -47,8 +47,8 @@ func makeDemo(ctx context.Context, s *control.Service) (demoData, error) {
 		}
 	}
 	if _, there := s.Directory().Domain(demoDomain); !there {
-		proved := true
-		spec := control.DomainSpec{Name: demoDomain, Account: demoAccount, DomainSettings: control.DomainSettings{Proved: &proved}}
+		proved, hosted := true, string(directory.ZoneHosted)
+		spec := control.DomainSpec{Name: demoDomain, Account: demoAccount, DomainSettings: control.DomainSettings{Proved: &proved, Zone: &hosted}}
 		if err := run(s.PlanDomainAdd(ctx, control.System(), spec)); err != nil {
 			return out, err
 		}

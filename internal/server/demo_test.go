@@ -25,6 +25,7 @@ func demoConfig(t *testing.T) config.Config {
 func TestDemoShowsTheMainJobTwiceOnOneFolder(t *testing.T) {
 	t.Parallel()
 	cfg := demoConfig(t)
+	cfg.Listen.DNS = []string{"127.0.0.1:0"}
 	for run := range 2 {
 		var out, log bytes.Buffer
 		s, err := server.Start(t.Context(), cfg, server.Options{Demo: true, Out: &out}, slog.New(slog.NewTextHandler(&log, nil)))
@@ -32,7 +33,7 @@ func TestDemoShowsTheMainJobTwiceOnOneFolder(t *testing.T) {
 			t.Fatalf("run %d: %v\n%s", run, err, log.String())
 		}
 		s.Stop()
-		for _, want := range []string{"250 2.0.0 queued as", "Hello from far away", "info@demo.example is an alias", "What to try next"} {
+		for _, want := range []string{"250 2.0.0 queued as", "Hello from far away", "info@demo.example is an alias", "Ask it yourself: dig @127.0.0.1 -p ", "MX    10 mx.test.example.", "What to try next"} {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("run %d: the demo does not say %q:\n%s", run, want, out.String())
 			}
