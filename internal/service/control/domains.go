@@ -141,15 +141,8 @@ func (s *Service) newDomain(actor Actor, st *state, name string, owner account.I
 	if err := s.ours.Free(actor, st.Directory, name, owner); err != nil {
 		return directory.Domain{}, err
 	}
-	d := *bareDomain(&directory.Domain{ID: newID(), Account: owner, Name: name, Created: now().Truncate(time.Second)})
+	d := settings.New(newID(), owner, name, now())
 	return d, s.ours.Settle(actor, &d, set, now())
-}
-
-// bareDomain is a domain as it is before anything is chosen for it.
-func bareDomain(d *directory.Domain) *directory.Domain {
-	return &directory.Domain{
-		ID: d.ID, Account: d.Account, Name: d.Name, Mode: directory.ModeLocal, ModeSince: d.Created, Zone: directory.ZoneExternal, Created: d.Created,
-	}
 }
 
 // PlanDomainAdd plans a new domain. Without the operator's word it is inert until its ownership is shown.
@@ -179,7 +172,8 @@ func (s *Service) PlanDomainAdd(ctx context.Context, actor Actor, spec DomainSpe
 	p.Delta.PutDomains = p.Tx.PutDomains
 	p.Record(Change{Kind: KindDomain, Verb: VerbAdd, Subject: name, Domain: name, Account: owner, After: domainInfo(&d)})
 	p.Say("Adds the domain %s: %s.", words.Show(name), settings.Describe(&d))
-	p.Sentences = slices.Concat(p.Sentences, settings.Changed(bareDomain(&d), &d), says)
+	bare := settings.New(d.ID, d.Account, d.Name, d.Created)
+	p.Sentences = slices.Concat(p.Sentences, settings.Changed(&bare, &d), says)
 	if err := s.zones.Host(ctx, st, &p, nil, &d); err != nil {
 		return Plan{}, err
 	}

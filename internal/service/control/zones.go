@@ -17,18 +17,13 @@ type (
 	ZoneProblem = zones.ZoneProblem
 	// ZoneText is a domain's zone as a zone file.
 	ZoneText = zones.Text
+	// ZoneImport is what zone files make of many zones.
+	ZoneImport = zones.Import
 	// RecordSpec names a record, as people write it.
 	RecordSpec = zones.RecordSpec
 	// ZoneServed tells of a zone that is answered for as a change has left it.
 	ZoneServed = zones.ZoneServed
 )
-
-// ZoneImport is what zone files make of many zones.
-type ZoneImport struct {
-	Zones   []ZoneText
-	Account string // of domains that are missing, by id or name; empty: as for a new domain
-	Proved  *bool  // of domains that are missing: the operator's word
-}
 
 // Zone shows the zone of a domain.
 func (s *Service) Zone(ctx context.Context, actor Actor, domain string) (ZoneDetail, error) {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/words"
@@ -47,6 +48,12 @@ const (
 	maxOnboarding = 30 * 24 * time.Hour
 	maxGateways   = 100
 )
+
+// New makes a domain as it is before anything is chosen for it.
+func New(id string, owner account.ID, name string, at time.Time) directory.Domain {
+	at = at.Truncate(time.Second)
+	return directory.Domain{ID: id, Account: owner, Name: name, Mode: directory.ModeLocal, ModeSince: at, Zone: directory.ZoneExternal, Created: at}
+}
 
 // Settle writes settings into a domain and checks that they fit together with what it has.
 func (in *Installation) Settle(actor rights.Actor, d *directory.Domain, set Domain, now time.Time) error {

@@ -25,6 +25,13 @@ type Text struct {
 	Text   string
 }
 
+// Import is what zone files make of many zones.
+type Import struct {
+	Zones   []Text
+	Account string // of domains that are missing, by id or name; empty: as for a new domain
+	Proved  *bool  // of domains that are missing: the operator's word
+}
+
 // file is what a zone file says of a zone.
 type file struct {
 	records  []dns.Record
