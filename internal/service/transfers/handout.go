@@ -2,6 +2,7 @@ package transfers
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"slices"
@@ -25,20 +26,19 @@ type handing struct {
 	journal []transfer.Step // nil: it goes out whole
 }
 
-// allowed reports whether who asks may have the zone: a peer of it, under a key that is the zone's account's or the
-// operator's (RFC 5936 §5). A zone that is not there, or not shown to be its account's, nobody may have.
-func (s *Service) allowed(r *asked) bool {
+// allowed reports whether who asks may have the zone, and whose it is: a peer of it may, under a key that is the zone's
+// account's or the operator's (RFC 5936 §5). A zone that is not there, or not shown to be its account's, nobody may have.
+func (s *Service) allowed(r *asked) (owner account.ID, admitted bool) {
 	c := s.config.Load()
 	domain := strings.TrimSuffix(r.name, ".")
 	owner, there := s.owner(c, domain)
 	if !there {
-		return false
+		return "", false
 	}
 	signed := ""
 	if r.sign != nil {
 		signed = strings.TrimSuffix(r.key.Name, ".")
 	}
-	admitted := false
 	s.peers(c, domain, owner, func(p *transfer.Peer) bool {
 		if !p.Admits(r.Client.Addr(), signed) {
 			return true
@@ -51,7 +51,7 @@ func (s *Service) allowed(r *asked) bool {
 		admitted = true
 		return false
 	})
-	return admitted
+	return owner, admitted
 }
 
 // owner gives the account of a zone that can be handed out.
@@ -72,52 +72,104 @@ func (s *Service) owner(c *config, domain string) (account.ID, bool) {
 	return "", false
 }
 
-// handOut answers AXFR and IXFR. Over UDP, IXFR is answered with the SOA record, so that it comes again by TCP (RFC 1995
-// §2), and AXFR is not defined (RFC 5936 §4.2).
+// handOut answers AXFR and IXFR. Over UDP, AXFR is not defined (RFC 5936 §4.2).
 func (s *Service) handOut(ctx context.Context, r *asked) {
-	if !s.allowed(r) {
+	owner, admitted := s.allowed(r)
+	if !admitted {
 		reason := "not signed"
 		if r.sign != nil {
-			reason = "key " + strings.TrimSuffix(r.key.Name, ".")
+			reason = "not for this key and address"
 		}
-		s.log("refused", r, reason)
+		s.log("refused", r, reason, r.key.Name)
 		s.refuse(r, rcodeRefused)
 		return
 	}
-	if !r.TCP && r.kind == dns.TypeAXFR {
-		s.refuse(r, rcodeForm)
+	if !r.TCP {
+		if r.kind == dns.TypeAXFR {
+			s.refuse(r, rcodeForm)
+		} else {
+			s.tellVersion(r)
+		}
 		return
 	}
-	wait, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	select {
-	case s.out <- struct{}{}:
-		defer func() { <-s.out }()
-	case <-wait.Done():
-		s.log("failed", r, "too many transfers at a time")
+	leave, ok := s.places(ctx, owner)
+	if !ok {
+		s.log("failed", r, "too many transfers at a time", r.key.Name)
 		s.refuse(r, rcodeServer)
 		return
 	}
+	defer leave()
 	begin := time.Now()
 	z, err := s.load(ctx, r)
 	if err != nil {
 		s.o.Log.ErrorContext(ctx, "a zone could not be handed out", slog.String(obs.KeyDomain, printable(r.name)), slog.Any(obs.KeyError, err))
-		s.log("failed", r, "the zone could not be read")
+		s.log("failed", r, "the zone could not be read", r.key.Name)
 		s.refuse(r, rcodeServer)
 		return
 	}
 	stream, how, err := s.send(r, z)
 	if err != nil {
-		if stream == nil || stream.Messages == 0 && !errors.Is(err, errSend) {
+		switch {
+		case stream == nil && errors.Is(err, dns.ErrSyntax): // of the request
+			s.refuse(r, rcodeForm)
+		case stream == nil || stream.Messages == 0 && !errors.Is(err, errSend):
 			s.refuse(r, rcodeServer)
 		}
-		s.log("failed", r, "not taken to the end")
+		s.log("failed", r, "not taken to the end", r.key.Name)
 		return
 	}
 	s.o.Metrics.DNSTransfers.WithLabelValues("out", kindOf(r.kind), "done").Inc()
 	s.o.Log.InfoContext(ctx, "a zone was handed out", slog.String(obs.KeyDomain, printable(r.name)), slog.String(obs.KeyOperation, how),
 		slog.String(obs.KeyClient, r.Client.Addr().String()), slog.String(obs.KeyTSIG, strings.TrimSuffix(r.key.Name, ".")), slog.Uint64(obs.KeySerial, uint64(z.serial)),
 		slog.Int64(obs.KeyCount, stream.Records), slog.Int64(obs.KeyBytes, stream.Octets), slog.Duration(obs.KeyElapsed, time.Since(begin)))
+}
+
+// places waits for a place among the transfers that go out: one of those that an account may have, so that slow readers of
+// one account's zones keep no other's waiting, and one of all.
+func (s *Service) places(ctx context.Context, owner account.ID) (leave func(), ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, placeTime)
+	defer cancel()
+	s.mu.Lock()
+	own := s.outOf[owner]
+	if own == nil {
+		own = make(chan struct{}, maxOutOfOne)
+		s.outOf[owner] = own
+	}
+	s.mu.Unlock()
+	select {
+	case own <- struct{}{}:
+	case <-ctx.Done():
+		return nil, false
+	}
+	select {
+	case s.out <- struct{}{}:
+		return func() { <-s.out; <-own }, true
+	case <-ctx.Done():
+		<-own
+		return nil, false
+	}
+}
+
+// tellVersion answers IXFR over UDP with the SOA record that is answered for, so that it comes again by TCP (RFC 1995 §2).
+// Nothing is read for that, and nobody waits.
+func (s *Service) tellVersion(r *asked) {
+	question := r.header(0)
+	question[2] &^= 0x80
+	binary.BigEndian.PutUint16(question[r.end-4:], uint16(dns.TypeSOA))
+	answer := r.Plain(question)
+	if len(answer) < r.end || answer[3]&15 != 0 || binary.BigEndian.Uint16(answer[6:]) != 1 {
+		s.refuse(r, rcodeServer)
+		return
+	}
+	_, _, end, err := dns.ReadRecord(answer, r.end)
+	if err != nil {
+		s.refuse(r, rcodeServer)
+		return
+	}
+	answer = answer[:end]
+	clear(answer[8:headerSize])
+	copy(answer[r.end-4:r.end-2], r.bare[r.end-4:])
+	s.reply(r, answer)
 }
 
 // load reads a zone with its journal.
@@ -193,7 +245,7 @@ func (s *Service) send(r *asked, z *handing) (stream *dns.Stream, how string, er
 		}
 		steps = transfer.Chain(z.journal, have, z.serial)
 		switch {
-		case !r.TCP || have == z.serial || have-z.serial < 1<<31:
+		case have == z.serial || have-z.serial < 1<<31:
 			how = "soa"
 		case steps != nil && smaller(steps, len(z.rest)):
 			how = "ixfr"

@@ -201,7 +201,7 @@ func (s *Service) notified(ctx context.Context, r *asked) {
 		reason = "not signed by the primary's key"
 	}
 	if reason != "" {
-		s.log("refused", r, reason)
+		s.log("refused", r, reason, r.key.Name)
 		s.refuse(r, rcodeRefused)
 		return
 	}

@@ -127,12 +127,13 @@ func (s *Service) show(ctx context.Context, domain string) error {
 	}
 	z.have, z.serial, z.timers, z.refreshed = true, kept.Serial, timers, kept.Refreshed
 	z.expired = !time.Now().Before(z.expiry())
-	content, expired := z.zone(kept), z.expired
-	s.mu.Unlock()
-	if expired {
-		s.o.Names.Expire(domain)
+	if z.expired {
+		s.expire(z)
+		s.mu.Unlock()
 		return nil
 	}
+	content := z.zone(kept)
+	s.mu.Unlock()
 	publish, err := s.o.Names.Prepare(content)
 	if err != nil {
 		s.o.Log.ErrorContext(ctx, "a copy cannot be answered for", slog.String(obs.KeyDomain, domain), slog.Any(obs.KeyError, err))
@@ -144,6 +145,16 @@ func (s *Service) show(ctx context.Context, domain string) error {
 		publish()
 	}
 	return nil
+}
+
+// expire ends the answers for a version that is too old; mu is held, so that nothing that was published meanwhile is lost.
+// A domain whose ownership is not shown gets no SERVFAIL for all that is below its name: that may be others'.
+func (s *Service) expire(z *copied) {
+	if z.pending {
+		s.o.Names.Withdraw(z.of.Domain)
+		return
+	}
+	s.o.Names.Expire(z.of.Domain)
 }
 
 // zone is the copy as it is answered for.
@@ -211,11 +222,11 @@ func (s *Service) check(ctx context.Context, domain string) {
 	}
 	record := z.found != (err != nil) || err != nil && expired
 	z.found = err != nil
+	if expired {
+		s.expire(z)
+	}
 	s.mu.Unlock()
 	s.schedule.set(task{taskCheck, domain}, next)
-	if expired {
-		s.o.Names.Expire(domain)
-	}
 	s.report(ctx, of, err, record, next)
 }
 

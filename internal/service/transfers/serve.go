@@ -107,7 +107,7 @@ func (s *Service) verify(r *asked, sig *dns.TSIG) bool {
 			why = dns.BadSig
 		}
 	}
-	s.log("refused", r, "signature: "+why.String()+", key "+printable(sig.Key))
+	s.log("refused", r, "signature: "+why.String(), sig.Key)
 	if answer, err := exchange.Reject(r.header(rcodeNotAuth), sig, why, time.Now()); err == nil {
 		_ = r.Send(answer) // as above
 	}
@@ -143,8 +143,9 @@ func (s *Service) reply(r *asked, answer []byte) {
 	_ = r.Send(answer) // whoever does not hear it asks again
 }
 
-// log tells of a request that was not granted, of each kind one in ten seconds, and counts it.
-func (s *Service) log(result string, r *asked, reason string) {
+// log tells of a request that was not granted, of each kind one in ten seconds, and counts it. reason is one of few: what
+// strangers choose, such as the name of the key, is no part of it.
+func (s *Service) log(result string, r *asked, reason, key string) {
 	direction := "out"
 	if r.bare[2]>>3&15 == opcodeNotify {
 		s.o.Metrics.DNSNotifies.WithLabelValues("in", result).Inc()
@@ -156,7 +157,7 @@ func (s *Service) log(result string, r *asked, reason string) {
 		return
 	}
 	s.o.Log.Warn("a request about a zone was "+result, slog.String(obs.KeyDomain, printable(r.name)), slog.String(obs.KeyOperation, kindOf(r.kind)),
-		slog.String(obs.KeyClient, r.Client.Addr().String()), slog.String(obs.KeyReason, reason), slog.Int(obs.KeyCount, left))
+		slog.String(obs.KeyClient, r.Client.Addr().String()), slog.String(obs.KeyReason, reason), slog.String(obs.KeyTSIG, printable(key)), slog.Int(obs.KeyCount, left))
 }
 
 // kindOf is the kind of a request in metrics and logs.

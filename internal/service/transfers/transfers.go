@@ -43,7 +43,8 @@ type Service struct {
 	copies   map[string]*copied
 	catalogs map[string]*catalog
 	told     map[string]*telling
-	down     map[string]outage // servers that do not hear NOTIFY, by address
+	down     map[string]outage            // servers that do not hear NOTIFY, by address
+	outOf    map[account.ID]chan struct{} // places of the transfers of one account's zones
 }
 
 // served is a zone that has its home here.
@@ -66,7 +67,11 @@ type key struct {
 	dns.TSIGKey
 }
 
-const maxOut = 32 // transfers that go out at a time; others wait for their turn
+const (
+	maxOut      = 32               // transfers that go out at a time; others wait for their turn
+	maxOutOfOne = 8                // of one account's zones
+	placeTime   = 20 * time.Second // how long they wait
+)
 
 // New makes the service; Start reads what is configured.
 func New(o Options) *Service {
@@ -78,7 +83,7 @@ func New(o Options) *Service {
 	}
 	s := &Service{
 		o: o, out: make(chan struct{}, maxOut), served: map[string]served{}, copies: map[string]*copied{}, catalogs: map[string]*catalog{},
-		told: map[string]*telling{}, down: map[string]outage{}, quiet: newQuiet(),
+		told: map[string]*telling{}, down: map[string]outage{}, outOf: map[account.ID]chan struct{}{}, quiet: newQuiet(),
 	}
 	s.schedule = newSchedule(s.due)
 	s.config.Store(&config{})

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,6 +39,7 @@ type world struct {
 	expired  map[string]bool
 	proved   map[string]bool
 	servers  map[string]func(conn net.Conn) // by network and address
+	reads    atomic.Int64                   // of zones from the store
 }
 
 var client = netip.MustParseAddrPort("192.0.2.53:5353")
@@ -192,6 +194,7 @@ func (w *world) Transfers(context.Context, account.Scope) (transfer.Settings, er
 
 // Zone implements Store.
 func (w *world) Zone(_ context.Context, _ account.Scope, domain string) (zone.Zone, error) {
+	w.reads.Add(1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	z, there := w.zones[domain]
