@@ -18,6 +18,7 @@ import (
 	"postroad/internal/core/zone"
 	"postroad/internal/obs"
 	"postroad/internal/proto/dns"
+	"postroad/internal/service/dnsd/answer"
 )
 
 // small is a zone of a few records.
@@ -365,5 +366,48 @@ func TestTransfersAreHandedOver(t *testing.T) {
 		if a := r.ask(t, network, "example.test.", codec.TypeMX); len(a.Answer) != 1 {
 			t.Errorf("%v", a)
 		}
+	}
+}
+
+// A fault costs the packet that met it, is counted and told, and the next one is answered.
+func TestAFaultCostsOnePacket(t *testing.T) {
+	r := start(t, Config{}, "127.0.0.1")
+	r.publish(t, small(t, "example.test", "192.0.2.1"))
+	w := r.newWorker()
+	w.client.Addr = netip.MustParseAddr("192.0.2.1")
+	w.responder = nil
+	out, question := make([]byte, maxDatagram), packed(t, "example.test.", codec.TypeMX)
+	if n, outcome := w.answer(out, question); n != 0 || outcome != answer.Dropped {
+		t.Errorf("%d octets, outcome %d", n, outcome)
+	}
+	if n, outcome := w.answer(out, question); n == 0 || outcome != answer.Answered {
+		t.Errorf("the next one: %d octets, outcome %d", n, outcome)
+	}
+	if got, err := r.metrics.Gather(); err != nil || got["postroad_dns_panics_total"] != 1 || !bytes.Contains(r.log.Bytes(), []byte("a question could not be answered")) {
+		t.Errorf("%v, %v, %s", got["postroad_dns_panics_total"], err, r.log)
+	}
+}
+
+// Many questions cost no memory each, from the socket and back to it.
+func TestAnsweringOverUDPAllocatesNothing(t *testing.T) {
+	r := start(t, Config{RateLimit: 1_000_000}, "127.0.0.1")
+	r.publish(t, small(t, "example.test", "192.0.2.1"))
+	conn, err := net.Dial("udp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	question, in := packed(t, "example.test.", codec.TypeMX), make([]byte, 2048)
+	exchange := func() {
+		if _, err := conn.Write(question); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := testing.AllocsPerRun(2000, exchange); n != 0 {
+		t.Errorf("%v allocations a question", n)
 	}
 }

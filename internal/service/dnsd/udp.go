@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	maxDatagram = 1232 // octets of an answer
-	maxQuestion = 2048 // octets of a packet that are read; what is longer is no question
+	maxDatagram  = 1232    // octets of an answer
+	socketBuffer = 1 << 20 // octets of packets that wait, so that a short burst is not lost
+	maxQuestion  = 2048    // octets of a packet that are read; what is longer is no question
 )
 
 // ListenUDP opens the sockets of one address: one per processor, among which the kernel spreads clients, where the system
@@ -36,6 +37,7 @@ func ListenUDP(ctx context.Context, network, address string) ([]*net.UDPConn, er
 			return nil, err
 		}
 		u, _ := c.(*net.UDPConn)
+		_ = u.SetReadBuffer(socketBuffer) // as much as the system allows
 		conns = append(conns, u)
 		address = c.LocalAddr().String() // the port, where the system chose it
 	}

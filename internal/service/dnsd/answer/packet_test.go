@@ -482,35 +482,45 @@ func FuzzAnswer(f *testing.F) {
 		m.SetEdns0(4096, true)
 		f.Add(packetOf(f, m), true)
 	}
-	set := publish(f, zonetest.Read(f, "example.test", testZone))
-	r := NewResponder(set, Options{Secret: func(uint32) [16]byte { return [16]byte{1} }, NSID: "x"})
-	out := make([]byte, 65535)
+	var responders []*Responder
+	for _, text := range []string{testZone, zonetest.Sign(f, "example.test", testZone), zonetest.Sign(f, "example.test", testZone, "-3", "-", "-A")} {
+		set := publish(f, zonetest.Read(f, "example.test", text))
+		responders = append(responders, NewResponder(set, Options{Secret: func(uint32) [16]byte { return [16]byte{1} }, NSID: "x"}))
+	}
 	f.Fuzz(func(t *testing.T, packet []byte, tcp bool) {
-		before := bytes.Clone(packet)
-		n, outcome := r.Answer(out, packet, &Client{Addr: someone, TCP: tcp, Now: 1})
-		if !bytes.Equal(before, packet) {
-			t.Fatal("the packet was changed")
-		}
-		if outcome == Dropped {
-			if n != 0 || len(packet) >= 12 && packet[2]&0x80 == 0 {
-				t.Fatalf("dropped %x", packet)
-			}
-			return
-		}
-		a := out[:n]
-		if n < 12 || packet[2]&0x80 != 0 || a[2]&0x80 == 0 || !bytes.Equal(a[:2], packet[:2]) || a[2]&0x79 != packet[2]&0x79 {
-			t.Fatalf("%x answered by %x", packet, a)
-		}
-		if !tcp && n > 1232 {
-			t.Fatalf("%d octets", n)
-		}
-		if a[5] == 1 && !bytes.HasPrefix(packet[12:], a[12:r.q.end]) {
-			t.Fatalf("question of %x in %x", packet, a)
-		}
-		if err := new(codec.Msg).Unpack(a); err != nil {
-			t.Fatalf("%x: %v", a, err)
+		for _, r := range responders {
+			fuzzOne(t, r, packet, tcp)
 		}
 	})
+}
+
+// fuzzOne holds one answer to what every answer keeps.
+func fuzzOne(t *testing.T, r *Responder, packet []byte, tcp bool) {
+	out := make([]byte, 65535)
+	before := bytes.Clone(packet)
+	n, outcome := r.Answer(out, packet, &Client{Addr: someone, TCP: tcp, Now: 1})
+	if !bytes.Equal(before, packet) {
+		t.Fatal("the packet was changed")
+	}
+	if outcome == Dropped {
+		if n != 0 || len(packet) >= 12 && packet[2]&0x80 == 0 {
+			t.Fatalf("dropped %x", packet)
+		}
+		return
+	}
+	a := out[:n]
+	if n < 12 || packet[2]&0x80 != 0 || a[2]&0x80 == 0 || !bytes.Equal(a[:2], packet[:2]) || a[2]&0x79 != packet[2]&0x79 {
+		t.Fatalf("%x answered by %x", packet, a)
+	}
+	if !tcp && n > 1232 {
+		t.Fatalf("%d octets", n)
+	}
+	if a[5] == 1 && !bytes.HasPrefix(packet[12:], a[12:r.q.end]) {
+		t.Fatalf("question of %x in %x", packet, a)
+	}
+	if err := new(codec.Msg).Unpack(a); err != nil {
+		t.Fatalf("%x: %v", a, err)
+	}
 }
 
 // BenchmarkAnswer is answering alone, over zones as a mail host has them.
