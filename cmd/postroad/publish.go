@@ -63,8 +63,9 @@ func (a *app) publishCommand() *cobra.Command {
 	return a.changes(&cobra.Command{
 		Use: "publish DOMAIN", Short: "Write the records by which mail comes here into a zone that others answer for", Args: cobra.ExactArgs(1),
 		Long: "Writes the MX records and the SPF record of the exchanger set that the domain follows into its zone, where others answer\n" +
-			"for it and provider set has said how it is written to. The difference is shown first; all else in the zone stays as it\n" +
-			"is. postroad undo takes it back. Without a provider, postroad mx list DOMAIN shows what to enter by hand.",
+			"for it and provider set has said how it is written to; before the domain's ownership is shown, the proof of that alone.\n" +
+			"The difference is shown first; all else in the zone stays as it is. postroad undo takes it back. Without a provider,\n" +
+			"postroad mx list DOMAIN shows what to enter by hand.",
 		RunE: work(func(cmd *cobra.Command, args []string) error {
 			return a.change(cmd.Context(), http.MethodPost, "/domains"+segment(args[0])+"/publish", nil, nil)
 		}),

@@ -6,6 +6,7 @@ import (
 
 	"postroad/internal/core/directory"
 	"postroad/internal/core/zone"
+	"postroad/internal/service/control/ownership"
 	"postroad/internal/service/control/publishing"
 	"postroad/internal/service/control/zones"
 )
@@ -22,6 +23,11 @@ type (
 func sides(d zone.Difference) (before, after any, takes bool) {
 	b, a := zones.Sides(d)
 	return b, a, len(b.Records) > 0
+}
+
+// proofRecord is the TXT record by which a domain's ownership is shown.
+func (s *Service) proofRecord(d *directory.Domain) (owner, text string) {
+	return ownership.Owner(d.Name), s.ownership.Text(d.Account, d.Name)
 }
 
 // Providers lists how the zones of domains are written to that others answer for.

@@ -151,7 +151,7 @@ func New(o Options) *Service {
 	s.exchangers = exchangers.Access{
 		Store: o.Store, Resolver: o.Resolver, Hostname: o.Hostname, Addresses: o.Addresses, Answers: o.Answers, Altered: s.explainer.Altered, Public: s.public, NewID: newID,
 	}
-	s.publishing = publishing.Access{Store: o.Store, Writer: o.Writer, Seal: o.Seal, Kinds: o.Providers, Sides: sides, Back: zones.Back}
+	s.publishing = publishing.Access{Store: o.Store, Writer: o.Writer, Seal: o.Seal, Kinds: o.Providers, Sides: sides, Back: zones.Back, Proof: s.proofRecord}
 	s.recipients = recipients.Access{Store: o.Store, Fetcher: o.Fetcher}
 	s.signing = signing.Access{Zones: o.Store, Parents: o.Parents}
 	s.ownership = ownership.Access{Secret: []byte(o.ProofSecret), Hostname: o.Hostname, Store: o.Store}

@@ -4,6 +4,7 @@ package publishing
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,6 +50,8 @@ type Access struct {
 	// that, and gives the records of a zone once the change is taken back.
 	Sides func(d zone.Difference) (before, after any, takes bool)
 	Back  func(z *zone.Zone, before, after string) ([]dns.Record, error)
+	// Proof gives the TXT record by which a domain's ownership is shown.
+	Proof func(d *directory.Domain) (owner, text string)
 }
 
 // ProviderInfo is a provider as listings show it. No secret is in it.
@@ -136,7 +139,8 @@ func (a *Access) now(ctx context.Context, actor rights.Actor, d *directory.Domai
 		return publish.Provider{}, zone.Zone{}, err
 	}
 	z := zone.Zone{Domain: d.Name, Account: d.Account}
-	z.Records, err = a.Writer.Read(ctx, access, []publish.Set{{Name: z.Apex(), Type: dns.TypeMX}, {Name: z.Apex(), Type: dns.TypeTXT}})
+	proof, _ := a.Proof(d)
+	z.Records, err = a.Writer.Read(ctx, access, []publish.Set{{Name: z.Apex(), Type: dns.TypeMX}, {Name: z.Apex(), Type: dns.TypeTXT}, {Name: proof + ".", Type: dns.TypeTXT}})
 	if err != nil {
 		return publish.Provider{}, zone.Zone{}, words.Invalid("The zone "+words.Show(p.Zone)+" cannot be read by "+where(&p)+": "+err.Error()+".", "nothing was changed")
 	}
@@ -144,13 +148,17 @@ func (a *Access) now(ctx context.Context, actor rights.Actor, d *directory.Domai
 	return p, z, nil
 }
 
-// Plan plans that a domain's zone has the MX records and the SPF record of the set that the domain follows. All else in the
-// zone, and of the texts beside the SPF record, stays.
+// Plan plans that a domain's zone has the MX records and the SPF record of the set that the domain follows, and before its
+// ownership is shown the proof of that and nothing else: mail that came here would be refused. All else in the zone, and of
+// the texts beside the SPF record, stays.
 func (a *Access) Plan(ctx context.Context, actor rights.Actor, st *rights.State, name string) (plan.Plan, error) {
 	p := plan.New(st.Directory.Version(), actor)
 	d, err := external(actor, st, name)
 	if err != nil {
 		return plan.Plan{}, err
+	}
+	if !d.Proved {
+		return a.planProof(ctx, actor, p, d)
 	}
 	set, ok := st.Sets.ExchangerSet(d.ExchangerSet)
 	if !ok || len(set.Exchangers) == 0 {
@@ -182,9 +190,29 @@ func (a *Access) Plan(ctx context.Context, actor rights.Actor, st *rights.State,
 	if mx := zone.RRset(z.Records, z.Apex(), dns.TypeMX); len(mx) > 0 && len(zone.Plan(mx, zone.RRset(next.Records, z.Apex(), dns.TypeMX))) > 0 {
 		p.Warn("Senders bring the mail of %s to the exchangers of the set %s from then on, and no longer to those that are named now; with all of them that takes as long as the old TTL, %s.", words.Show(d.Name), set.Name, zone.FormatTTL(mx[0].TTL))
 	}
-	if !d.Proved {
-		p.Warn("The ownership of %s is not shown: mail that comes here for it is refused until it is.", words.Show(d.Name))
+	return p, nil
+}
+
+// planProof plans the record by which a domain's ownership is shown.
+func (a *Access) planProof(ctx context.Context, actor rights.Actor, p plan.Plan, d *directory.Domain) (plan.Plan, error) {
+	provider, z, err := a.now(ctx, actor, d)
+	if err != nil {
+		return plan.Plan{}, err
 	}
+	owner, text := a.Proof(d)
+	r := dns.Record{Name: owner + ".", Type: dns.TypeTXT, TTL: zone.DefaultTTL}
+	if r.Data, err = dns.Data(dns.TypeTXT, strconv.Quote(text), ""); err != nil {
+		return plan.Plan{}, err
+	}
+	if there := zone.RRset(z.Records, r.Name, r.Type); len(there) > 0 {
+		r.TTL = there[0].TTL
+	}
+	if difference := zone.Plan(z.Records, zone.Add(z.Records, r)); len(difference) > 0 {
+		a.written(&p, d, &provider, difference)
+	} else {
+		p.Say("The proof of ownership stands in the zone of %s.", words.Show(d.Name))
+	}
+	p.Say("Its MX records follow once the ownership is shown: postroad domain prove %s, and then postroad publish again.", d.Name)
 	return p, nil
 }
 
