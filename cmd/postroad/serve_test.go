@@ -20,7 +20,7 @@ import (
 func serving(t *testing.T, data, wants string, args ...string) (out *sim.Output, stop func() int) {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "postroad.toml")
-	text := fmt.Sprintf("data_dir = %q\nhostname = \"mx.test.example\"\n[listen]\nsmtp = [\"127.0.0.1:0\"]\nsubmission = []\nsubmissions = []\nimap = []\nimaps = []\ndns = []\nhttp = []\n", data)
+	text := fmt.Sprintf("data_dir = %q\nhostname = \"mx.test.example\"\n[listen]\nsmtp = [\"127.0.0.1:0\"]\nsubmission = []\nsubmissions = []\nimap = []\nimaps = []\ndns = []\nhttp = []\n[resolver]\nservers = [\"127.0.0.1:9\"]\nroots = [\"127.0.0.1:9\"]\n", data)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -28,14 +28,25 @@ const (
 const zoneSuffix = ".zone"
 
 func (a *app) zoneImport() *cobra.Command {
-	var folder, owner string
-	var proved bool
+	var folder, owner, server string
+	var proved, fromDNS bool
 	c := a.changes(&cobra.Command{
 		Use: "import DOMAIN FILE|-", Short: "Put a zone file in the place of a whole zone", Args: cobra.MaximumNArgs(2),
 		Long: "Put a zone file in the place of a whole zone; SOA and NS become what the file says. A serial in the file that is not ahead of\n" +
 			"the zone's is passed over. With --all every NAME" + zoneSuffix + " in a folder, of which missing domains are made, hosted here and in mode\n" +
-			"local; a file that is refused is told with line and reason, and does not keep the others from being imported.",
+			"local; a file that is refused is told with line and reason, and does not keep the others from being imported.\n" +
+			"With --from-dns the domain's present name servers are asked for what is there: for the whole zone, and where they do not give it,\n" +
+			"for usual names. SOA and NS stay ours.",
 		RunE: work(func(cmd *cobra.Command, args []string) error {
+			if fromDNS {
+				if len(args) != 1 || folder != "" || owner != "" || proved {
+					return usagef("--from-dns takes a domain and nothing else")
+				}
+				return a.importFromDNS(cmd.Context(), args[0], server)
+			}
+			if server != "" {
+				return usagef("--at is for --from-dns")
+			}
 			if folder != "" {
 				if len(args) > 0 {
 					return usagef("--all takes a folder and no domain")
@@ -55,6 +66,8 @@ func (a *app) zoneImport() *cobra.Command {
 			return a.change(cmd.Context(), http.MethodPut, zonePath(args[0]), nil, map[string]any{"text": text})
 		}),
 	})
+	c.Flags().BoolVar(&fromDNS, "from-dns", false, "import what the domain's present name servers say")
+	c.Flags().StringVar(&server, "at", "", "with --from-dns: the server to ask, by name or address (default the domain's present name servers)")
 	c.Flags().StringVar(&folder, "all", "", "import every NAME"+zoneSuffix+" of this folder")
 	c.Flags().StringVar(&owner, "account", "", "account that owns the domains that are missing, by id or name (default the caller's own)")
 	c.Flags().BoolVar(&proved, "proved", false, "the operator's word that ownership of the domains that are missing is shown")

@@ -174,3 +174,42 @@ func TestS4_19NameServersInOneNetworkAreFound(t *testing.T) {
 		})
 	}
 }
+
+func TestS1_8WhatIsThereIsTakenOverBeforeADomainsDNSMoves(t *testing.T) {
+	t.Parallel()
+	w := newTree(t)
+	records := "@ MX 10 mail\n@ TXT \"v=spf1 mx -all\"\n@ A 127.0.0.80\nwww CNAME shop\nshop A 127.0.0.81\nmail A 127.0.0.21\n_dmarc TXT \"v=DMARC1; p=none\"\n" +
+		"autodiscover CNAME mail\n_imaps._tcp SRV 0 1 993 oddly-named\noddly-named A 127.0.0.22\nnobody-guesses-this A 127.0.0.99\n"
+	acme(w, records)
+	i := w.ours(treeOurs1, treeOurs2)
+	i.run("domain", "add", "acme.example", "--zone", "hosted", "--nameserver-set", "ours", "--proved", "--yes")
+	before := w.digAt(treeOurs1, "acme.example", "SOA")
+	out := i.run("zone", "import", "acme.example", "--from-dns", "--plan")
+	for _, want := range []string{"cannot find every name", "www", "shop", "_dmarc", "oddly-named", "mail"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if after := w.digAt(treeOurs1, "www.acme.example", "A"); !strings.Contains(after, "NXDOMAIN") || before == "" {
+		t.Errorf("something was saved:\n%s", after)
+	}
+	i.run("zone", "import", "acme.example", "--from-dns", "--yes")
+	for name, want := range map[string]string{
+		"www.acme.example A": "127.0.0.81", "acme.example MX": "10 mail.acme.example", "_dmarc.acme.example TXT": "DMARC1", "oddly-named.acme.example A": "127.0.0.22",
+		"acme.example NS": "ns2.host.example", "nobody-guesses-this.acme.example A": "NXDOMAIN", "autodiscover.acme.example CNAME": "mail.acme.example",
+	} {
+		owner, kind, _ := strings.Cut(name, " ")
+		if out := w.digAt(treeOurs2, owner, kind); !strings.Contains(out, want) {
+			t.Errorf("%s lacks %s:\n%s", name, want, out)
+		}
+	}
+	// A server that gives the whole zone leaves nothing out.
+	w.server("127.1.2.1").AllowTransfer()
+	out = i.run("zone", "import", "acme.example", "--from-dns", "--at", "127.1.2.1", "--yes")
+	if !strings.Contains(out, "whole zone") {
+		t.Error(out)
+	}
+	if out := w.digAt(treeOurs1, "nobody-guesses-this.acme.example", "A"); !strings.Contains(out, "127.0.0.99") {
+		t.Error(out)
+	}
+}

@@ -19,6 +19,7 @@ func demoConfig(t *testing.T) config.Config {
 		SMTP: []string{"127.0.0.1:0"}, Submission: []string{"127.0.0.1:0"}, Submissions: []string{"127.0.0.1:0"}, HTTP: []string{},
 		IMAP: []string{}, IMAPS: []string{}, DNS: []string{},
 	}}
+	cfg.Resolver = config.Resolver{Servers: []string{"127.0.0.1:9"}, Roots: []string{"127.0.0.1:9"}} // nothing of a test asks the world
 	return cfg.WithDefaults("mx.test.example")
 }
 

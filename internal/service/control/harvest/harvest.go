@@ -127,7 +127,7 @@ func (a *Access) servers(ctx context.Context, actor rights.Actor, ours *zone.Zon
 	}
 	seen := a.Resolver.Delegation(ctx, ours.Domain)
 	if seen.Status != facts.Found || !seen.Delegated() {
-		return nil, words.Invalid("The present name servers of "+words.Show(ours.Domain)+" could not be found: "+seen.Detail+".", "name one with --server")
+		return nil, words.Invalid("The present name servers of "+words.Show(ours.Domain)+" could not be found: "+seen.Detail+".", "name one with --at")
 	}
 	own := map[string]bool{}
 	for _, r := range ours.Records {
@@ -144,7 +144,7 @@ func (a *Access) servers(ctx context.Context, actor rights.Actor, ours *zone.Zon
 		}
 	}
 	if len(out) == 0 {
-		return nil, words.Invalid("No other name server of "+words.Show(ours.Domain)+" can be asked: the world is led to "+strings.Join(seen.NS, ", ")+".", "name one with --server")
+		return nil, words.Invalid("No other name server of "+words.Show(ours.Domain)+" can be asked: the world is led to "+strings.Join(seen.NS, ", ")+".", "name one with --at")
 	}
 	return out, nil
 }
@@ -164,7 +164,7 @@ func (a *Access) ask(ctx context.Context, domain string, servers []string) ([]dn
 		}
 	}
 	if h.server == "" {
-		return nil, "", words.Invalid("None of the present name servers of "+words.Show(domain)+" answers for it: "+last+".", "name another one with --server")
+		return nil, "", words.Invalid("None of the present name servers of "+words.Show(domain)+" answers for it: "+last+".", "name another one with --at")
 	}
 	h.run()
 	if err := ctx.Err(); err != nil {
