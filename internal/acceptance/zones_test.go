@@ -158,7 +158,9 @@ func TestAZoneIsNobodyElses(t *testing.T) {
 		Secret string `json:"secret"`
 	}](n.instance, "token", "add", "bob's", "--account", "bob").Secret
 	for _, c := range []struct{ method, path, body string }{
-		{"GET", "/zone", ""}, {"GET", "/zone/file", ""}, {"GET", "/zone/check", ""},
+		{"GET", "/zone", ""},
+		{"GET", "/zone/file", ""},
+		{"GET", "/zone/check", ""},
 		{"PUT", "/zone?confirm=true", `{"text":"@ 3600 NS ns.bob.example.\n"}`},
 		{"POST", "/zone/records?confirm=true", `{"owner":"www","type":"A","data":"192.0.2.1"}`},
 		{"PATCH", "/zone/records?confirm=true", `{"type":"NS","data":"ns.bob.example"}`},

@@ -309,6 +309,31 @@ func TestChangesAtTheSameTimeAllSucceed(t *testing.T) {
 	}
 }
 
+// More of them than a change is tried: each is about a zone of its own, and all come through.
+func TestChangesOfManyZonesAtTheSameTimeAllSucceed(t *testing.T) {
+	t.Parallel()
+	const n = 120
+	h := newHouse(t)
+	for i := range n {
+		h.must("", http.MethodPost, "/domains", `{"name":"z`+strconv.Itoa(i)+`.example","account":"ann","proved":true,"zone":"hosted"}`)
+	}
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			a := h.ask(h.ann, http.MethodPost, "/domains/z"+strconv.Itoa(i)+".example/zone/records", `{"owner":"www","type":"A","data":"192.0.2.1"}`)
+			if a.status != 200 {
+				t.Errorf("%d %s", a.status, a.text)
+			}
+		})
+	}
+	wg.Wait()
+	for i := range n {
+		if z := h.m.Answered["z"+strconv.Itoa(i)+".example"]; len(z.Records) != 5 {
+			t.Errorf("%s has %d records", z.Domain, len(z.Records))
+		}
+	}
+}
+
 func TestImport(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

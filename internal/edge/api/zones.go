@@ -79,7 +79,8 @@ func (a *api) registerZoneFiles(path string) {
 	huma.Register(a.huma, op, func(ctx context.Context, in *struct {
 		DomainPath
 		Body zoneBody
-	}) (*items[control.ZoneProblem], error) {
+	},
+	) (*items[control.ZoneProblem], error) {
 		found, err := a.control.CheckZone(ctx, actorOf(ctx), in.Domain, &in.Body.Text)
 		if err != nil {
 			return nil, a.refuse(op.OperationID, err)

@@ -77,9 +77,9 @@ func read(text string, now zone.Zone) (file, error) {
 	for _, p := range mended {
 		f.noted = append(f.noted, p.Sentence)
 	}
-	soa, at := zone.SOARecord(records, now.Apex())
+	_, at := zone.SOARecord(records, now.Apex())
 	if f.noSOA = at < 0; f.noSOA {
-		if soa, at = zone.SOARecord(now.Records, now.Apex()); at >= 0 {
+		if soa, at := zone.SOARecord(now.Records, now.Apex()); at >= 0 {
 			records = zone.Add(records, soa)
 			f.noted = append(f.noted, "The file has no SOA record: that of the zone stays.")
 		}
