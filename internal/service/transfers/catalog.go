@@ -38,10 +38,12 @@ type catalog struct {
 // follow takes up the catalogs that are configured, and gives up those that are no longer.
 func (s *Service) follow(c *config) {
 	s.mu.Lock()
-	var gone []string
+	var gone []string // of them those that are answered for: a domain of the name goes before a catalog
 	for name := range s.catalogs {
 		if !slices.ContainsFunc(c.catalogs, func(cat transfer.Catalog) bool { return cat.Name == name }) {
-			gone = append(gone, name)
+			if _, hosted := s.served[name]; !hosted {
+				gone = append(gone, name)
+			}
 			delete(s.catalogs, name)
 		}
 	}
@@ -80,7 +82,7 @@ func (s *Service) renew(ctx context.Context, name string) {
 	now := time.Now()
 	s.mu.Lock()
 	cat := s.catalogs[name]
-	if cat == nil {
+	if _, hosted := s.served[name]; cat == nil || hosted {
 		s.mu.Unlock()
 		return
 	}

@@ -20,7 +20,8 @@ import (
 )
 
 const (
-	dialTime    = 10 * time.Second
+	dialTime    = 5 * time.Second
+	awayTime    = 30 * time.Second // a server that did not answer is not dialled for others meanwhile
 	messageTime = 30 * time.Second // for one message
 	fetchTime   = 15 * time.Minute // for a whole zone
 	maxOctets   = 256 << 20        // of one transfer
@@ -96,6 +97,9 @@ func fill(got *transfer.Copy, records []dns.Record, domain string, have bool, se
 	return nil
 }
 
+// errAway says that a primary is not dialled, because it could not be reached a moment ago.
+var errAway = errors.New("it could not be reached a moment ago")
+
 // call connects to the primary of a zone.
 func (s *Service) call(ctx context.Context, of transfer.Secondary) (*primary, error) {
 	p := &primary{s: s, of: of}
@@ -109,10 +113,23 @@ func (s *Service) call(ctx context.Context, of transfer.Secondary) (*primary, er
 		}
 		p.key = &k.TSIGKey
 	}
+	address := of.Primary.String()
+	s.mu.Lock()
+	until := s.away[address]
+	s.mu.Unlock()
+	if time.Now().Before(until) {
+		return nil, errAway
+	}
 	dial, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	var err error
-	if p.conn, err = s.o.Dialer.DialContext(dial, "tcp", of.Primary.String()); err != nil {
+	p.conn, err = s.o.Dialer.DialContext(dial, "tcp", address)
+	s.mu.Lock()
+	if delete(s.away, address); err != nil {
+		s.away[address] = time.Now().Add(awayTime)
+	}
+	s.mu.Unlock()
+	if err != nil {
 		return nil, err
 	}
 	context.AfterFunc(ctx, p.close) // nobody waits longer for it

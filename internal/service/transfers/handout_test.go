@@ -166,6 +166,29 @@ func TestSignedQuestionsAreAnsweredSigned(t *testing.T) {
 	})
 }
 
+// A domain goes before a catalog of its name.
+func TestADomainHasTheNameOfACatalog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.settings.Catalogs = []transfer.Catalog{{Name: "ann.example", Account: "operator", Every: true}}
+		w.start()
+		z := w.host("ann.example", 7)
+		publish, err := w.Prepare(&z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		publish()
+		settle(5 * time.Second)
+		if got := w.answered["ann.example"]; got.Serial != 7 {
+			t.Errorf("answered: %v", got)
+		}
+		w.settings.Catalogs = nil
+		if err := w.Reload(t.Context()); err != nil || w.answered["ann.example"].Serial != 7 {
+			t.Errorf("after the catalog's end: %v, %v", w.answered, err)
+		}
+	})
+}
+
 func TestCatalogsListWhatIsHosted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -3,6 +3,7 @@ package transfers
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -156,6 +157,44 @@ func TestAStartAnswersForWhatIsKept(t *testing.T) {
 		w.mu.Unlock()
 		if err := w.Reload(t.Context()); err != nil || len(w.answered) != 0 {
 			t.Errorf("given up: %v, %v", w.answered, err)
+		}
+	})
+}
+
+// A primary that is away is dialled once for all of its zones.
+func TestAPrimaryThatIsAwayIsDialledSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		for i := range 40 {
+			name := fmt.Sprintf("z%d.example", i)
+			w.proved[name] = true
+			w.settings.Secondaries = append(w.settings.Secondaries, transfer.Secondary{Domain: name, Account: "ann", Primary: netip.MustParseAddrPort(primaryAt), Operator: true})
+		}
+		w.settings.Secondaries = append(w.settings.Secondaries, transfer.Secondary{Domain: "ann.example", Account: "ann", Primary: netip.MustParseAddrPort(primaryAt), Operator: true})
+		w.start()
+		settle(time.Second)
+		refused, spared := 0, 0
+		for _, evidence := range w.found {
+			if strings.Contains(evidence, "connection refused") {
+				refused++
+			}
+			if strings.Contains(evidence, "a moment ago") {
+				spared++
+			}
+		}
+		if refused < 1 || refused > atOnce || refused+spared != 41 {
+			t.Errorf("found %v", w.found)
+		}
+		z := zoneOf(t, "ann.example", 1)
+		w.server("tcp", primaryAt, overTCP(func(request []byte) [][]byte {
+			if request[len(request)-3] == byte(dns.TypeSOA) {
+				return stream(t, request, nil, 65535, soaRecord(t, z.Records))
+			}
+			return stream(t, request, z.Content(), 65535)
+		}))
+		settle(5 * time.Minute)
+		if w.answered["ann.example"].Serial != 1 {
+			t.Errorf("it is back: %v", w.found)
 		}
 	})
 }

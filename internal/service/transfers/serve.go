@@ -129,7 +129,11 @@ func (s *Service) refuse(r *asked, rcode byte) { s.reply(r, r.header(rcode)) }
 // reply sends an answer of one message, signed if the request was. One that is too large for UDP says to come by TCP.
 func (s *Service) reply(r *asked, answer []byte) {
 	if r.sign != nil {
-		if !r.TCP && len(answer)+r.key.SignatureRoom() > maxUDP {
+		room := maxUDP
+		if r.bare[11] == 0 { // without EDNS (RFC 1035 §4.2.1)
+			room = 512
+		}
+		if !r.TCP && len(answer)+r.key.SignatureRoom() > room {
 			answer = r.header(answer[3] & 15)
 			answer[2] |= 2 // TC
 		}

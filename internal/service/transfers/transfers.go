@@ -45,6 +45,7 @@ type Service struct {
 	told     map[string]*telling
 	down     map[string]outage            // servers that do not hear NOTIFY, by address
 	outOf    map[account.ID]chan struct{} // places of the transfers of one account's zones
+	away     map[string]time.Time         // primaries that could not be reached, by address: until when they are not dialled
 }
 
 // served is a zone that has its home here.
@@ -83,7 +84,7 @@ func New(o Options) *Service {
 	}
 	s := &Service{
 		o: o, out: make(chan struct{}, maxOut), served: map[string]served{}, copies: map[string]*copied{}, catalogs: map[string]*catalog{},
-		told: map[string]*telling{}, down: map[string]outage{}, outOf: map[account.ID]chan struct{}{}, quiet: newQuiet(),
+		told: map[string]*telling{}, down: map[string]outage{}, away: map[string]time.Time{}, outOf: map[account.ID]chan struct{}{}, quiet: newQuiet(),
 	}
 	s.schedule = newSchedule(s.due)
 	s.config.Store(&config{})
