@@ -24,6 +24,7 @@ const (
 	RoutingLoop       Event = "routing-loop"       // a domain's mail goes in circles
 	GatewayBypassed   Event = "gateway-bypassed"   // somebody tries to deliver around a domain's filter
 	StrandedMailboxes Event = "stranded-mailboxes" // mailboxes here get no mail, which goes elsewhere
+	OwnershipLost     Event = "ownership-lost"     // what showed a domain's ownership is gone
 )
 
 // EventOf is the event that a finding is told as; empty for findings of which nobody is told.
@@ -35,6 +36,8 @@ func EventOf(name finding.Name) Event {
 		return GatewayBypassed
 	case finding.StrandedMailboxes:
 		return StrandedMailboxes
+	case finding.OwnershipLost:
+		return OwnershipLost
 	}
 	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode"
 
+	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
 	"postroad/internal/proto/idna"
 )
@@ -90,6 +91,12 @@ func begun(s *Seen, since time.Time) words {
 		w.means = "What lies in these mailboxes stays and can be read; new mail does not come into them."
 		w.do = "If the move is meant, have the users read at the new place and remove the mailboxes. If it is not, choose another mode: postroad domain choose " + s.Domain + " proposes one."
 		w.command = append(w.command, "postroad mailbox list --domain "+s.Domain)
+	case OwnershipLost:
+		w.subject = d + ": its ownership is no longer shown"
+		w.what = fmt.Sprintf("Since %s nothing in public DNS has shown that %s is yours.", when(since), d)
+		w.means = fmt.Sprintf("For %s from then on all is as before. After that its mail is not taken here any more until its ownership is shown again: for %s senders are told to try again, then it is refused.", length(directory.ProofGrace), length(directory.ProofNotice))
+		w.do = "Publish what the command below shows, at whoever answers for the domain in DNS now. If the domain is not yours any more, remove it."
+		w.command = append(w.command, "postroad domain prove "+s.Domain)
 	case ModeSwitched: // told by modes
 	}
 	return w

@@ -81,6 +81,7 @@ func (s *Service) PlanZoneImports(ctx context.Context, actor Actor, in ZoneImpor
 			Domain: func(name string) (directory.Domain, error) {
 				d, err := s.newDomain(actor, st, name, owner, DomainSettings{Zone: &hosted, Proved: in.Proved})
 				if err == nil {
+					d.Proof.TXTOnly = !d.Proved && len(in.Zones) > 1 // of many nobody asks whether the world is led here already
 					_, err = s.ownership.Claim(ctx, actor, st, &d)
 				}
 				return d, err

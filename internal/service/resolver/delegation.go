@@ -3,6 +3,7 @@ package resolver
 import (
 	"cmp"
 	"context"
+	"errors"
 	"iter"
 	"math/rand/v2"
 	"net"
@@ -29,6 +30,7 @@ const (
 	walkTime      = 30 * time.Second
 	topsMax       = 2000
 	topsKept      = time.Hour
+	rootsRest     = 15 * time.Second // when none of the root's servers could be asked
 )
 
 // Delegation follows the delegations from the root to the zone in which a name lies, asking only name servers of the
@@ -95,8 +97,15 @@ func (w *walk) follow(ctx context.Context, name string, path []string) place {
 	}
 	for n <= len(labels) {
 		asked := last(n)
+		if at.zone == "" && w.s.tops.resting(time.Now()) {
+			at.status, at.heard = facts.Temporary, "NS "+asked+": none of the root's servers could be asked a moment ago"
+			return at
+		}
 		message, answer := w.ask(ctx, at, asked, dns.TypeNS, path)
 		if message == nil {
+			if at.zone == "" && !errors.Is(ctx.Err(), context.Canceled) {
+				w.s.tops.rest(time.Now())
+			}
 			at.status, at.heard = facts.Temporary, answer.Detail
 			return at
 		}
@@ -391,6 +400,20 @@ func (s *Service) rootNames() []facts.NameServer {
 type tops struct {
 	mu    sync.Mutex
 	known map[string]top
+	until time.Time // the root is left alone
+}
+
+// rest has nobody ask the root for a while: without a way to it, not everything is to wait for that.
+func (t *tops) rest(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.until = now.Add(rootsRest)
+}
+
+func (t *tops) resting(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return now.Before(t.until)
 }
 
 type top struct {

@@ -324,3 +324,22 @@ func TestEachResolverIsAskedByItself(t *testing.T) {
 		}
 	})
 }
+
+// Without a way to the root not everything waits for that, again and again.
+func TestARootThatCannotBeAskedIsLeftAloneForAWhile(t *testing.T) {
+	inTree(t, func(t *testing.T, w *tree) {
+		w.servers[rootAt].Script("*", "*", sim.DNSTimeout)
+		if d := w.s.Delegation(t.Context(), "example.test"); d.Status != facts.Temporary {
+			t.Errorf("%+v", d)
+		}
+		w.servers[rootAt].Script("*", "*")
+		begun, asked := time.Now(), w.questions()
+		if d := w.s.Delegation(t.Context(), "example.test"); d.Status != facts.Temporary || time.Since(begun) != 0 || w.questions() != asked {
+			t.Errorf("%+v after %v", d, time.Since(begun))
+		}
+		pass(rootsRest)
+		if d := w.s.Delegation(t.Context(), "example.test"); !d.Delegated() {
+			t.Errorf("%+v", d)
+		}
+	})
+}
