@@ -18,6 +18,11 @@ const (
 )
 
 func designSize() *directory.Snapshot {
+	domains, boxes := ofDesignSize()
+	return directory.NewSnapshot(1, domains, boxes, nil, nil)
+}
+
+func ofDesignSize() ([]directory.Domain, []directory.Mailbox) {
 	domains := make([]directory.Domain, manyDomains)
 	boxes := make([]directory.Mailbox, 0, manyDomains*boxesEach)
 	for i := range domains {
@@ -28,7 +33,18 @@ func designSize() *directory.Snapshot {
 		}
 	}
 	rand.New(rand.NewPCG(1, 2)).Shuffle(len(boxes), func(a, b int) { boxes[a], boxes[b] = boxes[b], boxes[a] })
-	return directory.NewSnapshot(1, domains, boxes, nil, nil)
+	return domains, boxes
+}
+
+// BenchmarkDirectory makes the directory of what is read from the store, in no order.
+func BenchmarkDirectory(b *testing.B) {
+	domains, boxes := ofDesignSize()
+	b.ReportAllocs()
+	for b.Loop() {
+		if s := directory.NewSnapshot(1, domains, boxes, nil, nil); s.Version() != 1 {
+			b.Fatal("another version")
+		}
+	}
 }
 
 // BenchmarkDecideOutOfAllMailboxes decides for any mailbox of all there are, in memory in no order, so that nothing of what
