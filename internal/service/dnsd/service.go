@@ -53,6 +53,8 @@ type Service struct {
 	streams streams
 	ctx     context.Context //nolint:containedctx // of what Transfers does, until Stop
 	stop    context.CancelFunc
+	gate    sync.Mutex // of stopped, and of what is added to running
+	stopped bool
 	running sync.WaitGroup
 	busy    chan struct{} // transfers that answer over UDP
 }
@@ -139,8 +141,23 @@ func (s *Service) Statistics(domain string) (Statistics, bool) {
 	}, true
 }
 
-// Stop ends all connections and waits for what is being answered, until ctx ends. The sockets are their owner's to close.
+// begin runs f by itself, and has Stop wait for it. It reports false, and runs nothing, once Stop has begun.
+func (s *Service) begin(f func()) bool {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	if s.stopped {
+		return false
+	}
+	s.running.Go(f)
+	return true
+}
+
+// Stop ends all connections and waits for what is being answered, until ctx ends. The sockets are their owner's to close:
+// questions by UDP are answered until then, and nothing more is handed to Transfers.
 func (s *Service) Stop(ctx context.Context) {
+	s.gate.Lock()
+	s.stopped = true
+	s.gate.Unlock()
 	s.stop()
 	s.streams.closeAll()
 	ended := make(chan struct{})

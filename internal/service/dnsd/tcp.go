@@ -139,14 +139,17 @@ func (s *Service) ServeTCP(l net.Listener) error {
 			continue
 		}
 		s.meter.streams.Inc()
-		s.running.Go(func() {
-			defer func() {
-				_ = conn.Close()
-				s.streams.leave(st)
-				s.meter.streams.Dec()
-			}()
+		leave := func() {
+			_ = conn.Close()
+			s.streams.leave(st)
+			s.meter.streams.Dec()
+		}
+		if !s.begin(func() {
+			defer leave()
 			s.converse(st, client)
-		})
+		}) {
+			leave()
+		}
 	}
 }
 

@@ -86,7 +86,8 @@ func (w *worker) serveOne(conn *net.UDPConn) error {
 	}
 }
 
-// handOverUDP has Transfers answer a packet while others go on. When there are too many of them it is dropped.
+// handOverUDP has Transfers answer a packet while others go on. When there are too many of them, or Stop has begun, it is
+// dropped. Errors are what anybody can have sent to a forged address: they are limited as those of all questions are.
 func (w *worker) handOverUDP(packet []byte, client netip.AddrPort, send func([]byte) error) {
 	select {
 	case w.s.busy <- struct{}{}:
@@ -95,8 +96,20 @@ func (w *worker) handOverUDP(packet []byte, client netip.AddrPort, send func([]b
 		return
 	}
 	packet = bytes.Clone(packet)
-	w.s.running.Go(func() {
+	client = netip.AddrPortFrom(client.Addr().Unmap().WithZone(""), client.Port())
+	limited := func(message []byte) error {
+		l := w.s.options.Limiter
+		if l != nil && len(message) > 3 && message[3]&15 != 0 && !l.AllowError(client.Addr(), int(message[3]&15), time.Now().UnixNano()) {
+			w.s.meter.transports[0].limited.Inc()
+			return nil
+		}
+		return send(message)
+	}
+	if !w.s.begin(func() {
 		defer func() { <-w.s.busy }()
-		w.s.handOver(packet, netip.AddrPortFrom(client.Addr().Unmap(), client.Port()), false, send)
-	})
+		w.s.handOver(packet, client, false, limited)
+	}) {
+		<-w.s.busy
+		w.responder.Counts.Dropped++
+	}
 }

@@ -74,6 +74,14 @@ func (l *Limiter) allow(client netip.Addr, what uint64, now int64) bool {
 	return true
 }
 
+// AllowError is allow for an answer that is nothing but an error.
+func (l *Limiter) AllowError(client netip.Addr, code int, now int64) bool {
+	return l.allow(client, errorOf(code), now)
+}
+
+// errorOf is the kind of the answers with a code: all of them share one.
+func errorOf(code int) uint64 { return uint64(code) + 1 } //nolint:gosec // a small number
+
 // take moves a share on; when another was quicker, its answer counts and this one goes too.
 func (l *Limiter) take(s *atomic.Uint64, old, mark, at, ahead uint64) bool {
 	if ahead+l.interval > l.burst {

@@ -184,7 +184,7 @@ func (r *Responder) Answer(out, packet []byte, client *Client) (int, Outcome) {
 	}
 	if limit := r.options.Limiter; limit != nil && !client.TCP && !r.trusted {
 		if r.what == 0 {
-			r.what = uint64(r.code) + 1 //nolint:gosec // a small number
+			r.what = errorOf(r.code)
 		}
 		if !limit.allow(client.Addr, r.what, client.Now) {
 			if r.slips++; r.slips%2 == 0 {
