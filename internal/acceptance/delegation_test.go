@@ -20,14 +20,14 @@ const (
 // ours starts an installation that answers in DNS at addresses of the tree, as ns1.host.example and so on.
 func (w *tree) ours(addresses ...string) *instance {
 	w.t.Helper()
-	records := ""
+	var records strings.Builder
 	var names, listen []string
 	for n, a := range addresses {
 		name := fmt.Sprintf("ns%d", n+1)
-		records += name + " A " + a + "\n"
+		records.WriteString(name + " A " + a + "\n")
 		names, listen = append(names, name+".host.example"), append(listen, net.JoinHostPort(a, w.dnsPort))
 	}
-	w.hosted("host.example", records, [2]string{"a.host.example", "127.1.8.1"}, [2]string{"b.host.example", "127.1.7.1"})
+	w.hosted("host.example", records.String(), [2]string{"a.host.example", "127.1.8.1"}, [2]string{"b.host.example", "127.1.7.1"})
 	i := prepareInstance(w.t, w.t.TempDir(), w.config())
 	i.env = append(i.env, "POSTROAD_LISTEN_DNS="+strings.Join(listen, ","))
 	i.start()

@@ -61,11 +61,12 @@ func inNamed(t *testing.T, f func(t *testing.T, w *named)) {
 
 // hand delegates a zone to name servers with the addresses of the two servers, in this order.
 func (w *named) hand(zone string, names ...string) {
-	text := "@ NS a.top\na.top A 9.9.0.1\n"
+	var text strings.Builder
+	text.WriteString("@ NS a.top\na.top A 9.9.0.1\n")
 	for i, name := range names {
-		text += zone + ". NS " + name + ".\n" + name + ". A " + serverAddrs[i%2] + "\n"
+		text.WriteString(zone + ". NS " + name + ".\n" + name + ". A " + serverAddrs[i%2] + "\n")
 	}
-	w.top.SetZone("example", text)
+	w.top.SetZone("example", text.String())
 }
 
 // publish has both name servers and both resolvers say the same of acme.example, but for a text of each of the servers.
