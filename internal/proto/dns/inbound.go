@@ -68,7 +68,7 @@ func (in *Inbound) Read(msg []byte) (done bool, err error) {
 		return false, fmt.Errorf("%w: a message that does not answer the request", ErrTransfer)
 	}
 	if code := int(msg[3] & 15); code != 0 {
-		return false, Refusal(code)
+		return false, RefusedError(code)
 	}
 	if msg[2]&(flagTC>>8) != 0 {
 		return false, fmt.Errorf("%w: a truncated message", ErrTransfer)

@@ -9,14 +9,14 @@ import (
 )
 
 // ErrTransfer says that the answers of a transfer are not what RFC 5936 and RFC 1995 demand, or more than the reader
-// takes. Every error of reading one wraps it, or is a Refusal.
+// takes. Every error of reading one wraps it, or is a RefusedError.
 var ErrTransfer = errors.New("not a valid zone transfer")
 
-// Refusal is the RCODE of an answer that gives nothing.
-type Refusal int
+// RefusedError is the RCODE of an answer that gives nothing.
+type RefusedError int
 
 // Error says the code as documents do.
-func (r Refusal) Error() string {
+func (r RefusedError) Error() string {
 	switch r {
 	case 1:
 		return "the server answered FORMERR"
@@ -79,7 +79,7 @@ func ReadSOA(request, answer []byte) (Record, error) {
 		return Record{}, fmt.Errorf("%w: a message that does not answer the request", ErrTransfer)
 	}
 	if code := int(answer[3] & 15); code != 0 {
-		return Record{}, Refusal(code)
+		return Record{}, RefusedError(code)
 	}
 	end := len(request)
 	name, _, err := ReadName(request[headerSize:])

@@ -15,64 +15,66 @@ import (
 var roomy = Limits{Octets: 1 << 24, Records: 100_000}
 
 // zoneRecord makes a record of example.net. from "NAME TTL TYPE DATA".
-func zoneRecord(t testing.TB, line string) Record {
-	t.Helper()
+func zoneRecord(tb testing.TB, line string) Record {
+	tb.Helper()
 	f := strings.SplitN(line, " ", 4)
 	kind, err := ParseType(f[2])
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	r := Record{Type: kind, TTL: 300}
 	if r.Name, err = Name(f[0], "example.net."); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if r.Data, err = Data(kind, f[3], "example.net."); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if _, err := fmt.Sscan(f[1], &r.TTL); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return r
 }
 
-func soaOf(t testing.TB, serial int) Record {
-	return zoneRecord(t, fmt.Sprintf("@ 300 SOA ns1 Host.example.net. %d 3600 600 86400 60", serial))
+func soaOf(tb testing.TB, serial int) Record {
+	tb.Helper()
+	return zoneRecord(tb, fmt.Sprintf("@ 300 SOA ns1 Host.example.net. %d 3600 600 86400 60", serial))
 }
 
-func zoneRecords(t testing.TB, lines ...string) []Record {
+func zoneRecords(tb testing.TB, lines ...string) []Record {
+	tb.Helper()
 	out := make([]Record, 0, len(lines))
 	for _, line := range lines {
-		out = append(out, zoneRecord(t, line))
+		out = append(out, zoneRecord(tb, line))
 	}
 	slices.SortFunc(out, Compare)
 	return out
 }
 
-func transferRequest(t testing.TB, kind Type, serial int) []byte {
-	t.Helper()
-	soa := soaOf(t, serial)
+func transferRequest(tb testing.TB, kind Type, serial int) []byte {
+	tb.Helper()
+	soa := soaOf(tb, serial)
 	msg, err := TransferRequest(77, "example.net.", kind, &soa)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return msg
 }
 
 // transferMessages writes records as answers to a request.
-func transferMessages(t testing.TB, kind Type, limit int, list ...Record) [][]byte {
-	t.Helper()
+func transferMessages(tb testing.TB, kind Type, limit int, list ...Record) [][]byte {
+	tb.Helper()
 	var out [][]byte
-	s, err := NewStream(transferRequest(t, kind, 1), limit, func(msg []byte) error { out = append(out, bytes.Clone(msg)); return nil })
+	s, err := NewStream(transferRequest(tb, kind, 1), limit, func(msg []byte) error { out = append(out, bytes.Clone(msg)); return nil })
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for i := range list {
 		if err := s.Add(&list[i]); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	if err := s.Flush(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return out
 }
@@ -251,7 +253,7 @@ func TestTransfersThatAreRefused(t *testing.T) {
 			t.Errorf("%s: %v, %v; want %q", c.name, done, err, c.want)
 		}
 	}
-	var refusal Refusal
+	var refusal RefusedError
 	refused := bytes.Clone(good)
 	refused[3] = 5
 	if _, err := NewInbound(77, "example.net.", TypeAXFR, 0, roomy).Read(refused); !errors.As(err, &refusal) || refusal != 5 {

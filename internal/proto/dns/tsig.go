@@ -61,22 +61,22 @@ type TSIGError uint16
 
 // The errors.
 const (
-	BadSig   TSIGError = 16 // the code is not that of the message under the key
-	BadKey   TSIGError = 17 // nobody here knows the key, or not with this algorithm
-	BadTime  TSIGError = 18 // signed longer ago, or further ahead, than the message allows
-	BadTrunc TSIGError = 22 // the code is shorter than the hash
+	ErrBadSig   TSIGError = 16 // the code is not that of the message under the key
+	ErrBadKey   TSIGError = 17 // nobody here knows the key, or not with this algorithm
+	ErrBadTime  TSIGError = 18 // signed longer ago, or further ahead, than the message allows
+	ErrBadTrunc TSIGError = 22 // the code is shorter than the hash
 )
 
 // String is the error's mnemonic.
 func (c TSIGError) String() string {
 	switch c {
-	case BadSig:
+	case ErrBadSig:
 		return "BADSIG"
-	case BadKey:
+	case ErrBadKey:
 		return "BADKEY"
-	case BadTime:
+	case ErrBadTime:
 		return "BADTIME"
-	case BadTrunc:
+	case ErrBadTrunc:
 		return "BADTRUNC"
 	}
 	return fmt.Sprintf("TSIG error %d", uint16(c))
@@ -338,9 +338,9 @@ func (x *Exchange) Verify(msg []byte, at time.Time) ([]byte, error) {
 // Check is Verify for a message that was split already.
 func (x *Exchange) Check(bare []byte, sig *TSIG, at time.Time) error {
 	if sig.Key != x.key.Name || sig.Algorithm != string(x.key.Algorithm)+"." || x.key.Algorithm.hash() == nil {
-		return BadKey
+		return ErrBadKey
 	}
-	if x.signed > 0 && (sig.Error == BadKey || sig.Error == BadSig) && len(sig.MAC) == 0 {
+	if x.signed > 0 && (sig.Error == ErrBadKey || sig.Error == ErrBadSig) && len(sig.MAC) == 0 {
 		return fmt.Errorf("%w: the other side says %w", ErrUnsigned, sig.Error)
 	}
 	mac, err := x.digest(x.start(), sig.ID, bare, sig.Time, sig.Fudge, sig.Error, sig.Other)
@@ -348,9 +348,9 @@ func (x *Exchange) Check(bare []byte, sig *TSIG, at time.Time) error {
 	case err != nil:
 		return err
 	case len(sig.MAC) < len(mac):
-		return BadTrunc
+		return ErrBadTrunc
 	case !hmac.Equal(mac, sig.MAC):
-		return BadSig
+		return ErrBadSig
 	}
 	x.mac, x.between, x.unsigned = mac, nil, 0
 	x.signed++
@@ -359,7 +359,7 @@ func (x *Exchange) Check(bare []byte, sig *TSIG, at time.Time) error {
 	}
 	now := seconds(at) // after the code, so that nobody learns anything by the time alone
 	if now > sig.Time+uint64(sig.Fudge) || sig.Time > now+uint64(sig.Fudge) {
-		return BadTime
+		return ErrBadTime
 	}
 	return nil
 }
@@ -368,10 +368,10 @@ func (x *Exchange) Check(bare []byte, sig *TSIG, at time.Time) error {
 func (x *Exchange) Open() bool { return x.unsigned > 0 }
 
 // Reject gives an answer with the TSIG record that says why a request's was not taken (RFC 8945 §5.3.2): signed for
-// BadTime, with our time in it, else with an empty code. The exchange is the one whose Check failed, or one of a key
+// ErrBadTime, with our time in it, else with an empty code. The exchange is the one whose Check failed, or one of a key
 // with the name and algorithm of the request that nobody here knows.
 func (x *Exchange) Reject(answer []byte, sig *TSIG, why TSIGError, at time.Time) ([]byte, error) {
-	if why == BadTime {
+	if why == ErrBadTime {
 		return x.sign(answer, sig.Time, why, appendTime(nil, seconds(at)))
 	}
 	return x.attach(answer, sig.Time, nil, why, nil)

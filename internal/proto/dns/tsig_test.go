@@ -117,13 +117,13 @@ func TestSignaturesThatAreNotTakenAndWhatIsAnswered(t *testing.T) {
 		late time.Duration
 		want error
 	}{
-		{"another key", sign(other), 0, BadKey},
-		{"the key with another algorithm", sign(longer), 0, BadKey},
-		{"another secret", sign(wrong), 0, BadSig},
-		{"a changed message", changed, 0, BadSig},
-		{"a cut code", cut, 0, BadTrunc},
-		{"late", sign(key), 301 * time.Second, BadTime},
-		{"early", sign(key), -301 * time.Second, BadTime},
+		{"another key", sign(other), 0, ErrBadKey},
+		{"the key with another algorithm", sign(longer), 0, ErrBadKey},
+		{"another secret", sign(wrong), 0, ErrBadSig},
+		{"a changed message", changed, 0, ErrBadSig},
+		{"a cut code", cut, 0, ErrBadTrunc},
+		{"late", sign(key), 301 * time.Second, ErrBadTime},
+		{"early", sign(key), -301 * time.Second, ErrBadTime},
 		{"unsigned", request, 0, ErrUnsigned},
 	} {
 		x := key.Begin()
@@ -143,25 +143,25 @@ func TestSignaturesThatAreNotTakenAndWhatIsAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := signedAt.Add(time.Hour)
-	if err := x.Check(bare, sig, now); !errors.Is(err, BadTime) {
+	if err := x.Check(bare, sig, now); !errors.Is(err, ErrBadTime) {
 		t.Fatal(err)
 	}
 	refusal := append([]byte{0, 1, 0x80, 9}, request[4:]...)
-	told, err := x.Reject(refusal, sig, BadTime, now)
+	told, err := x.Reject(refusal, sig, ErrBadTime, now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, said, err := SplitTSIG(told)
-	if err != nil || said.Error != BadTime || len(said.Other) != 6 || binary.BigEndian.Uint32(said.Other[2:]) != uint32(now.Unix()) {
+	if err != nil || said.Error != ErrBadTime || len(said.Other) != 6 || binary.BigEndian.Uint32(said.Other[2:]) != uint32(now.Unix()) {
 		t.Errorf("%+v, %v", said, err)
 	}
-	if _, err := ask.Verify(told, signedAt); !errors.Is(err, BadTime) {
+	if _, err := ask.Verify(told, signedAt); !errors.Is(err, ErrBadTime) {
 		t.Errorf("who asked hears %v", err)
 	}
-	if told, err = other.Begin().Reject(refusal, sig, BadKey, now); err != nil {
+	if told, err = other.Begin().Reject(refusal, sig, ErrBadKey, now); err != nil {
 		t.Fatal(err)
 	}
-	if _, said, err = SplitTSIG(told); err != nil || said.Error != BadKey || len(said.MAC) != 0 {
+	if _, said, err = SplitTSIG(told); err != nil || said.Error != ErrBadKey || len(said.MAC) != 0 {
 		t.Errorf("%+v, %v", said, err)
 	}
 }

@@ -75,7 +75,7 @@ func UpdateRequest(id uint16, zone string, sets []SetUpdate) ([]byte, error) {
 }
 
 // ReadUpdate judges the answer to a message of UpdateRequest: nil when the change was made, ErrPrerequisite when the zone is
-// not as it was, else a Refusal.
+// not as it was, else a RefusedError.
 func ReadUpdate(request, answer []byte) error {
 	if len(answer) < headerSize || answer[0] != request[0] || answer[1] != request[1] || answer[2]&0xF8 != 0x80|opcodeUpdate<<3 {
 		return fmt.Errorf("%w: a message that does not answer the request", ErrSyntax)
@@ -86,7 +86,7 @@ func ReadUpdate(request, answer []byte) error {
 	case 3, 6, 7, 8: // NXDOMAIN, YXDOMAIN, YXRRSET, NXRRSET
 		return ErrPrerequisite
 	default:
-		return Refusal(code)
+		return RefusedError(code)
 	}
 }
 
@@ -98,7 +98,7 @@ func ReadSet(request, answer []byte, name string, t Type) ([]Record, error) {
 	}
 	switch code := int(answer[3] & 15); {
 	case code != 0 && code != 3:
-		return nil, Refusal(code)
+		return nil, RefusedError(code)
 	case answer[2]&(flagAA>>8) == 0:
 		return nil, fmt.Errorf("%w: the server does not answer for the zone", ErrSyntax)
 	case answer[2]&(flagTC>>8) != 0:

@@ -72,7 +72,7 @@ func TestUpdateMessagesAreThoseOfRFC2136(t *testing.T) {
 	}
 	answer := bytes.Clone(msg[:12])
 	answer[2] |= 0x80
-	for code, want := range map[byte]error{0: nil, 3: dns.ErrPrerequisite, 6: dns.ErrPrerequisite, 7: dns.ErrPrerequisite, 8: dns.ErrPrerequisite, 5: dns.Refusal(5), 9: dns.Refusal(9)} {
+	for code, want := range map[byte]error{0: nil, 3: dns.ErrPrerequisite, 6: dns.ErrPrerequisite, 7: dns.ErrPrerequisite, 8: dns.ErrPrerequisite, 5: dns.RefusedError(5), 9: dns.RefusedError(9)} {
 		answer[3] = code
 		if err := dns.ReadUpdate(msg, answer); !errors.Is(err, want) {
 			t.Errorf("code %d: %v", code, err)

@@ -44,36 +44,25 @@ func ReadRecord(msg []byte, off int) (r Record, class uint16, end int, err error
 type wireLayout struct {
 	before, names int
 	text          int // character-strings between the octets and the names
+	compressed    bool
 }
 
 // layouts are those of RFC 3597 §4: of RFC 1035, which all may compress, and of the later ones that a receiver
 // decompresses all the same.
 func (t Type) wireLayout() (l wireLayout, compressed bool) {
-	switch t {
-	case TypeNS, TypeCNAME, TypePTR, 3, 4, 7, 8, 9: // MD, MF, MB, MG, MR
-		return wireLayout{names: 1}, true
-	case TypeSOA, 14: // MINFO
-		return wireLayout{names: 2}, true
-	case TypeMX:
-		return wireLayout{before: 2, names: 1}, true
-	case 17: // RP
-		return wireLayout{names: 2}, false
-	case 18, 21: // AFSDB, RT
-		return wireLayout{before: 2, names: 1}, false
-	case 26: // PX
-		return wireLayout{before: 2, names: 2}, false
-	case 24: // SIG
-		return wireLayout{before: 18, names: 1}, false
-	case 30: // NXT
-		return wireLayout{names: 1}, false
-	case TypeSRV:
-		return wireLayout{before: 6, names: 1}, false
-	case TypeNAPTR:
-		return wireLayout{before: 4, text: 3, names: 1}, false
-	case TypeDNAME:
-		return wireLayout{names: 1}, false
-	}
-	return wireLayout{}, false
+	l = wireLayouts[t]
+	return l, l.compressed
+}
+
+var wireLayouts = map[Type]wireLayout{
+	TypeNS: {names: 1, compressed: true}, TypeCNAME: {names: 1, compressed: true}, TypePTR: {names: 1, compressed: true},
+	TypeSOA: {names: 2, compressed: true}, TypeMX: {before: 2, names: 1, compressed: true},
+	// MD, MF, MB, MG, MR, MINFO
+	3: {names: 1, compressed: true}, 4: {names: 1, compressed: true}, 7: {names: 1, compressed: true}, 8: {names: 1, compressed: true},
+	9: {names: 1, compressed: true}, 14: {names: 2, compressed: true},
+	// RP, AFSDB, RT, PX, SIG, NXT
+	17: {names: 2}, 18: {before: 2, names: 1}, 21: {before: 2, names: 1}, 26: {before: 2, names: 2}, 24: {before: 18, names: 1}, 30: {names: 1},
+	TypeSRV: {before: 6, names: 1}, TypeNAPTR: {before: 4, text: 3, names: 1}, TypeDNAME: {names: 1},
 }
 
 // readData gives the data between begin and end with its names written out.

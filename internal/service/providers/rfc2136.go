@@ -117,7 +117,7 @@ func (c *session) exchange(request []byte) ([]byte, error) {
 	bare, err := x.Verify(answer, time.Now())
 	if err != nil {
 		if len(answer) > 3 && answer[3]&15 != 0 {
-			err = errors.Join(dns.Refusal(answer[3]&15), err)
+			err = errors.Join(dns.RefusedError(answer[3]&15), err)
 		}
 		return nil, fmt.Errorf("its answer is not signed by the key %s: %w", c.key.Name, err)
 	}

@@ -32,7 +32,7 @@ func TestStrangersAreRefused(t *testing.T) {
 			zone string
 			kind dns.Type
 			key  *dns.TSIGKey
-			want dns.Refusal
+			want dns.RefusedError
 		}{
 			{"no key", client, "ann.example", dns.TypeAXFR, nil, rcodeRefused},
 			{"a wrong secret", client, "ann.example", dns.TypeAXFR, wrong, rcodeNotAuth},
@@ -42,7 +42,7 @@ func TestStrangersAreRefused(t *testing.T) {
 			{"IXFR by a stranger", client, "ann.example", dns.TypeIXFR, nil, rcodeRefused},
 			{"a zone that is not here", client, "carol.example", dns.TypeAXFR, keyNamed("ann-key"), rcodeRefused},
 		} {
-			var refusal dns.Refusal
+			var refusal dns.RefusedError
 			if got, err := w.transfer(c.from, c.zone, c.kind, 0, c.key); !errors.As(err, &refusal) || refusal != c.want {
 				t.Errorf("%s: %v, %v; want %v", c.name, got, err, c.want)
 			}

@@ -103,7 +103,7 @@ func (s *Service) tell(ctx context.Context, name string) {
 	if rcode != rcodeOK {
 		result = "refused"
 		if left, ok := s.quiet.may("told "+address, now); ok {
-			s.o.Log.WarnContext(ctx, "a server does not take NOTIFY", slog.String(obs.KeyDomain, t.zone), slog.String(obs.KeyAddress, address), slog.String(obs.KeyReason, dns.Refusal(rcode).Error()), slog.Int(obs.KeyCount, left))
+			s.o.Log.WarnContext(ctx, "a server does not take NOTIFY", slog.String(obs.KeyDomain, t.zone), slog.String(obs.KeyAddress, address), slog.String(obs.KeyReason, dns.RefusedError(rcode).Error()), slog.Int(obs.KeyCount, left))
 		}
 	}
 	s.o.Metrics.DNSNotifies.WithLabelValues("out", result).Inc()
@@ -176,7 +176,7 @@ func (s *Service) sendNotify(ctx context.Context, t *telling) (rcode int, err er
 		if exchange != nil {
 			_, err := exchange.Verify(got, time.Now())
 			// A server that does not know the zone may not sign that; nothing follows from it but that it was told.
-			if err != nil && !(errors.Is(err, dns.ErrUnsigned) && got[3]&15 != rcodeOK) {
+			if err != nil && (!errors.Is(err, dns.ErrUnsigned) || got[3]&15 == rcodeOK) {
 				return 0, err
 			}
 		}

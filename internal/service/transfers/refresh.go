@@ -109,7 +109,7 @@ func (s *Service) show(ctx context.Context, domain string) error {
 	kept, err := s.o.Store.Copy(ctx, account.System(), domain)
 	if err != nil {
 		s.o.Log.ErrorContext(ctx, "a copy cannot be read: it is fetched anew", slog.String(obs.KeyDomain, domain), slog.Any(obs.KeyError, err))
-		return nil //nolint:nilerr // the primary has it
+		return nil
 	}
 	if len(kept.Records) == 0 {
 		return nil
@@ -117,7 +117,7 @@ func (s *Service) show(ctx context.Context, domain string) error {
 	soa, _, ok := content(kept.Records, domain+".")
 	timers, err := dns.TimersOf(&soa)
 	if !ok || err != nil {
-		return nil //nolint:nilerr // as above
+		return nil
 	}
 	s.mu.Lock()
 	z := s.copies[domain]

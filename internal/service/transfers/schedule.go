@@ -155,15 +155,16 @@ func (s *schedule) done(e *entry) {
 type waiting []*entry
 
 // Len implements heap.Interface.
-func (w waiting) Len() int { return len(w) }
+func (w *waiting) Len() int { return len(*w) }
 
 // Less implements heap.Interface.
-func (w waiting) Less(i, j int) bool { return w[i].at.Before(w[j].at) }
+func (w *waiting) Less(i, j int) bool { return (*w)[i].at.Before((*w)[j].at) }
 
 // Swap implements heap.Interface.
-func (w waiting) Swap(i, j int) {
-	w[i], w[j] = w[j], w[i]
-	w[i].index, w[j].index = i, j
+func (w *waiting) Swap(i, j int) {
+	list := *w
+	list[i], list[j] = list[j], list[i]
+	list[i].index, list[j].index = i, j
 }
 
 // Push implements heap.Interface.

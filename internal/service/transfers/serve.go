@@ -94,7 +94,7 @@ func (s *Service) verify(r *asked, sig *dns.TSIG) bool {
 	var why dns.TSIGError
 	var exchange *dns.Exchange
 	if !known || sig.Algorithm != string(k.Algorithm)+"." {
-		why = dns.BadKey
+		why = dns.ErrBadKey
 		exchange = dns.TSIGKey{Name: sig.Key, Algorithm: dns.MAC(strings.TrimSuffix(sig.Algorithm, "."))}.Begin()
 	} else {
 		exchange = k.Begin()
@@ -104,7 +104,7 @@ func (s *Service) verify(r *asked, sig *dns.TSIG) bool {
 			return true
 		}
 		if !errors.As(err, &why) {
-			why = dns.BadSig
+			why = dns.ErrBadSig
 		}
 	}
 	s.log("refused", r, "signature: "+why.String(), sig.Key)
@@ -160,16 +160,20 @@ func (s *Service) log(result string, r *asked, reason, key string) {
 	if !ok {
 		return
 	}
-	s.o.Log.Warn("a request about a zone was "+result, slog.String(obs.KeyDomain, printable(r.name)), slog.String(obs.KeyOperation, kindOf(r.kind)),
+	message := "a request about a zone failed"
+	if result == "refused" {
+		message = "a request about a zone was refused"
+	}
+	s.o.Log.Warn(message, slog.String(obs.KeyDomain, printable(r.name)), slog.String(obs.KeyOperation, kindOf(r.kind)),
 		slog.String(obs.KeyClient, r.Client.Addr().String()), slog.String(obs.KeyReason, reason), slog.String(obs.KeyTSIG, printable(key)), slog.Int(obs.KeyCount, left))
 }
 
 // kindOf is the kind of a request in metrics and logs.
 func kindOf(t dns.Type) string {
-	switch t {
-	case dns.TypeAXFR:
+	if t == dns.TypeAXFR {
 		return "axfr"
-	case dns.TypeIXFR:
+	}
+	if t == dns.TypeIXFR {
 		return "ixfr"
 	}
 	return "question"

@@ -73,8 +73,7 @@ func concerns(st *rights.State, p *plan.Plan) bool {
 		return true
 	}
 	for _, r := range p.Tx.Remove {
-		switch r.Kind {
-		case plan.KindTSIGKey, plan.KindTransfer, plan.KindSecondary, plan.KindCatalog, plan.KindAccount:
+		if slices.Contains([]plan.Kind{plan.KindTSIGKey, plan.KindTransfer, plan.KindSecondary, plan.KindCatalog, plan.KindAccount}, r.Kind) {
 			return true
 		}
 	}
