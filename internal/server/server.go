@@ -37,6 +37,7 @@ import (
 	"postroad/internal/service/queue"
 	"postroad/internal/service/receive"
 	"postroad/internal/service/resolver"
+	"postroad/internal/service/signer"
 	"postroad/internal/service/trace"
 	"postroad/internal/service/transfers"
 	"postroad/internal/service/verify"
@@ -70,6 +71,7 @@ type Server struct {
 	queue     *queue.Service
 	deliver   *deliver.Service
 	control   *control.Service
+	signer    *signer.Service
 	access    *access.Service
 	receive   *receive.Service
 	trace     *trace.Service     // nil: no traces are kept
@@ -199,6 +201,9 @@ func (s *Server) join(ctx context.Context) error {
 	s.resolver = resolver.New(resolver.Config{
 		Servers: s.cfg.Resolver.Servers, Roots: s.cfg.Resolver.Roots, Port: uint16(s.cfg.Resolver.Port), Allow: s.cfg.Resolver.Allow, //nolint:gosec // config checks the range
 	}, s.log, resolver.WithDialer(s.opts.Dialer))
+	if err := s.joinSigner(ctx); err != nil {
+		return err
+	}
 	s.mailstore = mailstore.New(s.stores.mail)
 	view := &view{self: routing.Self{Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Answers: s.self.Answers}}
 	memory := budget.New(s.cfg.Limits.Memory)
@@ -213,7 +218,7 @@ func (s *Server) join(ctx context.Context) error {
 	s.queue = queue.New(s.queueConfig(memory), s.stores.queue, s.stores.queue, s.stores.queue,
 		agents(s.deliver, deliver.NewLocal(s.mailstore, deliver.WithMetrics(s.metrics), deliver.WithLog(s.log))), view, s.metrics, s.log)
 	s.control = control.New(control.Options{
-		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Traces: s.traces(), Names: s.names(), Box: s.box, Exchange: s.exchange(), Resolver: s.resolver, DNS: s.resolver, ProofSecret: proofSecret,
+		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Traces: s.traces(), Names: s.names(), Signer: s.signer, Parents: s.signer, Box: s.box, Exchange: s.exchange(), Resolver: s.resolver, DNS: s.resolver, ProofSecret: proofSecret,
 		Hops: view.hops, Facts: s.verify, Dial: s.tries, Fetcher: s.verify, Answers: s.self.Answers, Verifier: verifier,
 		Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Addresses: s.cfg.Addresses, Listeners: s.self.listeners,
 		DeliverPort: uint16(s.cfg.Deliver.Port), TrustedNetworks: s.cfg.Receive.TrustedNetworks, //nolint:gosec // config checks the range
@@ -248,6 +253,7 @@ func (s *Server) join(ctx context.Context) error {
 			s.deliver.Close()
 		})
 	}
+	s.watchZones()
 	s.verify.Start()
 	s.atEnd(func(context.Context) { s.verify.Close() })
 	if s.runs(RoleDeliver) {

@@ -334,6 +334,22 @@ func TestChangesOfManyZonesAtTheSameTimeAllSucceed(t *testing.T) {
 	}
 }
 
+func TestSigningAllIsAllInScope(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for _, name := range []string{"ann", "bob"} {
+		h.must("", "PATCH", "/domains/"+name+".example?confirm=true", `{"zone":"hosted"}`)
+	}
+	h.must(h.ann, http.MethodPost, "/dnssec", `{}`)
+	if h.m.Hosted["ann.example"].Signing == nil || h.m.Hosted["bob.example"].Signing != nil {
+		t.Errorf("signed: %+v", h.m.Hosted)
+	}
+	status := h.must(h.ann, http.MethodGet, "/domains/ann.example/dnssec", "")
+	if status["signed"] != true || status["parent"].(map[string]any)["state"] != "none" {
+		t.Errorf("%v", status)
+	}
+}
+
 func TestImport(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -424,6 +440,11 @@ func calls(h *house) map[string][3]string {
 		"record-add":        {"POST", "/domains/ann.example/zone/records", `{"owner":"www","type":"A","data":"192.0.2.1"}`},
 		"record-edit":       {"PATCH", "/domains/ann.example/zone/records", `{"type":"NS","data":"ns.away.example"}`},
 		"record-remove":     {"DELETE", "/domains/ann.example/zone/records?type=TXT", ""},
+		"dnssec-show":       {"GET", "/domains/ann.example/dnssec", ""},
+		"dnssec-on":         {"PUT", "/domains/ann.example/dnssec", `{"denial":"nsec3"}`},
+		"dnssec-on-all":     {"", "", ""}, // changes what is in scope: see the other test
+		"dnssec-off":        {"DELETE", "/domains/ann.example/dnssec", ""},
+		"dnssec-roll":       {"POST", "/domains/ann.example/dnssec/roll", "{}"},
 		"recipients-list":   {"GET", "/domains/ann.example/recipients", ""},
 		"recipients-import": {"PUT", "/domains/ann.example/recipients", `{"addresses":["x@ann.example"]}`},
 		"recipients-sync":   {"POST", "/domains/ann.example/recipients/sync", `{"from":"https://mx.ann.example","token":"x"}`},
@@ -495,6 +516,7 @@ func (h *house) furnish() {
 	h.must("", "POST", "/nameserver-sets", `{"name":"brand","account":"ann","hosts":["ns1.ann.example","ns2.ann.example"]}`)
 	h.must("", "PATCH", "/domains/ann.example?confirm=true", `{"zone":"hosted"}`)
 	h.must("", "POST", "/domains/ann.example/zone/records", `{"type":"TXT","data":"hello"}`)
+	h.must("", "PUT", "/domains/ann.example/dnssec", `{}`)
 	h.must("", "PUT", "/outbound?confirm=true", `{"hop":"old.example:587","domain":"ann.example","user":"u","password":"smart secret"}`)
 	h.must("", "POST", "/tsig-keys", `{"name":"ns2.ann","account":"ann"}`)
 	h.must("", "POST", "/tsig-keys", `{"name":"free.ann","account":"ann","secret":"`+strings.Repeat("c21hcnQgc2VjcmV0", 4)+`"}`)

@@ -36,6 +36,7 @@ func (a *api) register() {
 	}
 	a.registerCatchAll()
 	a.registerZones()
+	a.registerDNSSEC()
 	a.registerOutbound()
 	a.registerTokens()
 	a.registerQueue()

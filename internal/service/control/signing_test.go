@@ -1,53 +1,26 @@
 package control_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"postroad/internal/core/dnssec"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/zone"
-	"postroad/internal/proto/dns"
 	"postroad/internal/service/control"
 	"postroad/internal/service/control/controltest"
 )
 
-// pen signs with one record and one step of a key.
-type pen struct {
-	fail  error
-	signs []string // domain and serial of what was signed
-}
-
-func (p *pen) Sign(_ context.Context, z *zone.Zone, _ time.Time) error {
-	if p.fail != nil {
-		return p.fail
-	}
-	if z.Signing == nil {
-		z.Signatures = nil
-		return nil
-	}
-	soa, _ := zone.SOARecord(z.Records, z.Apex())
-	p.signs = append(p.signs, z.Domain+" "+soa.Text())
-	z.Signing = z.Signing.Clone()
-	if len(z.Signing.Keys) == 0 {
-		z.Signing.Keys = []dnssec.Key{{ID: "key", State: dnssec.Active, DNSKEY: []byte{1, 1, 3, 13, 0}}}
-	}
-	z.Signatures = []dns.Record{{Name: z.Apex(), Type: dns.TypeDNSKEY, TTL: 3600, Data: z.Signing.Keys[0].DNSKEY}}
-	return nil
-}
-
 // signedWorld has ann.example hosted and signed.
-func signedWorld(t *testing.T) (*world, *pen) {
+func signedWorld(t *testing.T) (*world, *controltest.Pen) {
 	t.Helper()
 	m := controltest.NewMemory()
 	o := controltest.Options(m)
-	p := &pen{}
-	o.Signer = p
+	p := &controltest.Pen{}
+	o.Signer, o.Parents = p, p
 	w := openWorld(t, m, o)
 	w.ok(hosting(w, "ann.example", "hosted"))
 	z := m.Hosted["ann.example"]
@@ -61,8 +34,8 @@ func TestAZoneIsSignedAsItIsPublished(t *testing.T) {
 	t.Parallel()
 	w, p := signedWorld(t)
 	serial := w.m.Answered["ann.example"].Serial
-	if want := []string{fmt.Sprintf("ann.example mx.host.example. hostmaster.ann.example. %d 7200 900 1209600 300", serial)}; !slices.Equal(p.signs, want) {
-		t.Errorf("signed %q", p.signs)
+	if want := []string{fmt.Sprintf("ann.example mx.host.example. hostmaster.ann.example. %d 7200 900 1209600 300", serial)}; !slices.Equal(p.Signed(), want) {
+		t.Errorf("signed %q", p.Signed())
 	}
 	for what, z := range map[string]zone.Zone{"answered": w.m.Answered["ann.example"], "stored": w.m.Hosted["ann.example"]} {
 		if len(z.Signatures) != 1 || z.Signing == nil || len(z.Signing.Keys) != 1 || z.Serial != serial || serial%100 != 2 {
@@ -82,7 +55,7 @@ func TestWhatCannotBeSignedStaysAsItWas(t *testing.T) {
 	t.Parallel()
 	w, p := signedWorld(t)
 	before := w.m.Answered["ann.example"]
-	p.fail = errors.New("its key is not there")
+	p.Fail = errors.New("its key is not there")
 	plan, err := w.PlanDomainSet(t.Context(), control.Operator(), "ann.example", control.DomainSettings{Proved: new(bool)})
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +76,8 @@ func TestASignedZoneIsNotAnsweredForUnsigned(t *testing.T) {
 	w.m.Hosted["ann.example"] = z
 	clear(w.m.Answered)
 	again := controltest.Options(w.m)
-	next := control.New(again) // without a signer
+	again.Signer = nil
+	next := control.New(again)
 	if err := next.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -92,9 +92,10 @@ func NewMemory() *Memory {
 
 // Options are those of an installation mx.host.example at 203.0.113.5 over memory.
 func Options(m *Memory) control.Options {
+	pen := &Pen{}
 	return control.Options{
 		Writer: elsewhereZones{}, Seal: openly{}, Providers: []string{"rfc2136"},
-		Store: m, Box: unsealed{}, Names: inDNS{m}, Boxes: m, Queue: inQueue{m}, Traces: inTraces{m}, Resolver: dnsOf{m}, Fetcher: elsewhere{}, Hostname: "mx.host.example", RoutingDomain: "in.mx.host.example",
+		Store: m, Box: unsealed{}, Names: inDNS{m}, Signer: pen, Parents: pen, Boxes: m, Queue: inQueue{m}, Traces: inTraces{m}, Resolver: dnsOf{m}, Fetcher: elsewhere{}, Hostname: "mx.host.example", RoutingDomain: "in.mx.host.example",
 		Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5")},
 		Verifier:  func(p string) (string, error) { return "verifier of " + p, nil },
 	}

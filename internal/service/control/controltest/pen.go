@@ -1,0 +1,55 @@
+package controltest
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"postroad/internal/core/dnssec"
+	"postroad/internal/core/zone"
+	"postroad/internal/proto/dns"
+)
+
+// Pen signs zones with a key that is always the same and one record, and is the zone above all zones, which has no DS.
+type Pen struct {
+	Fail error // nothing can be signed
+
+	mu     sync.Mutex
+	signed []string
+}
+
+// Sign signs.
+func (p *Pen) Sign(_ context.Context, z *zone.Zone, _ time.Time) error {
+	if p.Fail != nil {
+		return p.Fail
+	}
+	z.Signatures = nil
+	if z.Signing == nil {
+		return nil
+	}
+	soa, _ := zone.SOARecord(z.Records, z.Apex())
+	p.mu.Lock()
+	p.signed = append(p.signed, z.Domain+" "+soa.Text())
+	p.mu.Unlock()
+	z.Signing = z.Signing.Clone()
+	if len(z.Signing.Keys) == 0 {
+		z.Signing.Keys = []dnssec.Key{{ID: "key", State: dnssec.Active, DNSKEY: []byte{1, 1, 3, 13, 0}}}
+	}
+	z.Signatures = []dns.Record{{Name: z.Apex(), Type: dns.TypeDNSKEY, TTL: 3600, Data: z.Signing.Keys[0].DNSKEY}}
+	return nil
+}
+
+// Signed lists what was signed: the domain, and the data of its SOA record.
+func (p *Pen) Signed() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.signed
+}
+
+// Look finds no DS.
+func (p *Pen) Look(context.Context, string) (dnssec.Look, error) {
+	return dnssec.Look{At: time.Now(), Source: "the zone above"}, nil
+}
+
+// Now is the time.
+func (p *Pen) Now() time.Time { return time.Now() }
