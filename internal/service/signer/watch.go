@@ -72,7 +72,7 @@ func (s *Service) Run(ctx context.Context, publisher Publisher) {
 			listed = now
 		}
 		s.renew(ctx, publisher)
-		for _, domain := range s.dueLooks(now) {
+		for _, domain := range s.dueLooks(s.passed()) {
 			select {
 			case places <- struct{}{}:
 			case <-ctx.Done():

@@ -137,13 +137,16 @@ func (out *Status) keys(z *zone.Zone, s *dnssec.Signing, now time.Time) error {
 			key := dns.Record{Name: z.Apex(), Type: dns.TypeDNSKEY, TTL: ttl, Data: k.DNSKEY}
 			fields := strings.Fields(key.Text())
 			out.DS = append(out.DS, Submission{
-				Record: dns.Record{Name: z.Apex(), Type: dns.TypeDS, TTL: ttl, Data: data}.String(), KeyTag: k.Tag(), Algorithm: uint8(s.Algorithm), DigestType: digest,
-				Digest: strings.ToUpper(hex.EncodeToString(data[4:])), DNSKEY: key.String(), PublicKey: fields[len(fields)-1],
+				Record: line(dns.Record{Name: z.Apex(), Type: dns.TypeDS, TTL: ttl, Data: data}), KeyTag: k.Tag(), Algorithm: uint8(s.Algorithm), DigestType: digest,
+				Digest: strings.ToUpper(hex.EncodeToString(data[4:])), DNSKEY: line(key), PublicKey: fields[len(fields)-1],
 			})
 		}
 	}
 	return nil
 }
+
+// line is a record as a line of a zone file that survives being copied.
+func line(r dns.Record) string { return strings.ReplaceAll(r.String(), "\t", " ") }
 
 func parentStatus(z *zone.Zone, look dnssec.Look, now time.Time) ParentStatus {
 	out := ParentStatus{State: "none", Seen: moment(look.At), Source: look.Source}
