@@ -9,9 +9,9 @@ import (
 // DNSSEC in the words of package signing.
 type (
 	// DNSSECChoice is how a zone is to be signed.
-	DNSSECChoice = signing.Choice
+	DNSSECChoice = signing.SigningChoice
 	// DNSSECStatus is how a zone is signed, and what is to be done about it.
-	DNSSECStatus = signing.Status
+	DNSSECStatus = signing.SigningStatus
 	// Parents is what is heard of the zones above.
 	Parents = signing.Parents
 )

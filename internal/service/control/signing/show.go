@@ -17,22 +17,22 @@ import (
 	"postroad/internal/service/control/words"
 )
 
-// Status is how a domain's zone is signed, and what is to be done about it.
-type Status struct {
+// SigningStatus is how a domain's zone is signed, and what is to be done about it.
+type SigningStatus struct {
 	Domain string `json:"domain"`
 	Signed bool   `json:"signed"`
 	Info
-	Keys       []KeyStatus  `json:"keys" nullable:"false"`
-	DS         []Submission `json:"ds" nullable:"false" doc:"What is to stand at the parent, in the forms in which registrars ask for it"`
-	SubmitFrom *time.Time   `json:"submit_from,omitempty" doc:"When the DS may be entered at the earliest; absent: now"`
-	ValidUntil *time.Time   `json:"valid_until,omitempty" doc:"When the first signature runs out; signatures are renewed days before"`
-	RenewedAt  *time.Time   `json:"renewed_at,omitempty" doc:"When the zone is signed again at the latest"`
-	Parent     ParentStatus `json:"parent"`
-	Next       string       `json:"next" doc:"What happens next, and who has to do it"`
+	Keys       []ZoneKeyStatus `json:"keys" nullable:"false"`
+	DS         []DSSubmission  `json:"ds" nullable:"false" doc:"What is to stand at the parent, in the forms in which registrars ask for it"`
+	SubmitFrom *time.Time      `json:"submit_from,omitempty" doc:"When the DS may be entered at the earliest; absent: now"`
+	ValidUntil *time.Time      `json:"valid_until,omitempty" doc:"When the first signature runs out; signatures are renewed days before"`
+	RenewedAt  *time.Time      `json:"renewed_at,omitempty" doc:"When the zone is signed again at the latest"`
+	Parent     ParentStatus    `json:"parent"`
+	Next       string          `json:"next" doc:"What happens next, and who has to do it"`
 }
 
-// KeyStatus is one key.
-type KeyStatus struct {
+// ZoneKeyStatus is one key.
+type ZoneKeyStatus struct {
 	Tag       uint16     `json:"tag"`
 	Role      string     `json:"role" enum:"csk,ksk,zsk"`
 	Algorithm string     `json:"algorithm"`
@@ -41,8 +41,8 @@ type KeyStatus struct {
 	Seen      *time.Time `json:"seen,omitempty" doc:"Since when the parent has its DS"`
 }
 
-// Submission is one key for the registrar.
-type Submission struct {
+// DSSubmission is one key for the registrar.
+type DSSubmission struct {
 	Record     string `json:"record" doc:"DS record as a line of a zone file"`
 	KeyTag     uint16 `json:"key_tag"`
 	Algorithm  uint8  `json:"algorithm"`
@@ -71,15 +71,15 @@ func moment(t time.Time) *time.Time {
 }
 
 // Show tells how a domain's zone is signed. It asks the parent.
-func (a *Access) Show(ctx context.Context, actor rights.Actor, st *rights.State, name string) (Status, error) {
+func (a *Access) Show(ctx context.Context, actor rights.Actor, st *rights.State, name string) (SigningStatus, error) {
 	d, err := actor.Domain(st, name)
 	if err != nil {
-		return Status{}, err
+		return SigningStatus{}, err
 	}
-	out := Status{Domain: d.Name, Keys: []KeyStatus{}, DS: []Submission{}, Parent: ParentStatus{State: "unknown", Problem: "nobody is asked here"}}
+	out := SigningStatus{Domain: d.Name, Keys: []ZoneKeyStatus{}, DS: []DSSubmission{}, Parent: ParentStatus{State: "unknown", Problem: "nobody is asked here"}}
 	z, err := a.Zones.Zone(ctx, account.System(), d.Name)
 	if err != nil && !errors.Is(err, words.ErrNotFound) {
-		return Status{}, err
+		return SigningStatus{}, err
 	}
 	z.Domain = d.Name
 	now := time.Now()
@@ -105,7 +105,7 @@ func (a *Access) Show(ctx context.Context, actor rights.Actor, st *rights.State,
 	}
 	out.Signed, out.Info = true, *info(s)
 	if err := out.keys(&z, s, now); err != nil {
-		return Status{}, err
+		return SigningStatus{}, err
 	}
 	end := dnssec.Expiry(z.Signatures, now)
 	due := s.Due(z.Signatures)
@@ -115,13 +115,13 @@ func (a *Access) Show(ctx context.Context, actor rights.Actor, st *rights.State,
 }
 
 // keys fills in the keys and what belongs at the parent.
-func (out *Status) keys(z *zone.Zone, s *dnssec.Signing, now time.Time) error {
+func (out *SigningStatus) keys(z *zone.Zone, s *dnssec.Signing, now time.Time) error {
 	for i := range s.Keys {
 		k := &s.Keys[i]
 		if k.State == dnssec.Removed {
 			continue
 		}
-		out.Keys = append(out.Keys, KeyStatus{Tag: k.Tag(), Role: k.Role.String(), Algorithm: s.Algorithm.String(), State: k.State.String(), Since: k.Since.UTC(), Seen: moment(k.Seen)})
+		out.Keys = append(out.Keys, ZoneKeyStatus{Tag: k.Tag(), Role: k.Role.String(), Algorithm: s.Algorithm.String(), State: k.State.String(), Since: k.Since.UTC(), Seen: moment(k.Seen)})
 		if k.State != dnssec.Active || k.Submit.IsZero() || s.Withdrawn {
 			continue
 		}
@@ -136,7 +136,7 @@ func (out *Status) keys(z *zone.Zone, s *dnssec.Signing, now time.Time) error {
 			ttl := uint32(dnssec.KeyTTL / time.Second)
 			key := dns.Record{Name: z.Apex(), Type: dns.TypeDNSKEY, TTL: ttl, Data: k.DNSKEY}
 			fields := strings.Fields(key.Text())
-			out.DS = append(out.DS, Submission{
+			out.DS = append(out.DS, DSSubmission{
 				Record: line(dns.Record{Name: z.Apex(), Type: dns.TypeDS, TTL: ttl, Data: data}), KeyTag: k.Tag(), Algorithm: uint8(s.Algorithm), DigestType: digest,
 				Digest: strings.ToUpper(hex.EncodeToString(data[4:])), DNSKEY: line(key), PublicKey: fields[len(fields)-1],
 			})
@@ -162,7 +162,7 @@ func parentStatus(z *zone.Zone, look dnssec.Look, now time.Time) ParentStatus {
 }
 
 // next tells what happens next.
-func next(out *Status, s *dnssec.Signing, now time.Time) string {
+func next(out *SigningStatus, s *dnssec.Signing, now time.Time) string {
 	switch {
 	case out.Parent.State == "stale":
 		return "The DS at the parent is of none of the zone's keys: replace it at the registrar by the one above, or nobody who checks signatures reaches the domain."

@@ -46,15 +46,15 @@ type Access struct {
 	Parents Parents
 }
 
-// Choice is how a zone is to be signed, in the words of commands; empty is as it is, or the default.
-type Choice struct {
+// SigningChoice is how a zone is to be signed, in the words of commands; empty is as it is, or the default.
+type SigningChoice struct {
 	Scheme    string `json:"scheme,omitempty" enum:"csk,ksk-zsk" doc:"One key for everything, or a key signing key and a zone signing key; absent: csk"`
 	Denial    string `json:"denial,omitempty" enum:"nsec,nsec3" doc:"How it is shown that a name does not exist; absent: nsec"`
 	Algorithm string `json:"algorithm,omitempty" enum:"ecdsap256sha256,ed25519" doc:"Absent: ecdsap256sha256"`
 }
 
 // read applies the choice to a Signing. What cannot change while a zone is signed is refused.
-func (c Choice) read(s *dnssec.Signing, signed bool) error {
+func (c SigningChoice) read(s *dnssec.Signing, signed bool) error {
 	was := *s
 	if c.Scheme != "" {
 		if err := s.Scheme.UnmarshalText([]byte(strings.ToLower(c.Scheme))); err != nil {
@@ -86,8 +86,13 @@ type Info struct {
 	Algorithm string `json:"algorithm"`
 	Withdrawn bool   `json:"withdrawn,omitempty" doc:"The parent is asked to remove the DS"`
 	Replacing string `json:"replacing,omitempty" doc:"Role of the keys that are to be replaced"`
-	// Held are the keys that the zone had, without their private parts, so that a switch-off can be taken back.
-	Held []dnssec.Key `json:"held,omitempty"`
+}
+
+// former is what an audit entry keeps of a zone that is signed no longer.
+type former struct {
+	*Info
+	// Signing has the keys, without their private parts, so that the switch-off can be taken back.
+	Signing *dnssec.Signing `json:"signing"`
 }
 
 func info(s *dnssec.Signing) *Info {
@@ -117,7 +122,7 @@ func (a *Access) hosted(ctx context.Context, actor rights.Actor, st *rights.Stat
 }
 
 // PlanOn plans that a domain's zone is signed, or signed in another way.
-func (a *Access) PlanOn(ctx context.Context, actor rights.Actor, st *rights.State, name string, c Choice) (plan.Plan, error) {
+func (a *Access) PlanOn(ctx context.Context, actor rights.Actor, st *rights.State, name string, c SigningChoice) (plan.Plan, error) {
 	p := plan.New(st.Directory.Version(), actor)
 	d, z, err := a.hosted(ctx, actor, st, name)
 	if err != nil {
@@ -156,7 +161,7 @@ func tags(ds [][]byte) string {
 }
 
 // on adds to a plan that a zone is signed.
-func on(p *plan.Plan, z *zone.Zone, c Choice) error {
+func on(p *plan.Plan, z *zone.Zone, c SigningChoice) error {
 	next := z.Signing.Clone()
 	signed := next != nil
 	if !signed {
@@ -195,7 +200,7 @@ func keysText(s *dnssec.Signing) string {
 }
 
 // PlanAll plans that all zones in the actor's scope are signed that are not.
-func (a *Access) PlanAll(ctx context.Context, actor rights.Actor, st *rights.State, c Choice) (plan.Plan, error) {
+func (a *Access) PlanAll(ctx context.Context, actor rights.Actor, st *rights.State, c SigningChoice) (plan.Plan, error) {
 	p := plan.New(st.Directory.Version(), actor)
 	if a.Parents == nil {
 		return plan.Plan{}, words.Invalid("No zone is signed by this program: it serves no DNS.", "")
@@ -261,7 +266,7 @@ func (a *Access) PlanOff(ctx context.Context, actor rights.Actor, st *rights.Sta
 		p.Say("%s is not signed.", words.Show(d.Name))
 		return p, nil
 	}
-	change := plan.Change{Kind: plan.KindDNSSEC, Verb: plan.VerbRemove, Subject: z.Domain, Domain: z.Domain, Account: z.Account, Before: info(z.Signing)}
+	change := plan.Change{Kind: plan.KindDNSSEC, Verb: plan.VerbRemove, Subject: z.Domain, Domain: z.Domain, Account: z.Account, Before: former{info(z.Signing), z.Signing}}
 	if withdraw {
 		if z.Signing.Withdrawn {
 			p.Say("The parent of %s is asked to remove the DS already.", words.Show(d.Name))
@@ -269,11 +274,10 @@ func (a *Access) PlanOff(ctx context.Context, actor rights.Actor, st *rights.Sta
 		}
 		z.Signing = z.Signing.Clone()
 		z.Signing.Withdrawn = true
-		change.Verb, change.After = plan.VerbSet, info(z.Signing)
+		change.Verb, change.Before, change.After = plan.VerbSet, change.Before.(former).Info, info(z.Signing)
 		p.Say("The parent of %s is asked, by CDS and CDNSKEY records, to remove the DS. Registries that do not look for them want it removed by hand. The zone stays signed.", words.Show(d.Name))
 	} else {
 		a.warnOff(ctx, &p, &z)
-		change.Before.(*Info).Held = z.Signing.Keys
 		z.Signing = nil
 		p.Say("%s is no longer signed.", words.Show(d.Name))
 	}
