@@ -13,12 +13,15 @@ import (
 // Limits are what an installation allows a zone. The zero value is the default of each.
 type Limits struct {
 	Records int    // how many records; 0: MaxRecords
+	Octets  int    // how many octets, as octets counts them; 0: MaxOctets
 	MinTTL  uint32 // the least TTL in seconds; 0: MinTTL
 }
 
 const (
 	// MaxRecords is how many records a zone has at most, unless Limits say otherwise.
 	MaxRecords = 10000
+	// MaxOctets is how many octets the names and the data of a zone have at most, unless Limits say otherwise.
+	MaxOctets = 16 << 20
 	// MaxNameServers is how many NS records a name has at most.
 	MaxNameServers = 13
 
@@ -33,6 +36,9 @@ const (
 func (l Limits) filled() Limits {
 	if l.Records == 0 {
 		l.Records = MaxRecords
+	}
+	if l.Octets == 0 {
+		l.Octets = MaxOctets
 	}
 	if l.MinTTL == 0 {
 		l.MinTTL = MinTTL
@@ -50,6 +56,11 @@ func Check(z *Zone, limits Limits) []Problem {
 		// Nothing else is looked at: this is what holds the work of a check.
 		c.add(TooManyRecords, nil, fmt.Sprintf("The zone has %d records; %d are allowed: it is held in memory by every name server.", len(records), limits.Records),
 			"remove records, give parts of the domain zones of their own, or ask the operator for more")
+		return c.problems
+	}
+	if n := octets(records, c.apex); n > limits.Octets {
+		c.add(TooLarge, nil, fmt.Sprintf("The names and the data of the zone take %d octets; %d are allowed: it is held in memory by every name server.", n, limits.Octets),
+			"remove large records and names of very many labels, give parts of the domain zones of their own, or ask the operator for more")
 		return c.problems
 	}
 	c.index(records)
@@ -70,6 +81,25 @@ func Check(z *Zone, limits Limits) []Problem {
 	}
 	slices.SortStableFunc(c.problems, func(a, b Problem) int { return place[a.Rule] - place[b.Rule] })
 	return c.problems
+}
+
+// octets is what the data of records and their owners take, with every name between an owner and the zone's: name servers
+// hold those as well.
+func octets(records []dns.Record, apex string) int {
+	n, last := 0, ""
+	for i := range records {
+		r := &records[i]
+		n += len(r.Data)
+		if r.Name == last {
+			continue
+		}
+		last = r.Name
+		for rest := strings.TrimSuffix(r.Name, apex); rest != ""; {
+			n += len(rest)
+			_, rest, _ = strings.Cut(rest, ".")
+		}
+	}
+	return n
 }
 
 // checker looks at one zone.

@@ -153,7 +153,7 @@ var beside = map[finding.Name][]finding.Name{
 
 func TestEveryRuleIsTold(t *testing.T) {
 	for _, rule := range Rules() {
-		if len(broken[rule.Name]) == 0 && rule.Name != TooManyRecords {
+		if len(broken[rule.Name]) == 0 && rule.Name != TooManyRecords && rule.Name != TooLarge {
 			t.Errorf("no zone here breaks %s", rule.Name)
 		}
 		if rule.Why == "" || !strings.HasSuffix(rule.Why, ".") || rule.Severity != Refuse && rule.Severity != Warn {
@@ -236,6 +236,19 @@ func TestLimitsOfAZone(t *testing.T) {
 	}
 	if got := names(Check(zone, Limits{Records: 101})); len(got) > 0 {
 		t.Errorf("101 of 101 records: %v", got)
+	}
+	large := &Zone{Domain: "example.net", Records: unchecked(t, whole+many("h%d 60 TXT "+strings.Repeat(strings.Repeat("x", 250)+" ", 100)+"\n", 3))}
+	deep := &Zone{Domain: "example.net", Records: unchecked(t, whole+many(strings.Repeat("a.", 115)+"h%d 60 A 192.0.2.1\n", 6))}
+	for name, z := range map[string]*Zone{"data": large, "names of 118 labels": deep} { // 75,300 and some 80,000 octets
+		if got := names(Check(z, Limits{Octets: 70_000})); !slices.Equal(got, []finding.Name{TooLarge}) {
+			t.Errorf("too many octets of %s: %v", name, got)
+		}
+		if got := names(Check(z, Limits{Octets: 90_000})); len(got) > 0 {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if l := (Limits{}).filled(); l.Octets != MaxOctets {
+		t.Errorf("%+v", l)
 	}
 	problems := Check(zone, Limits{MinTTL: 61})
 	if got := names(problems); !slices.Equal(got, []finding.Name{TTLTooShort}) || len(problems[0].Records) != maxEvidence || !strings.Contains(problems[0].Sentence, "97 more") {

@@ -41,6 +41,7 @@ type Rule struct {
 // The rules by name, as far as they are no findings of the main job (core/finding).
 const (
 	TooManyRecords   finding.Name = "TOO_MANY_RECORDS"
+	TooLarge         finding.Name = "TOO_LARGE"
 	NameInvalid      finding.Name = "NAME_INVALID"
 	NameOutsideZone  finding.Name = "NAME_OUTSIDE_ZONE"
 	NameAppended     finding.Name = "NAME_APPENDED_ORIGIN"
@@ -100,6 +101,7 @@ const (
 // rules are all rules, in the order in which problems are told.
 var rules = []Rule{
 	{TooManyRecords, Refuse, "A zone has at most 10,000 records unless the operator allows more: it is held in memory by every name server."},
+	{TooLarge, Refuse, "The names and the data of a zone take at most 16 MiB unless the operator allows more, each name between an owner and the zone's counted: all of it is held in memory by every name server."},
 	{NameInvalid, Refuse, "Every record has an owner that is a name in lower case of at most 255 octets."},
 	{NameOutsideZone, Refuse, "All names of a zone end in the zone's name: for others this zone is not asked."},
 	{NameAppended, Warn, "A name that ends in the zone's name twice was written without its last dot."},
@@ -171,7 +173,7 @@ func Refused(problems []Problem) []Problem {
 
 // structural are the rules without which name servers cannot answer by a zone, or would answer differently.
 var structural = map[finding.Name]bool{
-	TooManyRecords: true, NameInvalid: true, NameOutsideZone: true, TypeNotForZones: true, DataInvalid: true, DuplicateRecord: true, TTLsDiffer: true, TTLTooLong: true,
+	TooManyRecords: true, TooLarge: true, NameInvalid: true, NameOutsideZone: true, TypeNotForZones: true, DataInvalid: true, DuplicateRecord: true, TTLsDiffer: true, TTLTooLong: true,
 	SOAMissing: true, SOAMoreThanOne: true, SOANotAtApex: true, NSMissing: true, DSWithoutNS: true, CNAMEAtApex: true, CNAMENotAlone: true,
 	DNAMEMoreThanOne: true, DNAMEWithNS: true, DNAMENamesBelow: true, WildcardNS: true, WildcardDNAME: true,
 }
