@@ -254,7 +254,8 @@ func FuzzTSIG(f *testing.F) {
 	f.Add(msg)
 	f.Fuzz(func(t *testing.T, got []byte) {
 		bare, err := key.Begin().Verify(got, signedAt)
-		if err == nil && !bytes.Equal(bare, request) {
+		// The id is covered as it was when the message was signed (RFC 8945 §4.3.2): those who pass it on give another.
+		if err == nil && !bytes.Equal(bare[2:], request[2:]) {
 			t.Errorf("taken as signed: %x", got)
 		}
 	})
