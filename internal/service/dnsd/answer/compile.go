@@ -30,7 +30,9 @@ const (
 // compilers keep their buffers from one zone to the next.
 var compilers = sync.Pool{New: func() any { return &compiler{seen: map[string]uint16{}} }}
 
-// Compile makes a zone ready to answer. Records have to be in order, as zone.Zone says.
+// Compile makes a zone ready to answer. Records have to be in order, as zone.Zone says. What a pending zone says has TTL 0,
+// and no addresses stand beside it: whose it is nobody has shown, and resolvers that were led here by an old delegation
+// would go by the NS records of a stranger for as long as they keep them.
 func Compile(z *zone.Zone) (*Zone, error) {
 	c, _ := compilers.Get().(*compiler)
 	defer compilers.Put(c)
@@ -314,6 +316,9 @@ func (c *compiler) writeSet(list, sigs []*dns.Record, rel int) (uint32, error) {
 	for _, r := range list {
 		ttl = min(ttl, r.TTL) // RFC 2181 §5.2: one TTL for all
 	}
+	if c.zone.pending {
+		ttl = 0
+	}
 	for _, r := range list {
 		c.body = appendHead(c.body, kind, ttl)
 		length := len(c.body)
@@ -329,7 +334,7 @@ func (c *compiler) writeSet(list, sigs []*dns.Record, rel int) (uint32, error) {
 	count := 0
 	for _, r := range sigs {
 		if covers(r) == kind {
-			c.sigs = appendHead(c.sigs, dns.TypeRRSIG, r.TTL)
+			c.sigs = appendHead(c.sigs, dns.TypeRRSIG, min(r.TTL, ttl))
 			c.sigs = binary.BigEndian.AppendUint16(c.sigs, uint16(len(r.Data))) //nolint:gosec // gather has seen to it
 			c.sigs = append(c.sigs, r.Data...)
 			count++
@@ -447,7 +452,7 @@ func (c *compiler) appendName(name []byte, kind dns.Type, compress, several bool
 
 // aim notes the name about to be appended when its addresses belong into the additional section.
 func (c *compiler) aim(name []byte, kind dns.Type) {
-	if kind != dns.TypeMX && kind != dns.TypeNS && kind != dns.TypeSRV || len(name) < len(c.apex) || len(c.body) > 0x3FFF {
+	if c.zone.pending || kind != dns.TypeMX && kind != dns.TypeNS && kind != dns.TypeSRV || len(name) < len(c.apex) || len(c.body) > 0x3FFF {
 		return
 	}
 	var folded [255]byte

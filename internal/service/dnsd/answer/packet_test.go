@@ -275,7 +275,7 @@ func TestPendingZonesAnswerSOAAndNSAlone(t *testing.T) {
 	for _, c := range []struct {
 		name, kind, alone, below string
 	}{
-		{"new.example.test.", "SOA", "NOERROR aa n:SOA(300)", "NXDOMAIN aa a:SOA(600)"},
+		{"new.example.test.", "SOA", "NOERROR aa n:SOA(0)", "NXDOMAIN aa a:SOA(600)"},
 		{"new.example.test.", "NS", "NOERROR aa n:new.example.test./NS/ns1.example.test.", "NXDOMAIN aa a:SOA(600)"},
 		{"new.example.test.", "MX", "REFUSED", "NXDOMAIN aa a:SOA(600)"},
 		{"new.example.test.", "ANY", "REFUSED", "NXDOMAIN aa a:SOA(600)"},
@@ -289,6 +289,28 @@ func TestPendingZonesAnswerSOAAndNSAlone(t *testing.T) {
 		if got := show(ask(t, NewResponder(publish(t, pending, child), Options{}), c.name, c.kind, asking{})); got != c.below {
 			t.Errorf("%s %s below a proved zone: %s, want %s", c.name, c.kind, got, c.below)
 		}
+	}
+}
+
+// A stranger's NS records are nothing that resolvers keep, nor are addresses of his servers beside them.
+func TestNobodyKeepsWhatAPendingZoneSays(t *testing.T) {
+	z := zonetest.Read(t, "bank.test", "@ 86400 SOA ns1 host 1 1 1 1 86400\n@ 86400 NS ns1\n@ 86400 NS ns2.stranger.test.\nns1 86400 A 192.0.2.1\n")
+	z.Pending = true
+	r := NewResponder(publish(t, z), Options{})
+	for _, kind := range []string{"NS", "SOA"} {
+		a := ask(t, r, "bank.test.", kind, asking{})
+		if len(a.Answer) == 0 || len(a.Extra) > 0 {
+			t.Errorf("%v", a)
+		}
+		for _, rr := range slices.Concat(a.Answer, a.Ns) {
+			if rr.Header().Ttl != 0 {
+				t.Errorf("kept: %v", rr)
+			}
+		}
+	}
+	z.Pending = false
+	if a := ask(t, NewResponder(publish(t, z), Options{}), "bank.test.", "NS", asking{}); a.Answer[0].Header().Ttl != 86400 || len(a.Extra) != 1 {
+		t.Errorf("once it is proved: %v", a)
 	}
 }
 
