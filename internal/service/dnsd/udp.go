@@ -24,8 +24,9 @@ func ListenUDP(ctx context.Context, network, address string) ([]*net.UDPConn, er
 	var conns []*net.UDPConn
 	number := 1
 	config := net.ListenConfig{}
-	if batches && runtime.GOMAXPROCS(0) > 1 {
-		number = runtime.GOMAXPROCS(0)
+	// The scheduler may have more processors than the machine; a socket more brings nothing.
+	if n := min(runtime.NumCPU(), runtime.GOMAXPROCS(0)); batches && n > 1 {
+		number = n
 		config.Control = reusePort
 	}
 	for range number {
