@@ -62,7 +62,7 @@ func (a *app) providerCommand() *cobra.Command {
 func (a *app) publishCommand() *cobra.Command {
 	return a.changes(&cobra.Command{
 		Use: "publish DOMAIN", Short: "Write the records by which mail comes here into a zone that others answer for", Args: cobra.ExactArgs(1),
-		Long: "Writes the MX records and the SPF record of the exchanger set that the domain follows into its zone, where others answer\n" +
+		Long: "Writes the MX records and the SPF record that mx list shows into the zone of a domain, where others answer\n" +
 			"for it and provider set has said how it is written to; before the domain's ownership is shown, the proof of that alone.\n" +
 			"The difference is shown first; all else in the zone stays as it is. postroad undo takes it back. Without a provider,\n" +
 			"postroad mx list DOMAIN shows what to enter by hand.",

@@ -85,6 +85,14 @@ func (s Sets) ExchangersFor(owner account.ID, name string) (ExchangerSet, bool) 
 	return named(s.exchangers, owner, func(set ExchangerSet) (account.ID, bool) { return set.Account, set.Name == name })
 }
 
+// Shown is the set whose values a domain is shown: the one that it follows, by id, else the default of its account.
+func (s Sets) Shown(id string, owner account.ID) (ExchangerSet, bool) {
+	if set, ok := s.ExchangerSet(id); ok {
+		return set, true
+	}
+	return s.ExchangersFor(owner, DefaultExchangerSet)
+}
+
 // NameServersFor finds the set of a name that an account's zones may follow: its own, else the operator's.
 func (s Sets) NameServersFor(owner account.ID, name string) (NameServerSet, bool) {
 	return named(s.servers, owner, func(set NameServerSet) (account.ID, bool) { return set.Account, set.Name == name })

@@ -61,7 +61,7 @@ func (a *Access) List(ctx context.Context, actor rights.Actor, st *rights.State,
 		if set, ok := st.Sets.ExchangerSet(at.domain.ExchangerSet); ok && at.apex() {
 			out.Set = set.Name
 		}
-	} else if set, ok := a.shown(st, at.domain); ok {
+	} else if set, ok := st.Sets.Shown(at.domain.ExchangerSet, at.domain.Account); ok {
 		list, out.Set, out.Enter = set.Exchangers, set.Name, publish(at.domain.Name, set.Exchangers, set.SPF)
 	}
 	for _, x := range list {

@@ -197,7 +197,7 @@ func (c *changing) named(host string) (zone.Exchanger, error) {
 
 // elsewhere is the plan for a zone that is not hosted here: it changes nothing and tells what to enter there.
 func (c *changing) elsewhere() (plan.Plan, error) {
-	set, ok := c.shown(c.st, c.at.domain)
+	set, ok := c.st.Sets.Shown(c.at.domain.ExchangerSet, c.at.domain.Account)
 	c.p.Say("The zone of %s is not hosted here, and nothing is changed here. These are the records to enter where it is:", words.Show(c.at.domain.Name))
 	if ok {
 		for _, r := range publish(c.at.domain.Name, set.Exchangers, set.SPF) {
@@ -386,11 +386,3 @@ func (c *changing) follow(x facts.ExchangersAnswer) {
 
 // maxAltered bounds the altered routes that a plan lists.
 const maxAltered = 100
-
-// shown is the set whose values a domain is shown: the one that it follows, else its account's default.
-func (a *Access) shown(st *rights.State, d *directory.Domain) (zone.ExchangerSet, bool) {
-	if set, ok := st.Sets.ExchangerSet(d.ExchangerSet); ok {
-		return set, true
-	}
-	return st.Sets.ExchangersFor(d.Account, zone.DefaultExchangerSet)
-}

@@ -148,7 +148,8 @@ func (a *Access) now(ctx context.Context, actor rights.Actor, d *directory.Domai
 	return p, z, nil
 }
 
-// Plan plans that a domain's zone has the MX records and the SPF record of the set that the domain follows, and before its
+// Plan plans that a domain's zone has the MX records and the SPF record of the set that the domain follows, else of
+// its account's default, and before its
 // ownership is shown the proof of that and nothing else: mail that came here would be refused. All else in the zone, and of
 // the texts beside the SPF record, stays.
 func (a *Access) Plan(ctx context.Context, actor rights.Actor, st *rights.State, name string) (plan.Plan, error) {
@@ -160,9 +161,9 @@ func (a *Access) Plan(ctx context.Context, actor rights.Actor, st *rights.State,
 	if !d.Proved {
 		return a.planProof(ctx, actor, p, d)
 	}
-	set, ok := st.Sets.ExchangerSet(d.ExchangerSet)
+	set, ok := st.Sets.Shown(d.ExchangerSet, d.Account)
 	if !ok || len(set.Exchangers) == 0 {
-		return plan.Plan{}, words.Invalid("The domain "+words.Show(d.Name)+" follows no exchanger set, so there is nothing to publish.", "postroad domain set "+d.Name+" --exchanger-set SET")
+		return plan.Plan{}, words.Invalid("The domain "+words.Show(d.Name)+" has no exchanger set, so there is nothing to publish.", "postroad domain set "+d.Name+" --exchanger-set SET")
 	}
 	provider, z, err := a.now(ctx, actor, d)
 	if err != nil {
