@@ -49,9 +49,9 @@ func newSafe(t *testing.T) *safe {
 	w.hand("safe.example", [2]string{"ns.safe.example", safeAddress})
 	i.run("domain", "add", "safe.example", "--zone", "hosted", "--proved")
 	for _, r := range []string{
-		"www A 192.0.2.1", "*.any A 192.0.2.2", "sub NS ns.sub", "ns.sub A 192.0.2.3", "a.b.deep TXT hello", "alias CNAME www", "@ TXT apex",
+		"www A 192.0.2.1", "*.any A 192.0.2.2", "sub NS ns.sub.safe.example", "ns.sub A 192.0.2.3", "a.b.deep TXT hello", "alias CNAME www", "@ TXT apex",
 	} {
-		i.run(append([]string{"record", "add", "safe.example"}, strings.Fields(r)...)...)
+		i.run(append([]string{"record", "add", "--yes", "safe.example"}, strings.Fields(r)...)...)
 	}
 	return s
 }
