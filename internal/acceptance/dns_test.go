@@ -100,7 +100,7 @@ func TestTheRateLimitHoldsAFloodBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	question := append([]byte{0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0}, "\x04acme\x07example\x00\x00\x0f\x00\x01"...)
 	whole, empty := 0, 0
 	in := make([]byte, 4096)
@@ -141,7 +141,7 @@ func TestTheNameServerBearsJunk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	question := append([]byte{0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0}, "\x04acme\x07example\x00\x00\x0f\x00\x01"...)
 	random := rand.New(rand.NewPCG(5, 5)) //nolint:gosec // junk
 	for i := range 5000 {
@@ -175,7 +175,7 @@ func TestTheNameServerBearsJunk(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer half.Close()
+		defer func() { _ = half.Close() }()
 		if _, err := half.Write(framed[:len(framed)/2]); err != nil {
 			t.Fatal(err)
 		}
@@ -186,7 +186,7 @@ func TestTheNameServerBearsJunk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer junk.Close()
+	defer func() { _ = junk.Close() }()
 	_, _ = junk.Write([]byte{0, 4, 1, 2, 3, 4})
 	_ = junk.SetReadDeadline(time.Now().Add(5 * time.Second))
 	if _, err := io.ReadAll(junk); err != nil {

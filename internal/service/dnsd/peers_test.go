@@ -69,7 +69,7 @@ func freePort(t *testing.T) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	return l.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is
 }
 
@@ -96,7 +96,7 @@ remote-control:
   control-enable: no
 `, port, dir, own))
 	for _, d := range domains {
-		text.WriteString(fmt.Sprintf("zone:\n  name: %s\n  zonefile: %[1]s\n", d))
+		fmt.Fprintf(&text, "zone:\n  name: %s\n  zonefile: %[1]s\n", d)
 	}
 	conf := filepath.Join(own, "conf")
 	if err := os.WriteFile(conf, []byte(text.String()), 0o600); err != nil {

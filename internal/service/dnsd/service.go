@@ -51,7 +51,7 @@ type Service struct {
 	log     *slog.Logger
 	workers sync.Pool // *worker
 	streams streams
-	ctx     context.Context //nolint:containedctx // of what Transfers does, until Stop
+	ctx     context.Context // of what Transfers does, until Stop
 	stop    context.CancelFunc
 	gate    sync.Mutex // of stopped, and of what is added to running
 	stopped bool

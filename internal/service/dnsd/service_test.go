@@ -190,7 +190,7 @@ func TestBothFamiliesAreAnsweredFromTheAddressAsked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 		in := make([]byte, 2048)
 		for range 3 {
@@ -212,7 +212,7 @@ func TestManyQuestionsAtOnceByUDP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 	want := map[uint16]bool{}
 	in := make([]byte, 2048)
@@ -247,7 +247,7 @@ func TestQuestionsOnOneConnectionAreAnsweredInOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	var all [][]byte
 	const n = 3000
@@ -288,7 +288,7 @@ func TestHalfSentMessagesBlockNobody(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		if i == 0 {
 			first = conn
 		}
@@ -345,7 +345,7 @@ func TestTransfersAreHandedOver(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 			conn.TsigSecret = map[string]string{"key.": "c2VjcmV0"}
 			if err := conn.WriteMsg(m); err != nil {
@@ -396,7 +396,7 @@ func TestAnsweringOverUDPAllocatesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	question, in := packed(t, "example.test.", codec.TypeMX), make([]byte, 2048)
 	exchange := func() {

@@ -137,7 +137,7 @@ func (b *batch) receive(fd uintptr, everywhere bool) bool {
 	for {
 		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.received[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
 		b.count, b.err = int(n), nil //nolint:gosec // at most batchSize
-		switch errno {
+		switch errno {               //nolint:exhaustive // the others are faults
 		case 0:
 			return true
 		case unix.EAGAIN:
@@ -155,7 +155,7 @@ func (b *batch) receive(fd uintptr, everywhere bool) bool {
 func (b *batch) send(fd uintptr) bool {
 	for b.from < b.until {
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.sent[b.from])), uintptr(b.until-b.from), unix.MSG_DONTWAIT, 0, 0) //nolint:gosec // positive
-		switch errno {
+		switch errno {                                                                                                                                     //nolint:exhaustive // the others are faults
 		case 0:
 			b.from += int(n) //nolint:gosec // at most batchSize
 		case unix.EAGAIN:

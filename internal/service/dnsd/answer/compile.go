@@ -229,10 +229,9 @@ func (c *compiler) number(rel []byte) int {
 func (c *compiler) link() {
 	for i := range c.nodes {
 		n := &c.nodes[i]
-		above := noNode
 		if i > 0 {
 			rel := c.name(i)
-			above = c.number(rel[1+int(rel[0]):])
+			above := c.number(rel[1+int(rel[0]):])
 			n.occluder = c.nodes[above].occluder
 			if rel[0] == 1 && rel[1] == '*' {
 				if up := &c.nodes[above]; up.flags&flagOccluded == 0 {
@@ -380,7 +379,7 @@ func appendHead(b []byte, kind dns.Type, ttl uint32) []byte {
 func (c *compiler) appendData(r *dns.Record, several bool) error {
 	var before, names int
 	compress := true
-	switch r.Type {
+	switch r.Type { //nolint:exhaustive // the others have no names that matter
 	case dns.TypeNS, dns.TypeCNAME, dns.TypePTR:
 		names = 1
 	case dns.TypeMX:

@@ -133,13 +133,13 @@ func TestSizesAndTruncation(t *testing.T) {
 	var text strings.Builder
 	text.WriteString(testZone)
 	for i := range 40 {
-		text.WriteString(fmt.Sprintf("many A 192.0.2.%d\n", i))
+		fmt.Fprintf(&text, "many A 192.0.2.%d\n", i)
 	}
 	for i := range 3 {
-		text.WriteString(fmt.Sprintf("fat TXT %d%[2]s %[2]s\n", i, strings.Repeat("x", 240)))
+		fmt.Fprintf(&text, "fat TXT %d%[2]s %[2]s\n", i, strings.Repeat("x", 240))
 	}
 	for i := range 13 {
-		text.WriteString(fmt.Sprintf("wide NS ns%d.wide\nns%[1]d.wide AAAA 2001:db8::%[1]d\n", i))
+		fmt.Fprintf(&text, "wide NS ns%d.wide\nns%[1]d.wide AAAA 2001:db8::%[1]d\n", i)
 	}
 	r := NewResponder(publish(t, zonetest.Read(t, "example.test", text.String())), Options{})
 	for _, c := range []struct {

@@ -77,7 +77,7 @@ func (r *Responder) resolve() {
 			return
 		case atDNAME:
 			follow = r.substitute(at)
-		default:
+		case atNode, atWildcard:
 			follow = r.atName(s, n, closest)
 		}
 		if !follow || hop+1 == maxHops || r.turned(hop) {
@@ -98,7 +98,7 @@ func (r *Responder) atName(s standing, n, closest int) (follow bool) {
 	at := z.node(n)
 	kind := uint16(r.q.kind)
 	var set uint32
-	switch r.q.kind {
+	switch r.q.kind { //nolint:exhaustive // the others are plain
 	case dns.TypeANY:
 		kind, set = z.first(at) // RFC 8482 §4.1
 	case dns.TypeRRSIG:

@@ -142,7 +142,7 @@ func (v *validator) check(a *codec.Msg) error {
 	case referral:
 		cut := a.Ns[0].Header().Name
 		ds := slices.ContainsFunc(a.Ns, func(rr codec.RR) bool { return rr.Header().Rrtype == codec.TypeDS })
-		if !ds && !p.lacks(cut, codec.TypeDS) && !p.optedOut(v, cut) {
+		if !ds && !p.lacks(cut, codec.TypeDS) && !p.optedOut(cut) {
 			return fmt.Errorf("nothing proves that %s has no DS record", cut)
 		}
 	case a.Rcode == codeNXDomain:
@@ -151,7 +151,7 @@ func (v *validator) check(a *codec.Msg) error {
 			return fmt.Errorf("nothing proves that %s is not there", name)
 		}
 	case soa && v.names[name]:
-		if !p.lacks(name, kind) && !p.emptyNonTerminal(name) && !(kind == codec.TypeDS && p.optedOut(v, name)) {
+		if !p.lacks(name, kind) && !p.emptyNonTerminal(name) && !(kind == codec.TypeDS && p.optedOut(name)) {
 			return fmt.Errorf("nothing proves that %s has no such records", name)
 		}
 	case soa:
@@ -259,7 +259,7 @@ func (p proofs) emptyNonTerminal(name string) bool {
 }
 
 // optedOut: the name a label longer than the closest one that is proved is covered with opt-out (RFC 5155 §7.2.4).
-func (p proofs) optedOut(v *validator, name string) bool {
+func (p proofs) optedOut(name string) bool {
 	for above := dns.Parent(name); above != "test."; name, above = above, dns.Parent(above) {
 		if p.matched(above) {
 			return p.some(func(*codec.NSEC) bool { return false }, func(n *codec.NSEC3) bool { return n.Flags&1 == 1 && n.Cover(name) })
