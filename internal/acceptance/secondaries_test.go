@@ -318,6 +318,13 @@ func TestSecondariesHaveWhatWeHave(t *testing.T) {
 	a.run("record", "add", "acme.example", "new", "A", "192.0.2.7", "--yes")
 	a.run("record", "remove", "acme.example", "h1", "TXT", "--yes")
 	same("the change")
+	a.run("dnssec", "on", "acme.example", "--yes")
+	same("the signatures")
+	a.run("record", "add", "acme.example", "signed", "A", "192.0.2.8", "--yes")
+	same("the change of a signed zone")
+	if got := dig(t, servers["nsd"].addr, "signed.acme.example", "A", "+dnssec"); !strings.Contains(got, "RRSIG") {
+		t.Errorf("nsd answers without signatures:\n%s", got)
+	}
 	if log := a.log.String(); !strings.Contains(log, "operation=ixfr") || !strings.Contains(log, "operation=axfr") || !strings.Contains(log, "tsig_key="+key) {
 		t.Error("the log does not tell of AXFR and IXFR, and of the key")
 	}
