@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -271,7 +272,7 @@ func (n *named) size() (memory, files int) {
 }
 
 // Malformed packets of 22 kinds, connections with junk and half-sent messages, twice: good questions are answered meanwhile,
-// no answer is answered, and what the second round takes of memory and files the first one took.
+// no answer is answered, what the second round takes of memory and files the first one took, and at last it ends well.
 // POSTROAD_HOSTILE_PACKETS says how many packets are sent, and a fortieth as many connections; POSTROAD_HOSTILE_SEED says which.
 func TestTheNameServerBearsHostileTraffic(t *testing.T) {
 	t.Parallel()
@@ -307,4 +308,37 @@ func TestTheNameServerBearsHostileTraffic(t *testing.T) {
 		t.Errorf("the log has %d octets:\n%.2000s", size, n.log.String())
 	}
 	n.isAnswered("tcp", newHostile(seed, "acme.example"))
+	n.endsUnderLoad(newHostile(seed+2, "acme.example"))
+}
+
+// endsUnderLoad has the program end while packets come, what is handed over to transfers among them.
+func (n *named) endsUnderLoad(h *hostile) {
+	n.t.Helper()
+	conn, err := net.Dial("udp", n.dns)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer conn.Close()
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				packet := h.question()
+				if i%2 == 0 {
+					packet[2], packet[len(packet)-3] = 4<<3, 6 // NOTIFY
+				}
+				_, _ = conn.Write(packet) // refused once it has ended
+			}
+		}
+	}()
+	err = n.kill(syscall.SIGTERM)
+	close(stop)
+	<-stopped
+	if err != nil {
+		n.t.Errorf("it ended badly: %v", err)
+	}
 }
