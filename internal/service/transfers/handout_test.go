@@ -178,7 +178,7 @@ func TestADomainHasTheNameOfACatalog(t *testing.T) {
 			t.Fatal(err)
 		}
 		publish()
-		settle(5 * time.Second)
+		w.settle(5 * time.Second)
 		if got := w.answered["ann.example"]; got.Serial != 7 {
 			t.Errorf("answered: %v", got)
 		}
@@ -197,7 +197,7 @@ func TestCatalogsListWhatIsHosted(t *testing.T) {
 		w.start()
 		w.host("ann.example", 1)
 		w.host("bob.example", 1)
-		settle(2 * time.Second)
+		w.settle(2 * time.Second)
 		operator := netip.MustParseAddrPort("203.0.113.9:53")
 		members := func(from netip.AddrPort, name string, key *dns.TSIGKey) (list []string, serial uint32) {
 			t.Helper()
@@ -242,7 +242,7 @@ func TestCatalogsListWhatIsHosted(t *testing.T) {
 		carol := zoneOf(t, "carol.example", 1)
 		carol.Pending = true
 		w.Published(&carol)
-		settle(2 * time.Second)
+		w.settle(2 * time.Second)
 		list, second := members(operator, "all.invalid", nil)
 		if len(list) != 1 || second <= first {
 			t.Errorf("%v, serial %d after %d", list, second, first)

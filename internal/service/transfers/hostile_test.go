@@ -53,19 +53,19 @@ func TestAZoneThatIsNotProvedExpiresToNothing(t *testing.T) {
 		home.host("ann.example", 1)
 		w.proved["ann.example"] = false
 		w.start()
-		settle(time.Second)
+		w.settle(time.Second)
 		if got := w.answered["ann.example"]; got.Serial != 1 || !got.Pending {
 			t.Fatalf("%v", got)
 		}
 		w.server("tcp", primaryAt, nil)
-		settle(24*time.Hour + 10*time.Second)
+		w.settle(24*time.Hour + 10*time.Second)
 		if _, there := w.answered["ann.example"]; there || w.expired["ann.example"] {
 			t.Errorf("answered %v, expired %v", w.answered, w.expired)
 		}
 		again := newWorld(t) // a start
 		again.settings, again.copies, again.proved = w.settings, w.copies, w.proved
 		again.start()
-		settle(time.Second)
+		w.settle(time.Second)
 		if _, there := again.answered["ann.example"]; there || again.expired["ann.example"] {
 			t.Errorf("a start: answered %v, expired %v", again.answered, again.expired)
 		}

@@ -70,23 +70,23 @@ func TestSecondariesAreTold(t *testing.T) {
 		for serial := range 10 {
 			w.host("ann.example", serial+1)
 		}
-		settle(time.Second)
+		w.settle(time.Second)
 		if told.Load() != 1 {
 			t.Errorf("told %d times of what came together", told.Load())
 		}
-		settle(10 * time.Minute)
+		w.settle(10 * time.Minute)
 		if n := tries.Load(); n < 6 || n > 12 {
 			t.Errorf("%d tries in ten minutes", n)
 		}
 		hears.Store(true)
-		settle(10 * time.Minute)
+		w.settle(10 * time.Minute)
 		n := tries.Load()
-		settle(time.Hour)
+		w.settle(time.Hour)
 		if tries.Load() != n || len(w.told) != 0 || len(w.down) != 0 {
 			t.Errorf("%d tries after the answer, %v, %v", tries.Load()-n, w.told, w.down)
 		}
 		w.host("ann.example", 11)
-		settle(time.Second)
+		w.settle(time.Second)
 		if told.Load() != 2 || tries.Load() != n+1 {
 			t.Errorf("the next change: %d, %d", told.Load(), tries.Load()-n)
 		}
@@ -119,7 +119,7 @@ func TestAZoneThatAServerDoesNotKnowHoldsUpNoOther(t *testing.T) {
 		w.host("bob.example", 1)
 		w.host("carol.example", 1)
 		w.start()
-		settle(30 * time.Second)
+		w.settle(30 * time.Second)
 		if told.Load() != 3 { // with the catalog
 			t.Errorf("told %d times", told.Load())
 		}
@@ -141,7 +141,7 @@ func TestAServerThatIsAwayIsTriedSeldom(t *testing.T) {
 		for _, name := range []string{"ann", "bob", "carol", "dave", "eve"} {
 			w.host(name+".example", 1)
 		}
-		settle(2 * time.Hour)
+		w.settle(2 * time.Hour)
 		if n := tries.Load(); n < 10 || n > 30 || len(w.told) != 0 {
 			t.Errorf("%d tries, %d still to be told", n, len(w.told))
 		}

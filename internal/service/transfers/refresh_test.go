@@ -56,12 +56,12 @@ func TestASecondaryFollowsItsPrimary(t *testing.T) {
 		w, home := fed(t)
 		z := home.host("ann.example", 1, "www A 192.0.2.1", "a TXT b", "b TXT b", "c TXT c", "d TXT d", "e TXT e")
 		w.start()
-		settle(time.Second)
+		w.settle(time.Second)
 		if got := w.answered["ann.example"]; !same(got.Content(), z.Content()) || got.Serial != 1 || got.Account != "ann" {
 			t.Fatalf("first: %v", got)
 		}
 		z = home.host("ann.example", 2, "www A 192.0.2.2", "a TXT b", "b TXT b", "c TXT c", "d TXT d", "e TXT e")
-		settle(2 * time.Second)
+		w.settle(2 * time.Second)
 		if w.answered["ann.example"].Serial != 1 {
 			t.Error("nobody has told, and it was fetched")
 		}
@@ -73,20 +73,20 @@ func TestASecondaryFollowsItsPrimary(t *testing.T) {
 				t.Errorf("%s: RCODE %d", name, rcode)
 			}
 		}
-		settle(2 * time.Second)
+		w.settle(2 * time.Second)
 		if w.answered["ann.example"].Serial != 1 {
 			t.Error("a stranger has told, and it was fetched")
 		}
 		if rcode := w.notify(primaryPeer, keyNamed("ann-key")); rcode != rcodeOK {
 			t.Errorf("the primary: RCODE %d", rcode)
 		}
-		settle(2 * time.Second)
+		w.settle(2 * time.Second)
 		if got := w.answered["ann.example"]; !same(got.Content(), z.Content()) {
 			t.Errorf("by IXFR: %v", got)
 		}
 		// Nobody tells: by the zone's refresh time.
 		z = home.host("ann.example", 3)
-		settle(3601 * time.Second)
+		w.settle(3601 * time.Second)
 		if got := w.answered["ann.example"]; !same(got.Content(), z.Content()) {
 			t.Errorf("by refresh: %v", got)
 		}
@@ -101,14 +101,14 @@ func TestAZoneExpiresAndComesBack(t *testing.T) {
 		w, home := fed(t)
 		home.host("ann.example", 1)
 		w.start()
-		settle(time.Second)
+		w.settle(time.Second)
 		working := w.servers["tcp "+primaryAt]
 		w.server("tcp", primaryAt, nil)
-		settle(24*time.Hour - 10*time.Second)
+		w.settle(24*time.Hour - 10*time.Second)
 		if w.expired["ann.example"] || w.answered["ann.example"].Serial != 1 || !strings.Contains(w.found["ann.example"], "refused") {
 			t.Errorf("before its time: %v, %v", w.expired, w.found)
 		}
-		settle(20 * time.Second)
+		w.settle(20 * time.Second)
 		if !w.expired["ann.example"] {
 			t.Fatal("it did not expire")
 		}
@@ -119,12 +119,12 @@ func TestAZoneExpiresAndComesBack(t *testing.T) {
 		again := newWorld(t)
 		again.settings, again.copies = w.settings, w.copies
 		again.start()
-		settle(time.Second)
+		w.settle(time.Second)
 		if !again.expired["ann.example"] {
 			t.Error("a start answers for it")
 		}
 		w.server("tcp", primaryAt, working)
-		settle(15 * time.Minute)
+		w.settle(15 * time.Minute)
 		if w.expired["ann.example"] || w.answered["ann.example"].Serial != 1 || len(w.found) != 0 {
 			t.Errorf("the primary is back: %v, %v", w.expired, w.found)
 		}
@@ -148,7 +148,7 @@ func TestAStartAnswersForWhatIsKept(t *testing.T) {
 		if err := w.Reload(t.Context()); err != nil || w.answered["ann.example"].Pending {
 			t.Errorf("proved: %v, %v", w.answered["ann.example"], err)
 		}
-		settle(time.Second)
+		w.settle(time.Second)
 		if !strings.Contains(w.found["ann.example"], "without the operator's leave") { // documentation's address
 			t.Errorf("found %v", w.found)
 		}
@@ -172,7 +172,7 @@ func TestAPrimaryThatIsAwayIsDialledSeldom(t *testing.T) {
 		}
 		w.settings.Secondaries = append(w.settings.Secondaries, transfer.Secondary{Domain: "ann.example", Account: "ann", Primary: netip.MustParseAddrPort(primaryAt), Operator: true})
 		w.start()
-		settle(time.Second)
+		w.settle(time.Second)
 		refused, spared := 0, 0
 		for _, evidence := range w.found {
 			if strings.Contains(evidence, "connection refused") {
@@ -192,7 +192,7 @@ func TestAPrimaryThatIsAwayIsDialledSeldom(t *testing.T) {
 			}
 			return stream(t, request, z.Content(), 65535)
 		}))
-		settle(5 * time.Minute)
+		w.settle(5 * time.Minute)
 		if w.answered["ann.example"].Serial != 1 {
 			t.Errorf("it is back: %v", w.found)
 		}
@@ -261,7 +261,7 @@ func TestABadPrimaryCostsNothing(t *testing.T) {
 					return stream(t, request, z.Content(), 65535)
 				}))
 				w.start()
-				settle(time.Second)
+				w.settle(time.Second)
 				if w.answered["ann.example"].Serial != 1 {
 					t.Fatal("the first version did not come")
 				}
@@ -269,7 +269,7 @@ func TestABadPrimaryCostsNothing(t *testing.T) {
 				if rcode := w.notify(primaryPeer, nil); rcode != rcodeOK {
 					t.Errorf("RCODE %d", rcode)
 				}
-				settle(10 * time.Minute)
+				w.settle(10 * time.Minute)
 				if got := w.answered["ann.example"]; !same(got.Content(), good.Content()) || w.copies["ann.example"].Serial != 1 {
 					t.Errorf("answered: %v", got)
 				}
@@ -304,7 +304,7 @@ func TestAnEndlessStreamEnds(t *testing.T) {
 			})(conn)
 		})
 		w.start()
-		settle(time.Minute)
+		w.settle(time.Minute)
 		if len(w.answered) != 0 || !strings.Contains(w.found["ann.example"], "more than 802 records") {
 			t.Errorf("%v, found %v", w.answered, w.found)
 		}

@@ -40,6 +40,7 @@ type world struct {
 	proved   map[string]bool
 	servers  map[string]func(conn net.Conn) // by network and address
 	reads    atomic.Int64                   // of zones from the store
+	settled  int                            // how often
 }
 
 var client = netip.MustParseAddrPort("192.0.2.53:5353")
@@ -331,6 +332,14 @@ func overTCP(f func(request []byte) [][]byte) func(conn net.Conn) {
 			}
 		}
 	}
+}
+
+// settle is settle after what the test has looked at in the world so far.
+func (w *world) settle(d time.Duration) {
+	w.mu.Lock()
+	w.settled++
+	w.mu.Unlock()
+	settle(d)
 }
 
 // settle lets everything happen that is due in the time, which is the bubble's.
