@@ -169,7 +169,7 @@ func (s *Service) tellVersion(r *asked) {
 	answer = answer[:end]
 	clear(answer[8:headerSize])
 	copy(answer[r.end-4:r.end-2], r.bare[r.end-4:])
-	s.reply(r, answer)
+	s.reply(r, r.withOPT(answer))
 }
 
 // load reads a zone with its journal.

@@ -141,6 +141,16 @@ func TestIXFROverUDPReadsNothing(t *testing.T) {
 		if n := w.reads.Load() - before; n != 0 {
 			t.Errorf("the zone was read %d times", n)
 		}
+		// EDNS is answered with EDNS (RFC 6891 §6.1.1), in refusals too.
+		opt := []byte{0, 0, 41, 4, 0xD0, 0, 0, 0, 0, 0, 0}
+		asking := append(bytes.Clone(request), opt...)
+		asking[11] = 1
+		if got := w.ask(client, false, asking); len(got) != 1 || !bytes.Equal(got[0][6:12], []byte{0, 1, 0, 0, 0, 1}) || !bytes.HasSuffix(got[0], opt) {
+			t.Errorf("with EDNS: %x", got)
+		}
+		if got := w.ask(netip.MustParseAddrPort("198.51.100.1:53"), true, asking); len(got) != 1 || got[0][3]&15 != rcodeRefused || got[0][11] != 1 || !bytes.HasSuffix(got[0], opt) {
+			t.Errorf("refused with EDNS: %x", got)
+		}
 		request = bytes.Clone(request[:headerSize+len("\x03ann\x07example\x00")+4])
 		request[9] = 0
 		if answers := w.ask(client, true, request); len(answers) != 1 || answers[0][3]&15 != rcodeForm {

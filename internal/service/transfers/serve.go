@@ -37,6 +37,7 @@ type asked struct {
 	kind dns.Type      // of the question
 	in   bool          // it is of class IN
 	end  int           // where the question section ends
+	edns bool          // it has an OPT record
 }
 
 // Serve answers one packet.
@@ -85,7 +86,35 @@ func (r *asked) question() error {
 	r.end = headerSize + n + 4
 	r.name, r.kind = strings.ToLower(name), dns.Type(binary.BigEndian.Uint16(r.bare[r.end-4:]))
 	r.in = binary.BigEndian.Uint16(r.bare[r.end-2:]) == 1
+	r.edns = r.hasOPT()
 	return nil
+}
+
+// hasOPT looks for an OPT record behind the question.
+func (r *asked) hasOPT() bool {
+	off := r.end
+	for i := 6; i < headerSize; i += 2 {
+		for range binary.BigEndian.Uint16(r.bare[i:]) {
+			record, _, end, err := dns.ReadRecord(r.bare, off)
+			if err != nil {
+				return false
+			}
+			if record.Type == dns.TypeOPT {
+				return i == headerSize-2
+			}
+			off = end
+		}
+	}
+	return false
+}
+
+// withOPT appends the OPT record that answers one (RFC 6891 §6.1.1).
+func (r *asked) withOPT(msg []byte) []byte {
+	if !r.edns {
+		return msg
+	}
+	msg[headerSize-1]++
+	return append(msg, 0, 0, byte(dns.TypeOPT), maxUDP>>8, maxUDP&0xFF, 0, 0, 0, 0, 0, 0)
 }
 
 // verify checks the signature of a request, and answers it when that does not hold (RFC 8945 §5.2).
@@ -114,13 +143,13 @@ func (s *Service) verify(r *asked, sig *dns.TSIG) bool {
 	return false
 }
 
-// header is an answer without records.
+// header is an answer without records, but for EDNS.
 func (r *asked) header(rcode byte) []byte {
 	msg := make([]byte, r.end)
 	copy(msg, r.bare[:r.end])
 	msg[2], msg[3] = 0x80|msg[2]&0x79, rcode
 	clear(msg[6:headerSize])
-	return msg
+	return r.withOPT(msg)
 }
 
 // refuse answers with an RCODE.
