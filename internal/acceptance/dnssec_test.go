@@ -202,6 +202,11 @@ func TestDNSSEC_DS_STALEStandsInTheWay(t *testing.T) {
 	}
 	ds(strings.Join(fields, " "))
 	s.refuses([]string{"dnssec", "on", "safe.example"}, "DNSSEC_DS_STALE")
+	if err := s.kill(syscall.SIGKILL); err == nil {
+		t.Error("it ended by itself")
+	}
+	s.start()
+	eventually(t, "the finding of a DS above an unsigned zone", func() bool { return strings.Contains(s.run("domain", "show", "safe.example"), "DNSSEC_DS_STALE") })
 }
 
 func TestDNSSECWithoutItsKeyIsAnsweredAsItWas(t *testing.T) {

@@ -200,10 +200,35 @@ func (a *Access) Look(ctx context.Context, st *rights.State, d *directory.Domain
 			wrong[f.Name] = f.Evidence
 		}
 	}
+	names := all[:]
+	if evidence, known := a.stale(ctx, d, &seen.Delegation); known {
+		names = append(slices.Clone(names), finding.DNSSECDSStale)
+		if evidence != "" {
+			wrong[finding.DNSSECDSStale] = evidence
+		}
+	}
 	if ctx.Err() != nil {
 		return again, nil
 	}
-	return again, a.record(ctx, d, wrong)
+	return again, a.record(ctx, d, names, wrong)
+}
+
+// stale tells of a DS record in the zone above while the zone here is not signed, and whether that is known. The keys of
+// signed zones are held against the zone above by whoever signs them.
+func (a *Access) stale(ctx context.Context, d *directory.Domain, seen *facts.Delegation) (evidence string, known bool) {
+	z, err := a.Store.Zone(ctx, account.System(), d.Name)
+	if err != nil || z.Signing != nil || !seen.Delegated() {
+		return "", false
+	}
+	for _, answer := range a.Resolver.Everywhere(ctx, seen.Above, d.Name, dns.TypeDS) {
+		switch {
+		case answer.Grants():
+			return answer.Server + " of the zone above has DS records, and the zone here is not signed: have them removed before the name servers are ours", true
+		case answer.Denies():
+			known = true
+		}
+	}
+	return "", known
 }
 
 // all are the findings of this package.
@@ -212,19 +237,19 @@ var all = [...]finding.Name{finding.NSNotDelegated, finding.NSPartial, finding.N
 // Of gives what may be found of a domain, to be forgotten when its zone is not hosted here any more.
 func Of(domain string) []finding.Finding {
 	var out []finding.Finding
-	for _, name := range all {
+	for _, name := range append(all[:], finding.DNSSECDSStale) {
 		out = append(out, finding.Finding{Name: name, Domain: domain})
 	}
 	return out
 }
 
 // record writes what has changed.
-func (a *Access) record(ctx context.Context, d *directory.Domain, wrong map[finding.Name]string) error {
+func (a *Access) record(ctx context.Context, d *directory.Domain, names []finding.Name, wrong map[finding.Name]string) error {
 	known, err := a.Store.Findings(ctx, account.System(), d.Name)
 	if err != nil {
 		return err
 	}
-	for _, name := range all {
+	for _, name := range names {
 		i := slices.IndexFunc(known, func(f finding.Finding) bool { return f.Name == name })
 		evidence, is := wrong[name]
 		if is == (i >= 0) && (!is || known[i].Evidence == evidence) {
