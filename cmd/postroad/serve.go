@@ -1,10 +1,6 @@
 package main
 
 import (
-	"os"
-	"runtime"
-	"runtime/debug"
-
 	"github.com/spf13/cobra"
 
 	"postroad/internal/obs"
@@ -40,7 +36,7 @@ panel the http listeners answer for health and metrics alone. The socket in the 
 			if err != nil {
 				return err
 			}
-			tuneRuntime()
+			tuneRuntime(cmd.Context())
 			log := obs.NewBuffered(a.err)
 			defer log.Close() //nolint:errcheck // it has none
 			return server.Run(cmd.Context(), cfg, server.Options{Roles: roles, Demo: demo, Out: a.out}, obs.NewLogger(log, l))
@@ -60,16 +56,4 @@ func roleNames() []string {
 		names = append(names, string(role))
 	}
 	return names
-}
-
-// tuneRuntime adapts the Go runtime to what the server does, unless the operator has said otherwise in the
-// environment. A flush of the embedded store holds a processor of the scheduler although it uses none of the
-// machine's, so there are two more of them; and most garbage is message content, so it is collected less often.
-func tuneRuntime() {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(runtime.NumCPU() + 2)
-	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(300)
-	}
 }

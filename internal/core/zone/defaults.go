@@ -1,6 +1,8 @@
 package zone
 
 import (
+	"fmt"
+
 	"postroad/internal/core/account"
 	"postroad/internal/proto/dns"
 )
@@ -41,4 +43,16 @@ func Fresh(domain string, owner account.ID, servers []string, set *ExchangerSet,
 		z = z.WithSPF(set.SPF)
 	}
 	return z, nil
+}
+
+// AsPending is what is answered of a zone before its domain's ownership is shown: its SOA record, and these name servers in
+// the place of its own. Whoever adds a domain that is none of his must not lead the world to servers that he names.
+func (z *Zone) AsPending(servers []string) (Zone, error) {
+	out := Zone{Domain: z.Domain, Account: z.Account, Serial: z.Serial, Pending: true}
+	soa, at := SOARecord(z.Records, z.Apex())
+	if at < 0 {
+		return Zone{}, fmt.Errorf("the zone %s has no SOA record", z.Domain)
+	}
+	out.Records = []dns.Record{soa}
+	return out.WithNameServers(servers)
 }

@@ -25,6 +25,7 @@ import (
 const (
 	tick      = time.Second
 	atOnce    = 16          // look-ups
+	mostLooks = 100         // that begin in a tick
 	leastWait = time.Minute // between two looks at one domain
 	mostWait  = time.Hour
 	lookTime  = 20 * time.Second // for one look
@@ -43,6 +44,7 @@ type Service struct {
 	log      *slog.Logger
 
 	mu     sync.Mutex
+	begun  bool
 	looked map[string]*looked // by domain id
 }
 
@@ -69,53 +71,41 @@ func (s *Service) WithZones(z Zones) *Service {
 }
 
 // Run looks at domains until ctx ends.
-func (s *Service) Run(ctx context.Context) {
-	var running sync.WaitGroup
-	defer running.Wait()
-	places := make(chan struct{}, atOnce)
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
-	for {
-		for _, d := range s.due(time.Now()) {
-			select {
-			case places <- struct{}{}:
-			case <-ctx.Done():
-				return
-			}
-			running.Go(func() {
-				defer func() { <-places }()
-				s.look(ctx, d)
-			})
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
-}
+func (s *Service) Run(ctx context.Context) { pace(ctx, atOnce, mostLooks, s.due, s.look) }
 
-// due lists the domains whose time has come, and forgets those that are gone.
-func (s *Service) due(now time.Time) []*directory.Domain {
+// due lists the domains whose time has come, most of them at most and those first that are new or have another mode, and
+// forgets those that are gone. Domains that were there at the start come a few at a time.
+func (s *Service) due(now time.Time, most int) []*directory.Domain {
 	snap := s.dir.View().Directory
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var out []*directory.Domain
+	var fresh, again []*directory.Domain
 	there := 0
 	for d := range snap.Domains() {
 		if !d.Proved {
 			continue
 		}
-		there++
 		l := s.looked[d.ID]
 		if l == nil || !l.busy && !l.chosen.Equal(d.ModeSince) {
 			l = &looked{chosen: d.ModeSince, found: map[finding.Name]bool{}}
+			if !s.begun {
+				l.next = spread(now, there, most)
+			}
 			s.looked[d.ID] = l
 		}
-		if !l.busy && !now.Before(l.next) {
-			l.busy = true
-			out = append(out, d)
+		there++
+		switch {
+		case l.busy || now.Before(l.next):
+		case l.next.IsZero():
+			fresh = append(fresh, d)
+		default:
+			again = append(again, d)
 		}
+	}
+	s.begun = true
+	out := first(most, fresh, again)
+	for _, d := range out {
+		s.looked[d.ID].busy = true
 	}
 	if len(s.looked) > there {
 		s.forget(snap)

@@ -2,6 +2,7 @@ package checks_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -61,5 +62,48 @@ func TestProofsAreLookedForOnceADayAndMoreOftenOnceLost(t *testing.T) {
 		if first := p.looks["txt.example"]; len(first) == 0 || first[0] > time.Second || slices.Max(first) < 24*time.Hour {
 			t.Errorf("looks at %v", first)
 		}
+	})
+}
+
+func TestAStartIsNotSpentOnLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{domains: map[string]directory.Domain{}}
+		for i := range 100 {
+			name := fmt.Sprintf("d%d.example", i)
+			w.domains[name] = directory.Domain{ID: name, Name: name, Zone: directory.ZoneHosted, Proved: true}
+		}
+		var mu sync.Mutex
+		seen := map[string]int{}
+		looks := func() (n int) {
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			return len(seen)
+		}
+		r := checks.NewRounds(w, func(*directory.Domain) bool { return true }, 4, func(_ context.Context, d *directory.Domain) time.Duration {
+			mu.Lock()
+			defer mu.Unlock()
+			seen[d.Name]++
+			return time.Hour
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { r.Run(ctx); close(done) }()
+		if n := looks(); n == 0 || n > 50 {
+			t.Errorf("%d of 100 domains looked at in the moment of the start", n)
+		}
+		w.mu.Lock()
+		w.domains["new.example"] = directory.Domain{ID: "new", Name: "new.example", Zone: directory.ZoneHosted, Proved: true}
+		w.mu.Unlock()
+		<-time.After(1100 * time.Millisecond)
+		if looks(); seen["new.example"] != 1 {
+			t.Error("a domain that is new waits for those that were there")
+		}
+		<-time.After(time.Minute)
+		if n := looks(); n != 101 {
+			t.Errorf("%d of 101 domains looked at in a minute", n)
+		}
+		cancel()
+		<-done
 	})
 }

@@ -86,7 +86,9 @@ func TestANewHostedDomainTakesMail(t *testing.T) {
 		t.Error(bad)
 	}
 	w.ok(p, err)
-	w.want("acme.example", "10 mx.host.example; v=spf1 mx ~all; serial 1")
+	w.want("acme.example", "; ; serial 1") // nothing of it is for the world before its ownership is shown
+	w.ok(w.PlanDomainSet(t.Context(), control.Operator(), "acme.example", control.DomainSettings{Proved: new(true)}))
+	w.want("acme.example", "10 mx.host.example; v=spf1 mx ~all; serial 2")
 	d, err := w.Domain(t.Context(), control.Operator(), "acme.example")
 	if err != nil || d.Exchangers != "direct" || d.Servers != "default" || !slices.Equal(d.NameServers, []string{"mx.host.example"}) {
 		t.Errorf("%+v, %v", d, err)

@@ -210,7 +210,7 @@ func (s *Service) answer(ctx context.Context, before *directory.Snapshot) error 
 	if err := s.reload(ctx); err != nil {
 		return err
 	}
-	return s.zones.Again(ctx, s.Directory(), names)
+	return s.zones.Again(ctx, s.current.Load(), names)
 }
 
 // afresh takes up what the store says, after a transaction of which it is not known whether it took place; moved: somebody
@@ -230,7 +230,7 @@ func (s *Service) afresh(ctx context.Context, plan *Plan, tx Tx, moved bool) err
 	for i := range tx.PutZones {
 		names = append(names, tx.PutZones[i].Domain)
 	}
-	return s.zones.Again(ctx, s.Directory(), names)
+	return s.zones.Again(ctx, s.current.Load(), names)
 }
 
 // founding makes the operator's account at the first start.

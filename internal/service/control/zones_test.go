@@ -3,6 +3,7 @@ package control_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,8 +56,8 @@ func TestAHostedDomainHasAZone(t *testing.T) {
 	// The name server's addresses where its name lies in the zone, and an unproved domain.
 	hosted := "hosted"
 	w.ok(w.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: "host.example", DomainSettings: control.DomainSettings{Zone: &hosted}}))
-	if got := answered(w, "host.example"); !strings.Contains(got, "\nmx.host.example. A 203.0.113.5\n") {
-		t.Errorf("answered:\n%s", got)
+	if got := answered(w, "host.example"); !strings.HasPrefix(got, "host.example. NS mx.host.example.\nhost.example. SOA ") || strings.Count(got, "\n") != 2 {
+		t.Errorf("answered before the proof:\n%s", got)
 	}
 	if !w.m.Answered["host.example"].Pending {
 		t.Error("the zone of an inert domain is answered as a whole")
@@ -65,6 +66,9 @@ func TestAHostedDomainHasAZone(t *testing.T) {
 	w.ok(w.PlanDomainSet(t.Context(), control.Operator(), "host.example", control.DomainSettings{Proved: &yes}))
 	if z := w.m.Answered["host.example"]; z.Pending || z.Serial <= first || !strings.Contains(answered(w, "host.example"), fmt.Sprintf(" %d 7200 ", z.Serial)) {
 		t.Errorf("after the proof: %+v", z)
+	}
+	if got := answered(w, "host.example"); !strings.Contains(got, "\nmx.host.example. A 203.0.113.5\n") {
+		t.Errorf("answered:\n%s", got)
 	}
 }
 
@@ -229,5 +233,28 @@ func TestAZoneWithoutSOAIsRefused(t *testing.T) {
 	p.Tx.PutZones[0].Records = []dns.Record{}
 	if _, err := w.Apply(t.Context(), control.Operator(), p); !errors.Is(err, control.ErrInvalid) {
 		t.Errorf("applied: %v", err)
+	}
+}
+
+func TestAPendingZoneNamesNoServersOfItsAccount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.by(w.bob, p(t)(w.PlanNameServerSetAdd(w.bob, control.NameServerSetSpec{Name: "default", Hosts: []string{"ns.bob.example", "ns.far.example"}})), nil)
+	hosted := "hosted"
+	w.by(w.bob, p(t)(w.PlanDomainAdd(t.Context(), w.bob, control.DomainSpec{Name: "bank.example", DomainSettings: control.DomainSettings{Zone: &hosted}})), nil)
+	servers := func() (out []string) {
+		for _, r := range w.m.Answered["bank.example"].Records {
+			if r.Type == dns.TypeNS {
+				out = append(out, r.Text())
+			}
+		}
+		return out
+	}
+	if got := servers(); !slices.Equal(got, []string{"mx.host.example."}) {
+		t.Errorf("before the proof the world is led to %q", got)
+	}
+	w.ok(w.PlanDomainSet(t.Context(), control.Operator(), "bank.example", control.DomainSettings{Proved: new(true)}))
+	if got := servers(); !slices.Equal(got, []string{"ns.bob.example.", "ns.far.example."}) {
+		t.Errorf("after the proof: %q", got)
 	}
 }

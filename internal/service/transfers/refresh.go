@@ -142,9 +142,19 @@ func (s *Service) show(ctx context.Context, domain string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.copies[domain] == z && z.serial == kept.Serial && z.pending == content.Pending {
-		publish()
+		s.answer(content, publish)
 	}
 	return nil
+}
+
+// answer puts a copy in force; mu is held. That of a domain whose ownership is not shown is kept and not answered for: its
+// primary would say where the world finds the domain.
+func (s *Service) answer(content *zone.Zone, publish func()) {
+	if content.Pending {
+		s.o.Names.Withdraw(content.Domain)
+		return
+	}
+	publish()
 }
 
 // expire ends the answers for a version that is too old; mu is held, so that nothing that was published meanwhile is lost.
@@ -281,7 +291,7 @@ func (s *Service) keep(ctx context.Context, z *copied, got transfer.Copy, how st
 		return nil // another change of it comes
 	}
 	z.have, z.serial, z.timers, z.refreshed, z.expired = true, got.Serial, timers, got.Refreshed, false
-	publish()
+	s.answer(content, publish)
 	s.mu.Unlock()
 	s.o.Metrics.DNSTransfers.WithLabelValues("in", how, "done").Inc()
 	s.o.Log.InfoContext(ctx, "a zone was fetched", slog.String(obs.KeyDomain, of.Domain), slog.String(obs.KeyOperation, how), slog.String(obs.KeyAddress, of.Primary.String()),

@@ -165,10 +165,11 @@ func (a *Answers) Prepare(st *rights.State, p *plan.Plan, list []zone.Zone) (pub
 	var all []func()
 	for i := range list {
 		z := &list[i]
-		if d, there := after(st, p, z.Domain); !there || d.Zone != directory.ZoneHosted {
+		d, there := after(st, p, z.Domain)
+		if !there || d.Zone != directory.ZoneHosted {
 			continue
 		}
-		one, err := a.Names.Prepare(z)
+		one, err := a.prepare(st.Sets, d, z)
 		if err != nil {
 			return nil, words.Invalid("The zone "+words.Show(z.Domain)+" cannot be answered for: "+err.Error()+".", "")
 		}
@@ -236,8 +237,7 @@ func (a *Answers) All(ctx context.Context, st *rights.State, before *directory.S
 		if !there || d.Zone != directory.ZoneHosted {
 			return nil
 		}
-		z.Pending = !d.Proved
-		a.one(ctx, &z, found[z.Domain])
+		a.one(ctx, st.Sets, d, &z, found[z.Domain])
 		return nil
 	})
 	if err != nil {
@@ -264,8 +264,30 @@ func (a *Answers) All(ctx context.Context, st *rights.State, before *directory.S
 	return missing, nil
 }
 
+// prepare makes the answers of a domain's zone. Those of a domain whose ownership is not shown name servers of the operator,
+// whatever its account has chosen.
+func (a *Answers) prepare(sets zone.Sets, d *directory.Domain, z *zone.Zone) (publish func(), err error) {
+	z.Pending = !d.Proved
+	if d.Proved {
+		return a.Names.Prepare(z)
+	}
+	servers := []string{a.Ours.Hostname}
+	set, ok := sets.NameServerSet(d.NameServerSet)
+	if !ok || set.Account != account.Operator {
+		set, ok = sets.NameServersFor(account.Operator, zone.DefaultNameServerSet)
+	}
+	if ok {
+		servers = set.Hosts
+	}
+	pending, err := z.AsPending(servers)
+	if err != nil {
+		return nil, err
+	}
+	return a.Names.Prepare(&pending)
+}
+
 // one answers for a stored zone. found says that it could not be, before.
-func (a *Answers) one(ctx context.Context, z *zone.Zone, found bool) {
+func (a *Answers) one(ctx context.Context, sets zone.Sets, d *directory.Domain, z *zone.Zone, found bool) {
 	if a.Names == nil {
 		return
 	}
@@ -276,7 +298,7 @@ func (a *Answers) one(ctx context.Context, z *zone.Zone, found bool) {
 		if z.Signing != nil && len(z.Signatures) == 0 {
 			return nil, errors.New("it is signed, and its signatures are not in the store: it is not answered for without them")
 		}
-		return a.Names.Prepare(z)
+		return a.prepare(sets, d, z)
 	}()
 	if err == nil {
 		publish()
@@ -309,12 +331,12 @@ func (a *Answers) find(ctx context.Context, f finding.Finding, gone bool) {
 }
 
 // Again answers for some zones as they are stored now, after a change of which it is not known whether it took place.
-func (a *Answers) Again(ctx context.Context, snap *directory.Snapshot, domains []string) error {
+func (a *Answers) Again(ctx context.Context, st *rights.State, domains []string) error {
 	if a.Names == nil {
 		return nil
 	}
 	for _, name := range domains {
-		d, there := snap.Domain(name)
+		d, there := st.Directory.Domain(name)
 		if !there || d.Zone != directory.ZoneHosted {
 			a.Names.Withdraw(name)
 			continue
@@ -323,8 +345,7 @@ func (a *Answers) Again(ctx context.Context, snap *directory.Snapshot, domains [
 		if err != nil {
 			return err
 		}
-		z.Pending = !d.Proved
-		a.one(ctx, &z, false)
+		a.one(ctx, st.Sets, d, &z, false)
 	}
 	return nil
 }
