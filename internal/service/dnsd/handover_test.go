@@ -38,22 +38,12 @@ func TestNothingIsHandedOverOnceStopped(t *testing.T) {
 	if n, err := conn.Read(in); err != nil || n < 12 || in[7] != 1 {
 		t.Errorf("the question: %x, %v", in[:n], err)
 	}
-	if got := r.dropped(t); got != 1 {
-		t.Errorf("%v packets were dropped", got)
-	}
 	if got := r.hears(t); got != "EOF" {
 		t.Errorf("a new connection: %s", got)
 	}
-}
-
-// dropped is how many packets got no answer, for whatever reason.
-func (r *running) dropped(t *testing.T) float64 {
-	t.Helper()
-	got, err := r.metrics.Gather()
-	if err != nil {
-		t.Fatal(err)
+	if got := r.counted(t)["postroad_dns_dropped_total"]; got != 1 {
+		t.Errorf("%v packets were dropped", got)
 	}
-	return got["postroad_dns_dropped_total"]
 }
 
 // hears asks by TCP and tells what comes.
@@ -119,7 +109,7 @@ func TestErrorsOfTransfersAreLimited(t *testing.T) {
 			refused++
 		}
 	}
-	limited := r.dropped(t)
+	limited := r.counted(t)["postroad_dns_dropped_total"]
 	if answered != 100 || refused > 50 || limited < 50 {
 		t.Errorf("%d answers, %d refusals, %v held back", answered, refused, limited)
 	}
