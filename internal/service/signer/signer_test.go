@@ -40,6 +40,21 @@ func (p *parent) DS(_ context.Context, domain string) ([][]byte, time.Duration, 
 	return p.ds[domain], dsTTL, "ns.example", p.fail
 }
 
+// says sets what is entered for a domain.
+func (p *parent) says(domain string, ds ...[]byte) {
+	p.Lock()
+	defer p.Unlock()
+	p.ds[domain] = ds
+}
+
+// fails sets whether the parent answers, and gives how often it was asked.
+func (p *parent) fails(err error) (asks int) {
+	p.Lock()
+	defer p.Unlock()
+	p.fail = err
+	return p.asks
+}
+
 func (p *parent) register() {
 	for _, z := range p.w.published() {
 		var ds [][]byte
@@ -52,9 +67,7 @@ func (p *parent) register() {
 			}
 		}
 		if asked {
-			p.Lock()
-			p.ds[z.Domain] = ds
-			p.Unlock()
+			p.says(z.Domain, ds...)
 		}
 	}
 }
@@ -262,15 +275,14 @@ func TestAParentThatIsNotHeardHoldsARollOver(t *testing.T) {
 		pass(6 * time.Hour)
 		w.parent.register()
 		pass(time.Hour)
-		w.parent.fail = errors.New("no answer")
+		w.parent.fails(errors.New("no answer"))
 		pass(20 * 24 * time.Hour)
 		if got := w.states("one.example"); got != "csk retired, csk active" {
 			t.Errorf("while the parent is not heard: %s", got)
 		}
-		if w.parent.asks > 2000 {
-			t.Errorf("the parent was asked %d times", w.parent.asks)
+		if asks := w.parent.fails(nil); asks > 2000 {
+			t.Errorf("the parent was asked %d times", asks)
 		}
-		w.parent.fail = nil
 		pass(8 * time.Hour)
 		if got := w.states("one.example"); got != "csk removed, csk active" {
 			t.Errorf("when it is heard again: %s", got)
@@ -284,7 +296,7 @@ func TestAStaleDSIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "one.example")
 		w.on("one.example", control.DNSSECChoice{})
-		w.parent.ds["one.example"] = [][]byte{append([]byte{0x12, 0x34, 13, 2}, make([]byte, 32)...)}
+		w.parent.says("one.example", append([]byte{0x12, 0x34, 13, 2}, make([]byte, 32)...))
 		pass(7 * time.Hour)
 		if f := w.findings("one.example"); f != "DNSSEC_DS_STALE" {
 			t.Errorf("findings %q", f)
