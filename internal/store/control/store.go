@@ -22,8 +22,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
-	"log/slog"
 
 	"postroad/internal/service/control"
 	"postroad/internal/store/sqldb"
@@ -36,23 +34,11 @@ var migrations embed.FS
 const reader = 1
 
 // Config says where the control database is.
-type Config struct {
-	Path      string       // SQLite: the file control.db
-	DSN       string       // PostgreSQL; when given, Path is not used
-	Clustered bool         // several nodes share the server
-	Log       *slog.Logger // for what no caller can be told
-}
+type Config = sqldb.Place
 
 // Open opens the control database.
 func Open(ctx context.Context, c Config) (*sqldb.DB, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	return sqldb.Open(ctx, sqldb.Config{
-		Name: "control", Path: c.Path, DSN: c.DSN, Clustered: c.Clustered,
-		Migrations: files, Reader: reader, Log: c.Log,
-	})
+	return c.Open(ctx, migrations, sqldb.Config{Name: "control", Reader: reader})
 }
 
 // Store is the configuration in one database. It is safe for concurrent use.

@@ -98,14 +98,8 @@ func mustBegin(dir string) error {
 }
 
 func openShard(ctx context.Context, c Config, path string) (*sqldb.DB, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	return sqldb.Open(ctx, sqldb.Config{
-		Name: "mail", Path: path, DSN: c.DSN, Clustered: c.Clustered,
-		Migrations: files, Reader: reader, CacheKiB: 8192, Log: c.Log,
-	})
+	place := sqldb.Place{Path: path, DSN: c.DSN, Clustered: c.Clustered, Log: c.Log}
+	return place.Open(ctx, migrations, sqldb.Config{Name: "mail", Reader: reader, CacheKiB: 8192})
 }
 
 // meta reads a number from the table meta; 0 when it is not there.

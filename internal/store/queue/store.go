@@ -15,8 +15,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
-	"log/slog"
 	"time"
 
 	"postroad/internal/core/account"
@@ -32,23 +30,11 @@ var migrations embed.FS
 const reader = 1
 
 // Config says where the queue's database is.
-type Config struct {
-	Path      string       // SQLite: the file queue.db
-	DSN       string       // PostgreSQL; when given, Path is not used
-	Clustered bool         // several nodes share the server
-	Log       *slog.Logger // for what no caller can be told
-}
+type Config = sqldb.Place
 
 // Open opens the queue's database.
 func Open(ctx context.Context, c Config) (*sqldb.DB, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	return sqldb.Open(ctx, sqldb.Config{
-		Name: "queue", Path: c.Path, DSN: c.DSN, Clustered: c.Clustered,
-		Migrations: files, Reader: reader, Log: c.Log,
-	})
+	return c.Open(ctx, migrations, sqldb.Config{Name: "queue", Reader: reader})
 }
 
 // Store is the queue in one database. It is safe for concurrent use.

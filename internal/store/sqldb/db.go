@@ -29,6 +29,25 @@ type Config struct {
 	Log        *slog.Logger // for what no caller can be told; nothing is logged when nil
 }
 
+// Place is where a database is, as whoever opens a store says it.
+type Place struct {
+	Path      string       // SQLite: the file
+	DSN       string       // PostgreSQL; when given, Path is not used
+	Clustered bool         // several nodes share the server
+	Log       *slog.Logger // for what no caller can be told
+}
+
+// Open opens the database at this place. Its migrations lie in the folder "migrations" of files; c says what else there
+// is to say of it.
+func (p Place) Open(ctx context.Context, files fs.FS, c Config) (*DB, error) {
+	var err error
+	if c.Migrations, err = fs.Sub(files, "migrations"); err != nil {
+		return nil, err
+	}
+	c.Path, c.DSN, c.Clustered, c.Log = p.Path, p.DSN, p.Clustered, p.Log
+	return Open(ctx, c)
+}
+
 // DB is one open database. It is safe for concurrent use.
 type DB struct {
 	engine  Engine

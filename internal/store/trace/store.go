@@ -13,8 +13,6 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"io/fs"
-	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,23 +32,11 @@ var migrations embed.FS
 const reader = 1
 
 // Config says where the traces' database is.
-type Config struct {
-	Path      string       // SQLite: the file trace.db
-	DSN       string       // PostgreSQL; when given, Path is not used
-	Clustered bool         // several nodes share the server
-	Log       *slog.Logger // for what no caller can be told
-}
+type Config = sqldb.Place
 
 // Open opens the traces' database.
 func Open(ctx context.Context, c Config) (*sqldb.DB, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	return sqldb.Open(ctx, sqldb.Config{
-		Name: "trace", Path: c.Path, DSN: c.DSN, Clustered: c.Clustered,
-		Migrations: files, Reader: reader, Readers: 2, CacheKiB: 8192, Relaxed: true, Log: c.Log,
-	})
+	return c.Open(ctx, migrations, sqldb.Config{Name: "trace", Reader: reader, Readers: 2, CacheKiB: 8192, Relaxed: true})
 }
 
 // Store is the traces in one database. It is safe for concurrent use.
