@@ -6,6 +6,10 @@ import (
 	"slices"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
+	"postroad/internal/core/publish"
+	"postroad/internal/core/transfer"
+	"postroad/internal/core/zone"
 	"postroad/internal/service/control"
 	"postroad/internal/store/sqldb"
 )
@@ -101,66 +105,43 @@ func put(t *sqldb.Tx, tx *control.Tx, version int64) error {
 
 // checkOwners refuses rows in accounts that are not in scope, and an installation's route that is not the operator's.
 func checkOwners(scope account.Scope, tx *control.Tx) error {
-	var ids []account.ID
-	for i := range tx.PutAccounts {
-		ids = append(ids, tx.PutAccounts[i].ID)
-	}
-	for i := range tx.PutDomains {
-		ids = append(ids, tx.PutDomains[i].Account)
-	}
-	for i := range tx.PutMailboxes {
-		ids = append(ids, tx.PutMailboxes[i].Account)
-	}
-	for i := range tx.PutRules {
-		ids = append(ids, tx.PutRules[i].Account)
-	}
 	for i := range tx.PutOutbounds {
-		o := &tx.PutOutbounds[i]
-		if o.Domain == "" && o.Account != account.Operator {
+		if o := &tx.PutOutbounds[i]; o.Domain == "" && o.Account != account.Operator {
 			return fmt.Errorf("%w: the route of the whole installation is the operator's", control.ErrDenied)
 		}
-		ids = append(ids, o.Account)
 	}
-	for i := range tx.PutLists {
-		ids = append(ids, tx.PutLists[i].Account)
-	}
-	for i := range tx.PutZones {
-		ids = append(ids, tx.PutZones[i].Account)
-	}
-	for i := range tx.PutProviders {
-		ids = append(ids, tx.PutProviders[i].Account)
-	}
-	for i := range tx.PutDeparted {
-		ids = append(ids, tx.PutDeparted[i].Account)
-	}
-	for i := range tx.PutSets {
-		ids = append(ids, tx.PutSets[i].Account)
-	}
-	for i := range tx.PutServers {
-		ids = append(ids, tx.PutServers[i].Account)
-	}
-	for i := range tx.PutTransfers.Keys {
-		ids = append(ids, tx.PutTransfers.Keys[i].Account)
-	}
-	for i := range tx.PutTransfers.Peers {
-		ids = append(ids, tx.PutTransfers.Peers[i].Account)
-	}
-	for i := range tx.PutTransfers.Secondaries {
-		ids = append(ids, tx.PutTransfers.Secondaries[i].Account)
-	}
-	for i := range tx.PutTransfers.Catalogs {
-		ids = append(ids, tx.PutTransfers.Catalogs[i].Account)
-	}
-	for i := range tx.PutTokens {
-		ids = append(ids, tx.PutTokens[i].Account)
-	}
-	for i := range tx.Entries {
-		ids = append(ids, tx.Entries[i].Account)
-	}
+	ids := slices.Concat(
+		ownersOf(tx.PutAccounts, func(r *account.Account) account.ID { return r.ID }),
+		ownersOf(tx.PutDomains, func(r *directory.Domain) account.ID { return r.Account }),
+		ownersOf(tx.PutMailboxes, func(r *directory.Mailbox) account.ID { return r.Account }),
+		ownersOf(tx.PutRules, func(r *directory.Rule) account.ID { return r.Account }),
+		ownersOf(tx.PutOutbounds, func(r *directory.Outbound) account.ID { return r.Account }),
+		ownersOf(tx.PutLists, func(r *control.RecipientList) account.ID { return r.Account }),
+		ownersOf(tx.PutZones, func(r *zone.Zone) account.ID { return r.Account }),
+		ownersOf(tx.PutProviders, func(r *publish.Provider) account.ID { return r.Account }),
+		ownersOf(tx.PutDeparted, func(r *directory.Departed) account.ID { return r.Account }),
+		ownersOf(tx.PutSets, func(r *zone.ExchangerSet) account.ID { return r.Account }),
+		ownersOf(tx.PutServers, func(r *zone.NameServerSet) account.ID { return r.Account }),
+		ownersOf(tx.PutTransfers.Keys, func(r *transfer.Key) account.ID { return r.Account }),
+		ownersOf(tx.PutTransfers.Peers, func(r *transfer.Peer) account.ID { return r.Account }),
+		ownersOf(tx.PutTransfers.Secondaries, func(r *transfer.Secondary) account.ID { return r.Account }),
+		ownersOf(tx.PutTransfers.Catalogs, func(r *transfer.Catalog) account.ID { return r.Account }),
+		ownersOf(tx.PutTokens, func(r *control.Token) account.ID { return r.Account }),
+		ownersOf(tx.Entries, func(r *control.Entry) account.ID { return r.Account }),
+	)
 	if i := slices.IndexFunc(ids, func(id account.ID) bool { return !scope.Has(id) }); i >= 0 {
 		return fmt.Errorf("%w: %w: %q", control.ErrDenied, sqldb.ErrScope, ids[i])
 	}
 	return nil
+}
+
+// ownersOf gives whose rows these are.
+func ownersOf[T any](rows []T, of func(*T) account.ID) []account.ID {
+	out := make([]account.ID, len(rows))
+	for i := range rows {
+		out[i] = of(&rows[i])
+	}
+	return out
 }
 
 const domainOwnersSQL sqldb.Stmt = `SELECT name, account_id FROM domain WHERE @in(name, $1) AND @scope(account_id)`
