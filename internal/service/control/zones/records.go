@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"postroad/internal/core/directory"
 	"postroad/internal/core/zone"
 	"postroad/internal/proto/dns"
 	"postroad/internal/service/control/plan"
@@ -42,14 +43,18 @@ func (spec *RecordSpec) record(name string, t dns.Type, z *zone.Zone, set []dns.
 // subject names a set of records in plans and audit entries.
 func subject(name string, t dns.Type) string { return strings.TrimSuffix(name, ".") + " " + t.String() }
 
+// named finds the zone that is to be changed, and which of its records.
+func (a *Access) named(ctx context.Context, actor rights.Actor, st *rights.State, domain string, spec *RecordSpec) (d *directory.Domain, z zone.Zone, name string, t dns.Type, err error) {
+	if d, z, err = a.change(ctx, actor, st, domain); err == nil {
+		name, t, err = spec.read(z.Apex())
+	}
+	return d, z, name, t, err
+}
+
 // PlanAdd plans another record. Those of its owner and type take its TTL, if one is given.
 func (a *Access) PlanAdd(ctx context.Context, actor rights.Actor, st *rights.State, domain string, spec RecordSpec) (plan.Plan, error) {
 	p := plan.New(st.Directory.Version(), actor)
-	d, z, err := a.change(ctx, actor, st, domain)
-	if err != nil {
-		return plan.Plan{}, err
-	}
-	name, t, err := spec.read(z.Apex())
+	d, z, name, t, err := a.named(ctx, actor, st, domain, &spec)
 	if err != nil {
 		return plan.Plan{}, err
 	}
@@ -104,11 +109,7 @@ func choose(set []dns.Record, name string, t dns.Type, text string, z *zone.Zone
 // where it is the only one. Without data the TTL alone changes.
 func (a *Access) PlanEdit(ctx context.Context, actor rights.Actor, st *rights.State, domain, old string, spec RecordSpec) (plan.Plan, error) {
 	p := plan.New(st.Directory.Version(), actor)
-	d, z, err := a.change(ctx, actor, st, domain)
-	if err != nil {
-		return plan.Plan{}, err
-	}
-	name, t, err := spec.read(z.Apex())
+	d, z, name, t, err := a.named(ctx, actor, st, domain, &spec)
 	if err != nil {
 		return plan.Plan{}, err
 	}
@@ -141,11 +142,7 @@ func (a *Access) PlanEdit(ctx context.Context, actor rights.Actor, st *rights.St
 // PlanRemove plans the end of a record, named by its data or its id, or of all of its owner and type when neither is given.
 func (a *Access) PlanRemove(ctx context.Context, actor rights.Actor, st *rights.State, domain string, spec RecordSpec) (plan.Plan, error) {
 	p := plan.New(st.Directory.Version(), actor)
-	d, z, err := a.change(ctx, actor, st, domain)
-	if err != nil {
-		return plan.Plan{}, err
-	}
-	name, t, err := spec.read(z.Apex())
+	d, z, name, t, err := a.named(ctx, actor, st, domain, &spec)
 	if err != nil {
 		return plan.Plan{}, err
 	}
