@@ -37,18 +37,9 @@ func (a *app) accountCommand() *cobra.Command {
 			}),
 		}),
 		set,
-		&cobra.Command{
-			Use: "list", Short: "List accounts", Args: cobra.NoArgs,
-			RunE: work(func(cmd *cobra.Command, _ []string) error {
-				all, err := list[control.AccountInfo](cmd.Context(), a, "/accounts", nil)
-				if err != nil {
-					return err
-				}
-				return show(a, all, "ID NAME DOMAINS NOTICES", func(i control.AccountInfo) []string {
-					return []string{string(i.ID), i.Name, strconv.Itoa(i.Domains), strings.Join(i.Notices, ",")}
-				})
-			}),
-		},
+		listing(a, "List accounts", "/accounts", "ID NAME DOMAINS NOTICES", func(i control.AccountInfo) []string {
+			return []string{string(i.ID), i.Name, strconv.Itoa(i.Domains), strings.Join(i.Notices, ",")}
+		}),
 		a.changes(&cobra.Command{
 			Use: "remove ACCOUNT", Short: "Remove an account and its tokens; its domains must be gone", Args: cobra.ExactArgs(1),
 			RunE: work(func(cmd *cobra.Command, args []string) error {
@@ -69,18 +60,9 @@ func (a *app) tokenCommand() *cobra.Command {
 	add.Flags().StringVar(&account, "account", "", "account that it may touch, by id or name (default the caller's own; the operator's may touch everything)")
 	return group("token", "Rights to use the API from afar",
 		add,
-		&cobra.Command{
-			Use: "list", Short: "List tokens", Args: cobra.NoArgs,
-			RunE: work(func(cmd *cobra.Command, _ []string) error {
-				all, err := list[control.TokenInfo](cmd.Context(), a, "/tokens", nil)
-				if err != nil {
-					return err
-				}
-				return show(a, all, "ID NAME ACCOUNT CREATED", func(t control.TokenInfo) []string {
-					return []string{t.ID, t.Name, string(t.Account), when(t.Created)}
-				})
-			}),
-		},
+		listing(a, "List tokens", "/tokens", "ID NAME ACCOUNT CREATED", func(t control.TokenInfo) []string {
+			return []string{t.ID, t.Name, string(t.Account), when(t.Created)}
+		}),
 		a.changes(&cobra.Command{
 			Use: "remove ID", Short: "Revoke a token", Args: cobra.ExactArgs(1),
 			RunE: work(func(cmd *cobra.Command, args []string) error {

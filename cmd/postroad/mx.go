@@ -234,22 +234,13 @@ func (a *app) exchangerSetCommand() *cobra.Command {
 	const path = "/exchanger-sets"
 	var added, changed setFlags
 	return group("exchanger-set", "Named lists of exchangers that domains follow",
-		&cobra.Command{
-			Use: "list", Short: "List exchanger sets", Args: cobra.NoArgs,
-			RunE: work(func(cmd *cobra.Command, _ []string) error {
-				all, err := list[control.ExchangerSet](cmd.Context(), a, path, nil)
-				if err != nil {
-					return err
-				}
-				return show(a, all, "NAME ACCOUNT EXCHANGERS GATEWAYS SPF DOMAINS", func(s control.ExchangerSet) []string {
-					var hosts []string
-					for _, x := range s.Exchangers {
-						hosts = append(hosts, x.Host+":"+strconv.Itoa(int(x.Preference)))
-					}
-					return []string{s.Name, string(s.Account), strings.Join(hosts, " "), strings.Join(s.Gateways, " "), s.SPF, strconv.Itoa(s.Domains)}
-				})
-			}),
-		},
+		listing(a, "List exchanger sets", path, "NAME ACCOUNT EXCHANGERS GATEWAYS SPF DOMAINS", func(s control.ExchangerSet) []string {
+			var hosts []string
+			for _, x := range s.Exchangers {
+				hosts = append(hosts, x.Host+":"+strconv.Itoa(int(x.Preference)))
+			}
+			return []string{s.Name, string(s.Account), strings.Join(hosts, " "), strings.Join(s.Gateways, " "), s.SPF, strconv.Itoa(s.Domains)}
+		}),
 		added.on(a.changes(&cobra.Command{
 			Use: "add NAME HOST[:PREFERENCE]...", Short: "Add an exchanger set", Args: cobra.MinimumNArgs(2),
 			RunE: work(func(cmd *cobra.Command, args []string) error {
@@ -309,18 +300,9 @@ func (a *app) nameServerSetCommand() *cobra.Command {
 		return out
 	}
 	return group("nameserver-set", "Named lists of name servers for zones hosted here",
-		&cobra.Command{
-			Use: "list", Short: "List name-server sets", Args: cobra.NoArgs,
-			RunE: work(func(cmd *cobra.Command, _ []string) error {
-				all, err := list[control.NameServerSet](cmd.Context(), a, path, nil)
-				if err != nil {
-					return err
-				}
-				return show(a, all, "NAME ACCOUNT HOSTS DOMAINS", func(s control.NameServerSet) []string {
-					return []string{s.Name, string(s.Account), strings.Join(s.Hosts, " "), strconv.Itoa(s.Domains)}
-				})
-			}),
-		},
+		listing(a, "List name-server sets", path, "NAME ACCOUNT HOSTS DOMAINS", func(s control.NameServerSet) []string {
+			return []string{s.Name, string(s.Account), strings.Join(s.Hosts, " "), strconv.Itoa(s.Domains)}
+		}),
 		owned(a.changes(&cobra.Command{
 			Use: "add NAME HOST...", Short: "Add a name-server set; the first host is the primary", Args: cobra.MinimumNArgs(2),
 			RunE: work(func(cmd *cobra.Command, args []string) error {

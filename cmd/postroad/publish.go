@@ -38,18 +38,9 @@ func (a *app) providerCommand() *cobra.Command {
 	set.Flags().StringVar(&algorithm, "algorithm", "", "rfc2136: hmac-sha256 (default), hmac-sha384 or hmac-sha512")
 	set.Flags().BoolVar(&secret, "secret-stdin", false, "read the key's secret (base64) or the service's token from the first line of stdin")
 	return group("provider", "How zones are written to that others answer for", set,
-		&cobra.Command{
-			Use: "list", Short: "List how zones are written to", Args: cobra.NoArgs,
-			RunE: work(func(cmd *cobra.Command, _ []string) error {
-				all, err := list[control.ProviderInfo](cmd.Context(), a, "/providers", nil)
-				if err != nil {
-					return err
-				}
-				return show(a, all, "DOMAIN ZONE KIND SERVER KEY", func(p control.ProviderInfo) []string {
-					return []string{p.Domain, p.Zone, p.Kind, p.Server, strings.TrimSpace(p.Key + " " + p.Algorithm)}
-				})
-			}),
-		},
+		listing(a, "List how zones are written to", "/providers", "DOMAIN ZONE KIND SERVER KEY", func(p control.ProviderInfo) []string {
+			return []string{p.Domain, p.Zone, p.Kind, p.Server, strings.TrimSpace(p.Key + " " + p.Algorithm)}
+		}),
 		a.changes(&cobra.Command{
 			Use: "remove DOMAIN", Short: "Write to a domain's zone no more, and forget its secret", Args: cobra.ExactArgs(1),
 			RunE: work(func(cmd *cobra.Command, args []string) error {

@@ -135,20 +135,11 @@ func (a *app) outboundCommand() *cobra.Command {
 	})
 	remove.Flags().StringVar(&gone, "domain", "", "sender's domain (default the whole installation)")
 	return group("outbound", "Smart hosts, through which mail to foreign domains leaves", set,
-		&cobra.Command{
-			Use: "list", Short: "List smart hosts", Args: cobra.NoArgs,
-			RunE: work(func(cmd *cobra.Command, _ []string) error {
-				all, err := list[control.OutboundInfo](cmd.Context(), a, "/outbound", nil)
-				if err != nil {
-					return err
-				}
-				return show(a, all, "FOR HOST TLS USER", func(o control.OutboundInfo) []string {
-					whose := o.Domain
-					if whose == "" {
-						whose = "(all)"
-					}
-					return []string{whose, o.Hop, o.TLS, o.User}
-				})
-			}),
-		}, remove)
+		listing(a, "List smart hosts", "/outbound", "FOR HOST TLS USER", func(o control.OutboundInfo) []string {
+			whose := o.Domain
+			if whose == "" {
+				whose = "(all)"
+			}
+			return []string{whose, o.Hop, o.TLS, o.User}
+		}), remove)
 }

@@ -6,6 +6,8 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+
+	"github.com/spf13/cobra"
 )
 
 // clean makes a text that strangers may have written safe for a terminal: what is not visible becomes a space.
@@ -56,4 +58,18 @@ func show[T any](a *app, list []T, heads string, row func(v T) []string) error {
 		rows[i] = row(v)
 	}
 	return a.table(heads, rows)
+}
+
+// listing is the command that shows all there is of something, one in a row.
+func listing[T any](a *app, short, path, heads string, row func(v T) []string) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: short, Args: cobra.NoArgs,
+		RunE: work(func(cmd *cobra.Command, _ []string) error {
+			all, err := list[T](cmd.Context(), a, path, nil)
+			if err != nil {
+				return err
+			}
+			return show(a, all, heads, row)
+		}),
+	}
 }

@@ -32,18 +32,9 @@ func (a *app) keyCommand() *cobra.Command {
 	add.Flags().StringVar(&algorithm, "algorithm", "", "hmac-sha256, hmac-sha384 or hmac-sha512 (default hmac-sha256)")
 	add.Flags().BoolVar(&given, "secret-stdin", false, "take the secret, in base64, from the first line of stdin (default one is made)")
 	return group("tsig-key", "Secrets that name servers sign transfers of zones with (TSIG)", add,
-		&cobra.Command{
-			Use: "list", Short: "List keys without their secrets", Args: cobra.NoArgs,
-			RunE: work(func(cmd *cobra.Command, _ []string) error {
-				all, err := list[control.TSIGKey](cmd.Context(), a, "/tsig-keys", nil)
-				if err != nil {
-					return err
-				}
-				return show(a, all, "NAME ALGORITHM ACCOUNT CREATED", func(k control.TSIGKey) []string {
-					return []string{k.Name, k.Algorithm, string(k.Account), when(k.Created)}
-				})
-			}),
-		},
+		listing(a, "List keys without their secrets", "/tsig-keys", "NAME ALGORITHM ACCOUNT CREATED", func(k control.TSIGKey) []string {
+			return []string{k.Name, k.Algorithm, string(k.Account), when(k.Created)}
+		}),
 		a.changes(&cobra.Command{
 			Use: "remove NAME", Short: "Remove a key that nothing goes by", Args: cobra.ExactArgs(1),
 			RunE: work(func(cmd *cobra.Command, args []string) error {
@@ -95,18 +86,9 @@ func (a *app) transferCommand() *cobra.Command {
 	deny.Flags().StringSliceVar(&gone.from, "from", nil, "only those with this network (may be repeated)")
 	deny.Flags().StringVar(&gone.notify, "notify", "", "only this server that is told")
 	return group("transfer", "Who may fetch zones from here, and who is told of their changes", allow, deny, notify,
-		&cobra.Command{
-			Use: "list", Short: "List who may fetch zones, and who is told", Args: cobra.NoArgs,
-			RunE: work(func(cmd *cobra.Command, _ []string) error {
-				all, err := list[control.TransferPeer](cmd.Context(), a, "/transfers", nil)
-				if err != nil {
-					return err
-				}
-				return show(a, all, "ZONE KEY FROM NOTIFY", func(p control.TransferPeer) []string {
-					return []string{p.Zone, p.Key, strings.Join(p.From, " "), p.Notify}
-				})
-			}),
-		},
+		listing(a, "List who may fetch zones, and who is told", "/transfers", "ZONE KEY FROM NOTIFY", func(p control.TransferPeer) []string {
+			return []string{p.Zone, p.Key, strings.Join(p.From, " "), p.Notify}
+		}),
 	)
 }
 
@@ -120,22 +102,13 @@ func (a *app) secondaryCommand() *cobra.Command {
 	})
 	set.Flags().StringVar(&key, "key", "", "TSIG key to ask with, and that the primary signs NOTIFY with")
 	return group("secondary", "Zones that have their home at another server and are served here too", set,
-		&cobra.Command{
-			Use: "list", Short: "List such zones, with the version that is here", Args: cobra.NoArgs,
-			RunE: work(func(cmd *cobra.Command, _ []string) error {
-				all, err := list[control.SecondaryZone](cmd.Context(), a, "/secondaries", nil)
-				if err != nil {
-					return err
-				}
-				return show(a, all, "DOMAIN PRIMARY KEY SERIAL REFRESHED", func(z control.SecondaryZone) []string {
-					serial, refreshed := "", "never"
-					if z.Refreshed != nil {
-						serial, refreshed = strconv.FormatUint(uint64(z.Serial), 10), when(*z.Refreshed)
-					}
-					return []string{z.Domain, z.Primary, z.Key, serial, refreshed}
-				})
-			}),
-		},
+		listing(a, "List such zones, with the version that is here", "/secondaries", "DOMAIN PRIMARY KEY SERIAL REFRESHED", func(z control.SecondaryZone) []string {
+			serial, refreshed := "", "never"
+			if z.Refreshed != nil {
+				serial, refreshed = strconv.FormatUint(uint64(z.Serial), 10), when(*z.Refreshed)
+			}
+			return []string{z.Domain, z.Primary, z.Key, serial, refreshed}
+		}),
 		a.changes(&cobra.Command{
 			Use: "remove DOMAIN", Short: "Answer for such a zone no longer", Args: cobra.ExactArgs(1),
 			RunE: work(func(cmd *cobra.Command, args []string) error {
@@ -155,18 +128,9 @@ func (a *app) catalogCommand() *cobra.Command {
 	})
 	on.Flags().StringVar(&account, "account", "", "only the zones of this account, by id or name (default the caller's own, for the operator all)")
 	return group("catalog", "Catalog zones, by which secondaries learn what zones there are", on,
-		&cobra.Command{
-			Use: "list", Short: "List catalogs", Args: cobra.NoArgs,
-			RunE: work(func(cmd *cobra.Command, _ []string) error {
-				all, err := list[control.Catalog](cmd.Context(), a, "/catalogs", nil)
-				if err != nil {
-					return err
-				}
-				return show(a, all, "NAME ZONES-OF", func(c control.Catalog) []string {
-					return []string{c.Name, map[bool]string{true: "(all)", false: string(c.Account)}[c.Every]}
-				})
-			}),
-		},
+		listing(a, "List catalogs", "/catalogs", "NAME ZONES-OF", func(c control.Catalog) []string {
+			return []string{c.Name, map[bool]string{true: "(all)", false: string(c.Account)}[c.Every]}
+		}),
 		a.changes(&cobra.Command{
 			Use: "off NAME", Short: "End a catalog and what its peers may have by it", Args: cobra.ExactArgs(1),
 			RunE: work(func(cmd *cobra.Command, args []string) error {
