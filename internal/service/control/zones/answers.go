@@ -103,7 +103,7 @@ func (a *Answers) Complete(ctx context.Context, st *rights.State, p *plan.Plan) 
 		if !there {
 			return nil, words.Missing("There is no domain " + words.Show(z.Domain) + ".")
 		}
-		z.Account, z.Pending, z.Changed = d.Account, !d.Proved, now()
+		z.Account, z.Changed = d.Account, now()
 		if _, at := zone.SOARecord(z.Records, z.Apex()); at < 0 {
 			return nil, words.Invalid("The zone "+words.Show(z.Domain)+" has no SOA record.", "")
 		}
@@ -250,7 +250,7 @@ func (a *Answers) All(ctx context.Context, st *rights.State, before *directory.S
 				return nil, err
 			}
 			z.SetSerial(zone.NextSerial(0, soaSerial(z.Records, z.Apex())))
-			z.Pending, z.Changed = !d.Proved, now()
+			z.Changed = now()
 			missing = append(missing, z)
 		}
 	}
@@ -267,7 +267,6 @@ func (a *Answers) All(ctx context.Context, st *rights.State, before *directory.S
 // prepare makes the answers of a domain's zone. Those of a domain whose ownership is not shown name servers of the operator,
 // whatever its account has chosen.
 func (a *Answers) prepare(sets zone.Sets, d *directory.Domain, z *zone.Zone) (publish func(), err error) {
-	z.Pending = !d.Proved
 	if d.Proved {
 		return a.Names.Prepare(z)
 	}
