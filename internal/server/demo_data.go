@@ -33,23 +33,20 @@ const (
 // gives both mailboxes new passwords.
 func makeDemo(ctx context.Context, s *control.Service) (demoData, error) {
 	out := demoData{Account: demoAccount, Domain: demoDomain}
-	run := func(p control.Plan, err error) error {
-		if err != nil {
-			return err
-		}
-		_, err = s.Apply(ctx, control.System(), p)
+	run := func(plan func() (control.Plan, error)) error {
+		_, err := s.Make(ctx, control.System(), plan)
 		return err
 	}
 	there := func(a control.AccountInfo) bool { return a.Name == demoAccount }
 	if !slices.ContainsFunc(s.Accounts(control.System()), there) {
-		if err := run(s.PlanAccountAdd(control.System(), demoAccount)); err != nil {
+		if err := run(func() (control.Plan, error) { return s.PlanAccountAdd(control.System(), demoAccount) }); err != nil {
 			return out, err
 		}
 	}
 	if _, there := s.Directory().Domain(demoDomain); !there {
 		proved, hosted := true, string(directory.ZoneHosted)
 		spec := control.DomainSpec{Name: demoDomain, Account: demoAccount, DomainSettings: control.DomainSettings{Proved: &proved, Zone: &hosted}}
-		if err := run(s.PlanDomainAdd(ctx, control.System(), spec)); err != nil {
+		if err := run(func() (control.Plan, error) { return s.PlanDomainAdd(ctx, control.System(), spec) }); err != nil {
 			return out, err
 		}
 	}
@@ -57,9 +54,9 @@ func makeDemo(ctx context.Context, s *control.Service) (demoData, error) {
 		box := demoMailbox{Address: local + "@" + demoDomain, Password: strings.ToLower(rand.Text()[:12])}
 		var err error
 		if _, there := s.Directory().Mailbox(demoDomain, local); there {
-			err = run(s.PlanMailboxSet(control.System(), box.Address, control.MailboxSettings{Password: control.NewSecret(box.Password)}))
+			err = run(func() (control.Plan, error) { return s.PlanMailboxSet(control.System(), box.Address, control.MailboxSettings{Password: control.NewSecret(box.Password)}) })
 		} else {
-			err = run(s.PlanMailboxAdd(control.System(), control.MailboxSpec{Address: box.Address, Password: control.NewSecret(box.Password)}))
+			err = run(func() (control.Plan, error) { return s.PlanMailboxAdd(control.System(), control.MailboxSpec{Address: box.Address, Password: control.NewSecret(box.Password)}) })
 		}
 		if err != nil {
 			return out, err
@@ -68,7 +65,7 @@ func makeDemo(ctx context.Context, s *control.Service) (demoData, error) {
 	}
 	if _, there := s.Directory().Rule(demoDomain, "info"); !there {
 		spec := control.RuleSpec{Kind: directory.RuleAlias, Address: "info@" + demoDomain, Targets: []string{"anna@" + demoDomain}}
-		if err := run(s.PlanRuleAdd(control.System(), spec)); err != nil {
+		if err := run(func() (control.Plan, error) { return s.PlanRuleAdd(control.System(), spec) }); err != nil {
 			return out, err
 		}
 	}

@@ -336,15 +336,13 @@ func (s *Server) found(ctx context.Context) error {
 		return nil
 	}
 	proved := true
-	plan, err := s.control.PlanDomainAdd(ctx, control.System(), control.DomainSpec{Name: s.cfg.Hostname, DomainSettings: control.DomainSettings{Proved: &proved}})
+	_, err := s.control.Make(ctx, control.System(), func() (control.Plan, error) {
+		return s.control.PlanDomainAdd(ctx, control.System(), control.DomainSpec{Name: s.cfg.Hostname, DomainSettings: control.DomainSettings{Proved: &proved}})
+	})
 	if err == nil {
-		_, err = s.control.Apply(ctx, control.System(), plan)
-	}
-	if err == nil {
-		plan, err = s.control.PlanMailboxAdd(control.System(), control.MailboxSpec{Address: "postmaster@" + s.cfg.Hostname})
-	}
-	if err == nil {
-		_, err = s.control.Apply(ctx, control.System(), plan)
+		_, err = s.control.Make(ctx, control.System(), func() (control.Plan, error) {
+			return s.control.PlanMailboxAdd(control.System(), control.MailboxSpec{Address: "postmaster@" + s.cfg.Hostname})
+		})
 	}
 	if err != nil {
 		return fmt.Errorf("make the mailbox postmaster@%s: %w", s.cfg.Hostname, err)

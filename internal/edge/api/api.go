@@ -20,7 +20,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -76,7 +75,6 @@ type api struct {
 	huma    huma.API
 	mux     *http.ServeMux  // of the operations
 	changes map[string]bool // patterns of the mux under which something is changed
-	turn    sync.Mutex      // held by a change that is planned anew
 }
 
 // Handler serves Prefix and /api/openapi.json.

@@ -34,9 +34,6 @@ type Outcome struct {
 
 type outcome struct{ Body Outcome }
 
-// tries is how often a change whose caller pinned no version is planned anew while others change something.
-const tries = 50
-
 // planner makes the plan of an operation.
 type planner[I any] func(ctx context.Context, actor control.Actor, in *I) (control.Plan, error)
 
@@ -66,42 +63,41 @@ func replanning[I interface{ how() How }](a *api, id, method, path, summary stri
 // change makes a plan and, if wanted, makes it true.
 func (a *api) change(ctx context.Context, how How, plan func(actor control.Actor) (control.Plan, error)) (*outcome, error) {
 	actor, begun := actorOf(ctx), time.Now()
-	for try := 1; ; try++ {
-		if try == 2 { // from now on one after the other, so that everybody's turn comes
-			a.turn.Lock()
-			defer a.turn.Unlock()
-		}
-		p, err := plan(actor)
-		if err != nil {
-			return nil, err
-		}
-		if proposed, ok := ctx.Value(proposalKey{}).(*control.Plan); ok {
+	var p control.Plan
+	done, err := a.control.Make(ctx, actor, func() (control.Plan, error) {
+		var err error
+		p, err = plan(actor)
+		proposed, ok := ctx.Value(proposalKey{}).(*control.Plan)
+		switch {
+		case err != nil:
+			return p, err
+		case ok:
 			*proposed = p
-			return &outcome{Outcome{Version: p.Version, Plan: p}}, nil
+			return p, errShown
+		case how.Version > 0 && how.Version != p.Version:
+			return p, control.ErrVersion
+		case how.DryRun:
+			return p, errShown
+		case p.Asks && !how.Confirm:
+			return p, &confirmError{p}
 		}
-		if how.Version > 0 && how.Version != p.Version {
-			return nil, control.ErrVersion
-		}
-		if how.DryRun {
-			return &outcome{Outcome{Version: p.Version, Plan: p}}, nil
-		}
-		if p.Asks && !how.Confirm {
-			return nil, &confirmError{p}
-		}
-		done, err := a.control.Apply(ctx, actor, p)
-		if errors.Is(err, control.ErrVersion) && how.Version == 0 && try < tries {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		for i := range done.Zones {
-			z := &done.Zones[i]
-			z.Milliseconds = float64(z.Since.Sub(begun).Microseconds()) / 1000
-		}
-		return &outcome{Outcome{Applied: true, Version: done.Version, Secret: done.Secret, Rows: done.Rows, Zones: done.Zones, Plan: p}}, nil
+		return p, nil
+	})
+	if errors.Is(err, errShown) {
+		return &outcome{Outcome{Version: p.Version, Plan: p}}, nil
 	}
+	if err != nil {
+		return nil, err
+	}
+	for i := range done.Zones {
+		z := &done.Zones[i]
+		z.Milliseconds = float64(z.Since.Sub(begun).Microseconds()) / 1000
+	}
+	return &outcome{Outcome{Applied: true, Version: done.Version, Secret: done.Secret, Rows: done.Rows, Zones: done.Zones, Plan: p}}, nil
 }
+
+// errShown ends a change whose plan is shown and not made true.
+var errShown = errors.New("the plan is shown")
 
 // confirmError says that a plan wants a yes.
 type confirmError struct{ plan control.Plan }

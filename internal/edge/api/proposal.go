@@ -30,6 +30,9 @@ type ExplainChange struct {
 	Change  Proposal `json:"change"`
 }
 
+// tries is how often a proposed change is looked at while others change something.
+const tries = 50
+
 func (a *api) registerExplainChange() {
 	op := a.operation("explain-change", http.MethodPost, "/explain", "Tell what a proposed change would do to mail for an address, and to all others")
 	op.Errors = append(op.Errors, http.StatusForbidden, http.StatusConflict, http.StatusUnprocessableEntity)

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"postroad/internal/core/directory"
@@ -18,23 +17,16 @@ type switchedDomain struct {
 	Evidence string `json:"evidence" doc:"What DNS said, and who"`
 }
 
-// autoTries is how often a switch is tried while others change the configuration.
-const autoTries = 10
-
 // SwitchAuto has a domain of mode auto go by what public DNS says. It is a change like any other, made by "auto".
 func (s *Service) SwitchAuto(ctx context.Context, name string, mode directory.Mode, evidence string, ttl time.Duration) error {
 	actor := rights.Actor{Name: "auto", Scope: System().Scope, Operator: true}
-	var err error
-	for range autoTries {
-		var p Plan
-		if p, err = s.planAuto(actor, name, mode, evidence, ttl); err != nil || p.Empty() {
-			return err
-		}
-		if _, err = s.Apply(ctx, actor, p); !errors.Is(err, ErrVersion) {
-			break
-		}
-	}
-	if err == nil {
+	follows := false
+	_, err := s.Make(ctx, actor, func() (Plan, error) {
+		p, err := s.planAuto(actor, name, mode, evidence, ttl)
+		follows = !p.Empty()
+		return p, err
+	})
+	if err == nil && follows {
 		s.o.Log.WarnContext(ctx, "the routing mode follows public DNS", "domain", name, "mode", string(mode), "evidence", evidence, "actor", actor.Name)
 	}
 	return err

@@ -42,8 +42,6 @@ func (s *Service) PlanDNSSECRoll(ctx context.Context, actor Actor, domain, role 
 // Republish has zones signed and published again, as they are, for signatures that run out and keys whose time has come.
 // Those that are not signed or not there are left alone.
 func (s *Service) Republish(ctx context.Context, domains []string) error {
-	return s.signing.Again(ctx, domains, s.current.Load, func(p Plan) error {
-		_, err := s.Apply(ctx, System(), p)
-		return err
-	})
+	_, err := s.Make(ctx, System(), func() (Plan, error) { return s.signing.PlanAgain(ctx, domains, s.current.Load()) })
+	return err
 }

@@ -66,8 +66,8 @@ func (s *Service) proving(ctx context.Context, actor Actor) ownership.Control {
 		Changed: func(st *state, p Plan, old, d *directory.Domain) (Plan, error) {
 			return s.changed(ctx, actor, st, p, old, d)
 		},
-		Apply: func(p Plan) error {
-			_, err := s.Apply(ctx, actor, p)
+		Make: func(plan func() (Plan, error)) error {
+			_, err := s.Make(ctx, actor, plan)
 			return err
 		},
 	}

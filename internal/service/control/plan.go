@@ -85,6 +85,28 @@ func (s *Service) Apply(ctx context.Context, actor Actor, plan Plan) (Applied, e
 	return applied, err
 }
 
+// tries is how often a change is planned while others change the configuration.
+const tries = 50
+
+// Make plans a change and makes it true. When somebody was faster the change is planned anew; from the second time on
+// one after the other, so that everybody's turn comes. An error of plan ends it.
+func (s *Service) Make(ctx context.Context, actor Actor, plan func() (Plan, error)) (Applied, error) {
+	for try := 1; ; try++ {
+		if try == 2 {
+			s.turn.Lock()
+			defer s.turn.Unlock()
+		}
+		p, err := plan()
+		if err != nil {
+			return Applied{}, err
+		}
+		applied, err := s.Apply(ctx, actor, p)
+		if !errors.Is(err, ErrVersion) || try == tries {
+			return applied, err
+		}
+	}
+}
+
 // apply makes a plan true, all but the mail that is queued: that of the domains that come back is to be decided anew.
 func (s *Service) apply(ctx context.Context, actor Actor, plan Plan, tx Tx, publish func()) (Applied, []mail.Rerouted, error) {
 	s.mu.Lock()

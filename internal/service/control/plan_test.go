@@ -276,3 +276,32 @@ func TestChangesFromManySidesNeverLoseEachOther(t *testing.T) {
 		t.Errorf("%d mailboxes, %d boxes", len(w.m.Mailboxes), len(w.m.Boxes))
 	}
 }
+
+func TestTheProgramsOwnChangesMakeWayForOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	other := control.New(controltest.Options(w.m))
+	if err := other.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"one", "two", "three"}
+	w.m.BeforeUpdate = func() {
+		if len(names) == 0 {
+			return
+		}
+		name := names[0]
+		names = names[1:]
+		hook := w.m.BeforeUpdate
+		w.m.BeforeUpdate = nil
+		_, err := other.Make(t.Context(), control.Operator(), func() (control.Plan, error) {
+			return other.PlanAccountAdd(control.Operator(), name)
+		})
+		if w.m.BeforeUpdate = hook; err != nil {
+			t.Error(err)
+		}
+	}
+	secret, err := w.FirstToken(t.Context())
+	if err != nil || secret == "" || len(names) != 0 {
+		t.Fatalf("%q, %v, still to come: %v", secret, err, names)
+	}
+}

@@ -110,6 +110,7 @@ type Service struct {
 	exchangers exchangers.Access
 	publishing publishing.Access
 	mu         sync.Mutex // held while a change is applied
+	turn       sync.Mutex // held by a change that is planned anew
 	current    atomic.Pointer[state]
 	hosted     zones.Access
 	signing    signing.Access

@@ -46,11 +46,9 @@ func (s *Service) FirstToken(ctx context.Context) (string, error) {
 	}
 	secret := ""
 	if len(all) == 0 {
-		p, err := s.PlanTokenAdd(System(), "first start", string(account.Operator))
-		if err != nil {
-			return "", err
-		}
-		applied, err := s.Apply(ctx, System(), p)
+		applied, err := s.Make(ctx, System(), func() (Plan, error) {
+			return s.PlanTokenAdd(System(), "first start", string(account.Operator))
+		})
 		if err != nil {
 			return "", err
 		}

@@ -2,7 +2,6 @@ package ownership
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
 
@@ -15,19 +14,16 @@ import (
 	"postroad/internal/service/control/words"
 )
 
-const (
-	// reproof is how long a proof is believed before it is looked for again, as long as the name servers stay the same.
-	reproof = 30 * 24 * time.Hour
-	// tries is how often a change is tried while others change the configuration.
-	tries = 10
-)
+// reproof is how long a proof is believed before it is looked for again, as long as the name servers stay the same.
+const reproof = 30 * 24 * time.Hour
 
 // Control makes plans of what this package finds.
 type Control struct {
 	State func() *rights.State
 	// Changed plans that a domain becomes another one, with all that follows for its mail and its zone.
 	Changed func(st *rights.State, p plan.Plan, old, d *directory.Domain) (plan.Plan, error)
-	Apply   func(p plan.Plan) error
+	// Make makes a plan true, planned anew as often as somebody was faster.
+	Make func(plan func() (plan.Plan, error)) error
 }
 
 // Prove looks for the proof of a domain's ownership, and plans that the domain counts as proved.
@@ -101,17 +97,7 @@ func (o *Access) Again(ctx context.Context, actor rights.Actor, name string, by 
 	if ctx.Err() != nil {
 		return nil
 	}
-	var err error
-	for range tries {
-		p, planned := o.planAgain(actor, asked, &r, by)
-		if planned != nil || p.Empty() {
-			return planned
-		}
-		if err = by.Apply(p); !errors.Is(err, words.ErrVersion) {
-			break
-		}
-	}
-	return err
+	return by.Make(func() (plan.Plan, error) { return o.planAgain(actor, asked, &r, by) })
 }
 
 // due reports whether it is time to look for a domain's proof again.

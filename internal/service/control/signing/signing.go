@@ -346,27 +346,19 @@ func (a *Access) PlanRoll(ctx context.Context, actor rights.Actor, st *rights.St
 	return p, nil
 }
 
-// tries is how often a change of somebody else is made way for.
-const tries = 10
-
-// Again has zones signed and published again as they are, by a plan of the program's own. Those that are not signed or not
-// there are left alone.
-func (a *Access) Again(ctx context.Context, domains []string, state func() *rights.State, apply func(plan.Plan) error) error {
-	for try := 1; ; try++ {
-		st := state()
-		p := plan.New(st.Directory.Version(), rights.System())
-		for _, name := range domains {
-			z, err := a.Zones.Zone(ctx, account.System(), name)
-			if err != nil && !errors.Is(err, words.ErrNotFound) {
-				return err
-			}
-			if _, there := st.Directory.Domain(name); there && err == nil && z.Signing != nil {
-				p.Tx.PutZones = append(p.Tx.PutZones, z)
-			}
+// PlanAgain plans that zones are signed and published again as they are, for the program itself. Those that are not signed
+// or not there are left alone.
+func (a *Access) PlanAgain(ctx context.Context, domains []string, st *rights.State) (plan.Plan, error) {
+	p := plan.New(st.Directory.Version(), rights.System())
+	for _, name := range domains {
+		z, err := a.Zones.Zone(ctx, account.System(), name)
+		if err != nil && !errors.Is(err, words.ErrNotFound) {
+			return p, err
 		}
-		p.Upkeep = len(p.Tx.PutZones) > 0
-		if err := apply(p); !errors.Is(err, words.ErrVersion) || try == tries {
-			return err
+		if _, there := st.Directory.Domain(name); there && err == nil && z.Signing != nil {
+			p.Tx.PutZones = append(p.Tx.PutZones, z)
 		}
 	}
+	p.Upkeep = len(p.Tx.PutZones) > 0
+	return p, nil
 }
