@@ -54,9 +54,13 @@ func makeDemo(ctx context.Context, s *control.Service) (demoData, error) {
 		box := demoMailbox{Address: local + "@" + demoDomain, Password: strings.ToLower(rand.Text()[:12])}
 		var err error
 		if _, there := s.Directory().Mailbox(demoDomain, local); there {
-			err = run(func() (control.Plan, error) { return s.PlanMailboxSet(control.System(), box.Address, control.MailboxSettings{Password: control.NewSecret(box.Password)}) })
+			err = run(func() (control.Plan, error) {
+				return s.PlanMailboxSet(control.System(), box.Address, control.MailboxSettings{Password: control.NewSecret(box.Password)})
+			})
 		} else {
-			err = run(func() (control.Plan, error) { return s.PlanMailboxAdd(control.System(), control.MailboxSpec{Address: box.Address, Password: control.NewSecret(box.Password)}) })
+			err = run(func() (control.Plan, error) {
+				return s.PlanMailboxAdd(control.System(), control.MailboxSpec{Address: box.Address, Password: control.NewSecret(box.Password)})
+			})
 		}
 		if err != nil {
 			return out, err
