@@ -7,11 +7,11 @@
 //
 // # Subjects
 //
-// Each subject that only reads and judges has a package below this one: inspect tells what would happen to mail,
-// mailqueue shows and selects queued mail, undo tells how a change is taken back; boxes keeps the mailbox store in
-// step. They stand on rights (who may touch what) and words (names and refusals),
-// get the state that they answer by as an argument, and know nothing of plans. This package alone plans, applies and
-// records, and gives the subjects' types and methods to edges under its own name.
+// Each subject has a package below this one: inspect tells what would happen to mail, mailqueue shows and selects queued
+// mail, undo tells how a change is taken back; domains, mailboxes, rules, exchangers, zones and others make plans of what
+// is wanted; boxes keeps the mailbox store in step. They stand on rights (who may touch what), plan and words (names and
+// refusals), and get the state that they answer by as an argument. This package alone weighs, applies and records plans,
+// and gives the subjects' types and methods to edges under its own name.
 //
 // # Failure
 //

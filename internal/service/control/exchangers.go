@@ -64,14 +64,6 @@ func (s *Service) PlanMXReplace(ctx context.Context, actor Actor, name string, t
 	return s.weighedIf(actor, st, p, err)
 }
 
-// weighedIf is weighed for a plan that could be made.
-func (s *Service) weighedIf(actor Actor, st *state, p Plan, err error) (Plan, error) {
-	if err != nil {
-		return Plan{}, err
-	}
-	return s.weighed(actor, st, p)
-}
-
 // ExchangerSets lists the exchanger sets that the actor's domains may follow.
 func (s *Service) ExchangerSets(actor Actor) []ExchangerSet {
 	return s.exchangers.Sets(actor, s.current.Load())

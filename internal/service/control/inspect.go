@@ -63,6 +63,6 @@ func (s *Service) Choose(ctx context.Context, actor Actor, name string, hops []s
 		return Advice{}, err
 	}
 	advice := s.explainer.Choose(ctx, actor, st.Directory, d, settings.ShowHops(given))
-	advice.Support = s.support(&detail, &advice)
+	advice.Support = s.domains.Ask(st, &detail, &advice)
 	return advice, nil
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"postroad/internal/service/control/mailboxes"
 	"postroad/internal/service/control/outbounds"
 	"postroad/internal/service/control/undo"
 )
@@ -19,7 +20,7 @@ func (s *Service) Outbounds(actor Actor) []OutboundInfo { return outbounds.List(
 // PlanOutboundSet plans the smart host of a sender's domain or of the installation.
 func (s *Service) PlanOutboundSet(actor Actor, spec OutboundSpec) (Plan, error) {
 	st := s.current.Load()
-	access := outbounds.Access{Ours: &s.ours, NewID: newID, Usable: func(p *Secret) error { return checkMailbox(Operator(), p, 0) }}
+	access := outbounds.Access{Ours: &s.ours, NewID: newID, Usable: func(p *Secret) error { return mailboxes.Check(Operator(), p, 0) }}
 	p, err := access.PlanSet(actor, st, spec)
 	return s.weighedIf(actor, st, p, err)
 }

@@ -64,7 +64,8 @@ func (s *Service) proving(ctx context.Context, actor Actor) ownership.Control {
 	return ownership.Control{
 		State: s.current.Load,
 		Changed: func(st *state, p Plan, old, d *directory.Domain) (Plan, error) {
-			return s.changed(ctx, actor, st, p, old, d)
+			p, err := s.domains.Changed(ctx, actor, st, p, old, d)
+			return s.weighedIf(actor, st, p, err)
 		},
 		Make: func(plan func() (Plan, error)) error {
 			_, err := s.Make(ctx, actor, plan)

@@ -10,6 +10,7 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/mail"
 	"postroad/internal/obs"
+	"postroad/internal/service/control/domains"
 	"postroad/internal/service/control/exchangers"
 	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/transfers"
@@ -35,6 +36,21 @@ func (s *Service) weighed(actor Actor, st *state, p Plan) (Plan, error) {
 		p.Warn("Mail that is received now would be refused, for %s: first of all %s.", words.Plural(int64(altered.Stops), "address", "addresses"), altered.Worst())
 	}
 	return p, nil
+}
+
+// weighedIf is weighed for a plan that could be made.
+func (s *Service) weighedIf(actor Actor, st *state, p Plan, err error) (Plan, error) {
+	if err != nil {
+		return Plan{}, err
+	}
+	return s.weighed(actor, st, p)
+}
+
+// weighedPlan weighs the plan that a subject has made of the state.
+func (s *Service) weighedPlan(actor Actor, plan func(st *state) (Plan, error)) (Plan, error) {
+	st := s.current.Load()
+	p, err := plan(st)
+	return s.weighedIf(actor, st, p, err)
 }
 
 // Applied is what came of a plan.
@@ -80,7 +96,7 @@ func (s *Service) Apply(ctx context.Context, actor Actor, plan Plan) (Applied, e
 	ctx = context.WithoutCancel(ctx)
 	applied, moved, err := s.apply(ctx, actor, plan, tx, publish)
 	if err == nil {
-		s.reroute(ctx, moved)
+		s.rerouting.Do(ctx, moved)
 	}
 	return applied, err
 }
@@ -122,8 +138,8 @@ func (s *Service) apply(ctx context.Context, actor Actor, plan Plan, tx Tx, publ
 	if err := s.boxes.IntendRemoval(ctx, plan.Unboxed); err != nil {
 		return Applied{}, nil, err
 	}
-	moved := s.rerouted(s.Directory(), &plan)
-	if err := s.intendReroute(ctx, moved); err != nil {
+	moved := s.rerouting.Of(s.Directory(), &plan)
+	if err := s.rerouting.Intend(ctx, moved); err != nil {
 		return Applied{}, nil, err
 	}
 	version, err := s.o.Store.Update(ctx, actor.Scope, plan.Version, tx)
@@ -167,7 +183,7 @@ func (s *Service) complete(ctx context.Context, plan Plan) (tx Tx, publish func(
 	if publish, err = s.zones.Prepare(st, &plan, tx.PutZones); err != nil {
 		return Tx{}, nil, err
 	}
-	stranded, freed := stranding(&plan, st)
+	stranded, freed := domains.Stranding(&plan, st)
 	tx.PutFindings, tx.DropFindings = slices.Concat(plan.Tx.PutFindings, stranded), slices.Concat(plan.Tx.DropFindings, freed, s.zones.Mended(tx.PutZones))
 	tx.Entries, err = plan.Entries(now())
 	return tx, publish, err

@@ -46,7 +46,7 @@ func (s *Service) straight(actor Actor, st *state, p Plan, at smtp.Address, err 
 	if err != nil || p.Empty() {
 		return p, err
 	}
-	if err := s.checkLoops(actor, st, &p, at); err != nil {
+	if err := s.ways.Loops(actor, st, &p, at); err != nil {
 		return Plan{}, err
 	}
 	return s.weighed(actor, st, p)

@@ -15,25 +15,29 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
-	"postroad/internal/core/mail"
 	"postroad/internal/core/routing"
 	"postroad/internal/core/zone"
 	"postroad/internal/obs"
+	"postroad/internal/service/control/accounts"
 	"postroad/internal/service/control/boxes"
 	"postroad/internal/service/control/delegations"
+	"postroad/internal/service/control/domains"
 	"postroad/internal/service/control/exchangers"
 	"postroad/internal/service/control/inspect"
 	"postroad/internal/service/control/lookup"
+	"postroad/internal/service/control/mailboxes"
 	"postroad/internal/service/control/mailqueue"
 	"postroad/internal/service/control/ownership"
 	"postroad/internal/service/control/publishing"
 	"postroad/internal/service/control/reading"
 	"postroad/internal/service/control/recipients"
+	"postroad/internal/service/control/rerouting"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/signing"
 	"postroad/internal/service/control/traces"
 	"postroad/internal/service/control/transfers"
+	"postroad/internal/service/control/ways"
 	"postroad/internal/service/control/zones"
 )
 
@@ -109,14 +113,18 @@ type Service struct {
 	recipients recipients.Access
 	exchangers exchangers.Access
 	publishing publishing.Access
+	mailboxes  mailboxes.Access
+	domains    domains.Access
+	ways       ways.Access
 	mu         sync.Mutex // held while a change is applied
 	turn       sync.Mutex // held by a change that is planned anew
 	current    atomic.Pointer[state]
 	hosted     zones.Access
 	signing    signing.Access
-	zones      zones.Answers            // the name server, in step with the configuration
-	boxes      boxes.Keeper             // the mailbox store, in step with the configuration
-	moving     map[string]mail.Rerouted // domains whose queued mail is being decided anew; guarded by mu
+	zones      zones.Answers // the name server, in step with the configuration
+	rerouting  rerouting.Keeper
+	accounts   accounts.Access
+	boxes      boxes.Keeper // the mailbox store, in step with the configuration
 }
 
 // state is one consistent view of the configuration.
@@ -146,8 +154,9 @@ func New(o Options) *Service {
 		zones: zones.Answers{
 			Store: o.Store, Findings: o.Store, Names: o.Names, Signer: o.Signer, Log: o.Log, Ours: zones.Installation{Hostname: o.Hostname, Addresses: o.Addresses},
 		},
-		boxes: boxes.Keeper{Boxes: o.Boxes, Memory: o.Store, Log: o.Log},
-		ours:  settings.Installation{Hostname: o.Hostname, RoutingDomain: o.RoutingDomain, Addresses: o.Addresses, Listeners: o.Listeners},
+		boxes:     boxes.Keeper{Boxes: o.Boxes, Memory: o.Store, Log: o.Log},
+		rerouting: rerouting.Keeper{Queue: o.Queue, Memory: o.Store, Log: o.Log}, accounts: accounts.Access{Store: o.Store, Hostname: o.Hostname, NewID: newID},
+		ours: settings.Installation{Hostname: o.Hostname, RoutingDomain: o.RoutingDomain, Addresses: o.Addresses, Listeners: o.Listeners},
 	}
 	s.exchangers = exchangers.Access{
 		Store: o.Store, Resolver: o.Resolver, Hostname: o.Hostname, Addresses: o.Addresses, Answers: o.Answers, Altered: s.explainer.Altered, Public: s.public, NewID: newID,
@@ -163,6 +172,13 @@ func New(o Options) *Service {
 	if s.reading.RoutingDomain = o.RoutingDomain; o.Boxes != nil {
 		s.reading.Store = o.Boxes
 	}
+	s.ways = ways.Access{Ours: &s.ours, Explainer: &s.explainer, Resolver: o.Resolver, Answers: o.Answers}
+	s.mailboxes = mailboxes.Access{Reading: &s.reading, Ways: &s.ways, NewID: newID}
+	s.domains = domains.Access{
+		Store: o.Store, Ours: &s.ours, Explainer: &s.explainer, Exchangers: &s.exchangers, Ownership: &s.ownership, Delegated: s.delegated, Hosted: &s.hosted,
+		Zones: &s.zones, Reading: &s.reading, Ways: &s.ways, NewID: newID, Support: o.Support, Log: o.Log,
+		Hosting: func(ctx context.Context, old, d *directory.Domain) error { return s.Transfers().Hosting(ctx, old, d) },
+	}
 	s.current.Store(&state{Directory: directory.NewSnapshot(0, nil, nil, nil, nil), Accounts: map[account.ID]account.Account{}})
 	return s
 }
@@ -173,7 +189,7 @@ func (s *Service) Start(ctx context.Context) error {
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
-	return s.finishReroutes(ctx)
+	return s.rerouting.Finish(ctx, s.Directory())
 }
 
 func (s *Service) begin(ctx context.Context) error {

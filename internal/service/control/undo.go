@@ -3,10 +3,8 @@ package control
 import (
 	"context"
 
-	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
-	"postroad/internal/core/zone"
-	"postroad/internal/proto/smtp"
+	"postroad/internal/service/control/domains"
 	"postroad/internal/service/control/exchangers"
 	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/undo"
@@ -29,7 +27,7 @@ func (s *Service) PlanUndo(ctx context.Context, actor Actor, id int64) (Plan, er
 		return Plan{}, words.Missing("There is no such change.")
 	}
 	if zones.Undoable(list[0].Action) {
-		return s.zonePlan(actor, func(st *state) (Plan, error) { return s.hosted.PlanUndo(ctx, actor, st, &list[0]) })
+		return s.weighedPlan(actor, func(st *state) (Plan, error) { return s.hosted.PlanUndo(ctx, actor, st, &list[0]) })
 	}
 	step, err := undoing(s.current.Load(), &list[0])
 	if err != nil {
@@ -53,7 +51,7 @@ func (s *Service) PlanUndo(ctx context.Context, actor Actor, id int64) (Plan, er
 func (s *Service) undo(ctx context.Context, actor Actor, step *undo.Step) (Plan, error) {
 	switch step.Do {
 	case undo.AddAccount:
-		return s.restoreAccount(actor, step.Account)
+		return s.accounts.PlanRestore(actor, s.current.Load(), step.Account)
 	case undo.SetAccount:
 		was := AccountSettings{Notices: &step.Account.Notices}
 		if st := s.current.Load(); st.Accounts[step.Account.ID].Name != step.Account.Name {
@@ -63,11 +61,11 @@ func (s *Service) undo(ctx context.Context, actor Actor, step *undo.Step) (Plan,
 	case undo.RemoveAccount:
 		return s.PlanAccountRemove(ctx, actor, step.Subject)
 	case undo.RestoreDomain:
-		return s.restoreDomain(ctx, actor, step.Removed)
+		return s.weighedPlan(actor, func(st *state) (Plan, error) { return s.domains.PlanRestore(ctx, actor, st, step.Removed) })
 	case undo.SetDomain:
 		p, err := s.PlanDomainSet(ctx, actor, step.Subject, step.Settings)
 		if err == nil && len(p.Tx.PutDomains) > 0 {
-			if made := domainInfo(&p.Tx.PutDomains[0]); !settings.Alike(&made, step.Domain, now()) {
+			if made := domains.Info(&p.Tx.PutDomains[0]); !settings.Alike(&made, step.Domain, now()) {
 				err = undo.Inexact()
 			}
 		}
@@ -116,64 +114,4 @@ func (s *Service) undo(ctx context.Context, actor Actor, step *undo.Step) (Plan,
 
 func ruleSpec(r *RuleInfo) RuleSpec {
 	return RuleSpec{Kind: directory.RuleKind(r.Kind), Address: r.Address, Targets: r.Targets, Keep: r.Keep}
-}
-
-// restoreAccount plans an account that was removed under its old id, by which the audit log names it.
-func (s *Service) restoreAccount(actor Actor, was *AccountInfo) (Plan, error) {
-	p, err := s.PlanAccountAdd(actor, was.Name)
-	if err != nil {
-		return Plan{}, err
-	}
-	p.Tx.PutAccounts = []account.Account{{ID: was.ID, Name: was.Name, Notices: was.Notices}}
-	p.Changes[0].Account, p.Changes[0].After = was.ID, AccountInfo{ID: was.ID, Name: was.Name, Notices: was.Notices}
-	return p, nil
-}
-
-// restoreDomain plans a domain that was removed, with its mailboxes, empty, and its rules. Of a proof nothing comes
-// back but by the operator.
-func (s *Service) restoreDomain(ctx context.Context, actor Actor, gone *undo.RemovedDomain) (Plan, error) {
-	bare := settings.Show(&directory.Domain{Name: gone.Name, Account: gone.Account, Mode: directory.ModeLocal, Zone: directory.ZoneExternal}, now())
-	set := settings.Back(&bare, &gone.Info, now())
-	st := s.current.Load()
-	exchangers.Again(st, gone, &set)
-	if !actor.Operator {
-		set.Proved = nil
-	}
-	p, err := s.PlanDomainAdd(ctx, actor, DomainSpec{Name: gone.Name, Account: string(gone.Account), DomainSettings: set})
-	if err != nil {
-		return Plan{}, err
-	}
-	if st.Directory.Version() != p.Version {
-		return Plan{}, ErrVersion
-	}
-	p.Warnings, p.AlteredRoutes = nil, nil // weighed again with all that is in it
-	d := &p.Tx.PutDomains[0]
-	p.Tx.PutMailboxes, p.Tx.PutRules = gone.Contents(d, newID)
-	p.Delta.PutMailboxes, p.Delta.PutRules = p.Tx.PutMailboxes, p.Tx.PutRules
-	if gone.Content != nil {
-		z, err := (*zones.Content)(gone.Content).Restored(d)
-		if err != nil {
-			return Plan{}, err
-		}
-		p.Tx.PutZones = []zone.Zone{z}
-		p.Say("Also brings back its zone, with %s.", words.Plural(int64(len(z.Records)), "record", "records"))
-	}
-	if n := len(gone.Mailboxes); n > 0 {
-		p.Say("Also brings back %s, empty: messages and passwords do not come back.", words.Plural(int64(n), "mailbox", "mailboxes"))
-	}
-	if n := len(gone.Rules); n > 0 {
-		p.Say("Also brings back %s.", words.Plural(int64(n), "alias, forward, group or catch-all", "aliases, forwards, groups and catch-alls"))
-	}
-	if gone.Outbound != nil {
-		p.Say("Its outbound route %s does not come back.", gone.Outbound.Hop)
-	}
-	p.Changes[0].After = undo.RemovedDomain{Info: domainInfo(d), Mailboxes: gone.Mailboxes, Rules: gone.Rules}
-	var all []smtp.Address
-	for i := range p.Tx.PutRules {
-		all = append(all, smtp.Address{Local: p.Tx.PutRules[i].Local, Domain: d.Name})
-	}
-	if err := s.checkLoops(actor, st, &p, all...); err != nil {
-		return Plan{}, err
-	}
-	return s.weighed(actor, st, p)
 }

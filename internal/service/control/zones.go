@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"postroad/internal/core/directory"
+	"postroad/internal/service/control/domains"
 	"postroad/internal/service/control/zones"
 )
 
@@ -40,38 +41,31 @@ func (s *Service) CheckZone(ctx context.Context, actor Actor, domain string, tex
 	return s.hosted.Check(ctx, actor, s.current.Load(), domain, text)
 }
 
-// zonePlan weighs the plan that the subject has made of the state.
-func (s *Service) zonePlan(actor Actor, plan func(st *state) (Plan, error)) (Plan, error) {
-	st := s.current.Load()
-	p, err := plan(st)
-	return s.weighedIf(actor, st, p, err)
-}
-
 // PlanRecordAdd plans another record. Those of its owner and type take its TTL, if one is given.
 func (s *Service) PlanRecordAdd(ctx context.Context, actor Actor, domain string, spec RecordSpec) (Plan, error) {
-	return s.zonePlan(actor, func(st *state) (Plan, error) { return s.hosted.PlanAdd(ctx, actor, st, domain, spec) })
+	return s.weighedPlan(actor, func(st *state) (Plan, error) { return s.hosted.PlanAdd(ctx, actor, st, domain, spec) })
 }
 
 // PlanRecordEdit plans that a record takes the place of another one of the same owner and type, named by its data or its
 // id, or not at all where it is the only one. Without data the TTL alone changes.
 func (s *Service) PlanRecordEdit(ctx context.Context, actor Actor, domain, old string, spec RecordSpec) (Plan, error) {
-	return s.zonePlan(actor, func(st *state) (Plan, error) { return s.hosted.PlanEdit(ctx, actor, st, domain, old, spec) })
+	return s.weighedPlan(actor, func(st *state) (Plan, error) { return s.hosted.PlanEdit(ctx, actor, st, domain, old, spec) })
 }
 
 // PlanRecordRemove plans the end of a record, named by its data or its id, or of all of its owner and type.
 func (s *Service) PlanRecordRemove(ctx context.Context, actor Actor, domain string, spec RecordSpec) (Plan, error) {
-	return s.zonePlan(actor, func(st *state) (Plan, error) { return s.hosted.PlanRemove(ctx, actor, st, domain, spec) })
+	return s.weighedPlan(actor, func(st *state) (Plan, error) { return s.hosted.PlanRemove(ctx, actor, st, domain, spec) })
 }
 
 // PlanZoneImport plans that a zone file takes the place of a domain's whole zone.
 func (s *Service) PlanZoneImport(ctx context.Context, actor Actor, in ZoneText) (Plan, error) {
-	return s.zonePlan(actor, func(st *state) (Plan, error) { return s.hosted.PlanImport(ctx, actor, st, in) })
+	return s.weighedPlan(actor, func(st *state) (Plan, error) { return s.hosted.PlanImport(ctx, actor, st, in) })
 }
 
 // PlanZoneImports plans that zone files take the places of many zones, and makes the domains that are missing: hosted here,
 // of mode local. What is refused is left out and told in the plan.
 func (s *Service) PlanZoneImports(ctx context.Context, actor Actor, in ZoneImport) (Plan, error) {
-	return s.zonePlan(actor, func(st *state) (Plan, error) {
+	return s.weighedPlan(actor, func(st *state) (Plan, error) {
 		owner, err := actor.Account(st, in.Account)
 		if err != nil {
 			return Plan{}, err
@@ -79,14 +73,14 @@ func (s *Service) PlanZoneImports(ctx context.Context, actor Actor, in ZoneImpor
 		hosted := string(directory.ZoneHosted)
 		return s.hosted.PlanImports(ctx, actor, st, in.Zones, zones.Making{
 			Domain: func(name string) (directory.Domain, error) {
-				d, err := s.newDomain(actor, st, name, owner, DomainSettings{Zone: &hosted, Proved: in.Proved})
+				d, err := s.domains.New(actor, st, name, owner, DomainSettings{Zone: &hosted, Proved: in.Proved})
 				if err == nil {
 					d.Proof.TXTOnly = !d.Proved && len(in.Zones) > 1 // of many nobody asks whether the world is led here already
 					_, err = s.ownership.Claim(ctx, actor, st, &d)
 				}
 				return d, err
 			},
-			Show: func(d *directory.Domain) any { return domainInfo(d) },
+			Show: func(d *directory.Domain) any { return domains.Info(d) },
 		})
 	})
 }

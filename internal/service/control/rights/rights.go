@@ -104,7 +104,7 @@ func (a Actor) Domain(st *State, name string) (*directory.Domain, error) {
 
 // Mailbox finds a mailbox in the actor's scope.
 func (a Actor) Mailbox(st *State, address string) (*directory.Mailbox, error) {
-	at, err := words.OwnAddress(address)
+	at, err := OwnAddress(address)
 	if err != nil {
 		return nil, err
 	}

@@ -78,7 +78,7 @@ func ruleAddress(actor rights.Actor, st *rights.State, kind directory.RuleKind, 
 		at.Domain = name
 	} else {
 		var err error
-		if at, err = words.OwnAddress(address); err != nil {
+		if at, err = rights.OwnAddress(address); err != nil {
 			return at, nil, err
 		}
 	}
@@ -189,7 +189,7 @@ func ruleTargets(p *plan.Plan, actor rights.Actor, st *rights.State, r *director
 	}
 	out := make([]string, 0, len(list))
 	for _, text := range list {
-		to, ours, err := words.TargetAddress(st.Directory, text)
+		to, ours, err := rights.TargetAddress(st.Directory, text)
 		if err != nil {
 			return nil, err
 		}

@@ -1,5 +1,5 @@
 // Package words is what the subjects of control have in common when they read what people write and answer them: the
-// names of domains, addresses and people, refusals, and the small parts of sentences.
+// names of domains and people, refusals, and the small parts of sentences.
 //
 // # Failure
 //

@@ -7,7 +7,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"postroad/internal/core/directory"
 	"postroad/internal/proto/idna"
 	"postroad/internal/proto/smtp"
 )
@@ -36,34 +35,6 @@ func DomainName(name string) (string, error) {
 		return "", Invalid(Quote(name)+" is no domain name.", "letters, digits and hyphens in parts joined by dots, as in example.org")
 	}
 	return at.Domain, nil
-}
-
-// OwnAddress reads an address of a domain here: its local part is compared without regard to case, and has none of
-// the characters by which addresses smuggle routes.
-func OwnAddress(s string) (smtp.Address, error) {
-	at, err := smtp.ParseAddress(strings.TrimSuffix(s, "."), true)
-	if err != nil || at.IsLiteral() {
-		return smtp.Address{}, Invalid(Quote(s)+" is no address.", "write it as name@example.org")
-	}
-	if strings.ContainsAny(at.Local, "%!@:\"\\/ ") {
-		return smtp.Address{}, Invalid("The address "+Quote(s)+" has a character that is not taken here in a local part.", "letters, digits and . _ - + are safe")
-	}
-	at.Local = directory.FoldLocal(at.Local)
-	return at, nil
-}
-
-// TargetAddress reads an address that mail may be led to, here or elsewhere. Local parts of our own domains are
-// folded, foreign ones kept.
-func TargetAddress(snap *directory.Snapshot, s string) (smtp.Address, bool, error) {
-	at, err := smtp.ParseAddress(s, true)
-	if err != nil || at.IsLiteral() {
-		return smtp.Address{}, false, Invalid("The target "+Quote(s)+" is no address.", "write it as name@example.org")
-	}
-	_, ours := snap.Domain(at.Domain)
-	if ours {
-		at.Local = directory.FoldLocal(at.Local)
-	}
-	return at, ours, nil
 }
 
 // maxName is the longest name for people, in characters.

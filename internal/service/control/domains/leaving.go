@@ -1,47 +1,48 @@
-package control
+package domains
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
+	"postroad/internal/service/control/plan"
+	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/words"
 )
 
 // lifetime is how long senders may remember what DNS says of a domain now, or has said lately.
-func (s *Service) lifetime(ctx context.Context, st *state, d *directory.Domain) time.Duration {
-	reach := s.explainer.Reach(ctx, st.Directory, d)
-	largest, err := s.o.Store.LargestTTL(ctx, account.System(), d.Name, now())
+func (a *Access) lifetime(ctx context.Context, st *rights.State, d *directory.Domain) time.Duration {
+	reach := a.Explainer.Reach(ctx, st.Directory, d)
+	largest, err := a.Store.LargestTTL(ctx, account.System(), d.Name, now())
 	if err != nil {
-		s.o.Log.ErrorContext(ctx, "largest TTL not read", "domain", d.Name, "error", err)
+		a.Log.ErrorContext(ctx, "largest TTL not read", "domain", d.Name, "error", err)
 	}
 	return max(largest, reach.Lifetime())
 }
 
 // window opens the leaving window of a domain whose mail goes elsewhere from now on, and closes that of one that comes
 // back.
-func (s *Service) window(ctx context.Context, st *state, p *Plan, old, d *directory.Domain) {
+func (a *Access) window(ctx context.Context, st *rights.State, p *plan.Plan, old, d *directory.Domain) {
 	switch {
 	case d.Effective() != directory.ModeRemote:
 		d.Leaving = directory.Leaving{}
 	case old.Proved && d.Proved && old.Effective() != directory.ModeRemote:
-		d.Leaving = directory.Window(now(), old.Effective(), s.lifetime(ctx, st, d))
+		d.Leaving = directory.Window(now(), old.Effective(), a.lifetime(ctx, st, d))
 		p.Say("Mail from strangers who still know the old MX records is handed on until %s.", words.When(d.Leaving.Until))
 		p.Warn("After that mail from strangers for %s is refused.", words.Show(d.Name))
 	}
 }
 
 // depart keeps what is needed of a domain that is removed, so that senders who remember it lose nothing.
-func (s *Service) depart(ctx context.Context, st *state, p *Plan, d *directory.Domain) {
+func (a *Access) depart(ctx context.Context, st *rights.State, p *plan.Plan, d *directory.Domain) {
 	if !d.Proved {
 		return
 	}
-	left, kept := st.Directory.Depart(d, newID(), now(), s.lifetime(ctx, st, d))
+	left, kept := st.Directory.Depart(d, a.NewID(), now(), a.lifetime(ctx, st, d))
 	if kept {
 		p.Tx.PutDeparted = []directory.Departed{left}
 		p.Delta.PutDeparted = p.Tx.PutDeparted
@@ -56,19 +57,19 @@ func (s *Service) depart(ctx context.Context, st *state, p *Plan, d *directory.D
 }
 
 // forgetDeparted forgets a removed domain whose name is in use again.
-func forgetDeparted(p *Plan, actor Actor, st *state, d *directory.Domain) {
+func forgetDeparted(p *plan.Plan, actor rights.Actor, st *rights.State, d *directory.Domain) {
 	left, ok := st.Directory.Departed(d.Name)
 	if !ok || !d.Proved {
 		return
 	}
 	p.Delta.RemoveDeparted = append(p.Delta.RemoveDeparted, left.Name)
 	if actor.Scope.Has(left.Account) {
-		p.Remove(KindDeparted, left.ID)
+		p.Remove(plan.KindDeparted, left.ID)
 	}
 }
 
 // departed lists the removed domains in scope whose mail is still handed on.
-func departed(actor Actor, st *state) []DomainInfo {
+func departed(actor rights.Actor, st *rights.State) []DomainInfo {
 	var out []DomainInfo
 	for _, left := range st.Directory.AllDeparted() {
 		if actor.Scope.Has(left.Account) && now().Before(left.Leaving.Until) {
@@ -80,27 +81,23 @@ func departed(actor Actor, st *state) []DomainInfo {
 	return out
 }
 
-// ForgetDeparted forgets removed domains whose time is over. It is called now and then.
-func (s *Service) ForgetDeparted(ctx context.Context) error {
-	st, p := s.plan(System())
+// PlanForget plans that removed domains whose time is over are forgotten.
+func PlanForget(actor rights.Actor, st *rights.State) plan.Plan {
+	p := plan.New(st.Directory.Version(), actor)
 	for _, left := range st.Directory.AllDeparted() {
 		if !left.Over(now()) {
 			continue
 		}
-		p.Remove(KindDeparted, left.ID)
+		p.Remove(plan.KindDeparted, left.ID)
 		p.Delta.RemoveDeparted = append(p.Delta.RemoveDeparted, left.Name)
-		p.Record(Change{Kind: KindDeparted, Verb: VerbRemove, Subject: left.Name, Domain: left.Name, Account: left.Account})
+		p.Record(plan.Change{Kind: plan.KindDeparted, Verb: plan.VerbRemove, Subject: left.Name, Domain: left.Name, Account: left.Account})
 	}
-	_, err := s.Apply(ctx, System(), p)
-	if errors.Is(err, ErrVersion) {
-		return nil // the next time will do
-	}
-	return err
+	return p
 }
 
-// stranding finds mailboxes that get no mail because their domain's mail goes elsewhere, in the domains that a plan
+// Stranding finds mailboxes that get no mail because their domain's mail goes elsewhere, in the domains that a plan
 // changes: what is found newly or otherwise, and what is so no longer.
-func stranding(p *Plan, st *state) (put, drop []finding.Finding) {
+func Stranding(p *plan.Plan, st *rights.State) (put, drop []finding.Finding) {
 	var touched []string
 	for i := range p.Delta.PutDomains {
 		touched = append(touched, p.Delta.PutDomains[i].Name)

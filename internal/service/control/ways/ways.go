@@ -1,4 +1,6 @@
-package control
+// Package ways holds the way that mail is to go against what is known of it: a change that would lead it in a circle, or to
+// nobody, is refused.
+package ways
 
 import (
 	"context"
@@ -9,25 +11,36 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
 	"postroad/internal/proto/smtp"
+	"postroad/internal/service/control/inspect"
 	"postroad/internal/service/control/loops"
+	"postroad/internal/service/control/plan"
+	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/words"
 )
 
-// checkWay holds the way that a domain's mail is to go against public DNS: a domain whose mail shall go to others needs
+// Access is what is known of ways. Without a Resolver names of next hops are not looked up.
+type Access struct {
+	Ours      *settings.Installation
+	Explainer *inspect.Explainer
+	Resolver  inspect.Resolver
+	Answers   func(netip.Addr) bool // whether mail for an address comes back to us
+}
+
+// Check holds the way that a domain's mail is to go against public DNS: a domain whose mail shall go to others needs
 // others that take it. What DNS does not answer is said and stops nobody.
-func (s *Service) checkWay(ctx context.Context, actor Actor, st *state, p *Plan, old, d *directory.Domain) error {
+func (a *Access) Check(ctx context.Context, actor rights.Actor, st *rights.State, p *plan.Plan, old, d *directory.Domain) error {
 	if old != nil && old.Mode == d.Mode && old.Proved == d.Proved && slices.Equal(old.NextHops, d.NextHops) {
 		return nil
 	}
 	away := []directory.Mode{directory.ModeRemote, directory.ModeBackup, directory.ModeSplit}
 	if len(d.NextHops) > 0 {
-		return s.checkHops(ctx, actor, p, d)
+		return a.checkHops(ctx, actor, p, d)
 	}
 	if !slices.Contains(away, d.Mode) {
 		return nil
 	}
-	reach := s.explainer.Reach(ctx, st.Directory, d)
+	reach := a.Explainer.Reach(ctx, st.Directory, d)
 	if reach.Asked && !reach.Known {
 		p.Warnings = append(p.Warnings, "Public DNS gives no answer just now: whether another server takes mail for "+words.Show(d.Name)+" is not known.")
 	}
@@ -35,7 +48,7 @@ func (s *Service) checkWay(ctx context.Context, actor Actor, st *state, p *Plan,
 	if name == "" {
 		return nil
 	}
-	f := finding.Finding{Name: name, Domain: d.Name, Evidence: reach.Evidence(), Since: now().Truncate(time.Second)}
+	f := finding.Finding{Name: name, Domain: d.Name, Evidence: reach.Evidence(), Since: time.Now().UTC().Truncate(time.Second)}
 	sentence := "Public DNS names no other server that takes mail for " + words.Show(d.Name) + "."
 	if name == finding.RouteLoopSelf {
 		sentence = "Public DNS names this installation alone for " + words.Show(d.Name) + ": what is handed on would come back."
@@ -47,8 +60,8 @@ func (s *Service) checkWay(ctx context.Context, actor Actor, st *state, p *Plan,
 const lookUpTime = 5 * time.Second
 
 // checkHops refuses next hops all of which lead back to this installation by the addresses that their names have.
-func (s *Service) checkHops(ctx context.Context, actor Actor, p *Plan, d *directory.Domain) error {
-	if s.o.Resolver == nil {
+func (a *Access) checkHops(ctx context.Context, actor rights.Actor, p *plan.Plan, d *directory.Domain) error {
+	if a.Resolver == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookUpTime)
@@ -57,33 +70,34 @@ func (s *Service) checkHops(ctx context.Context, actor Actor, p *Plan, d *direct
 		if _, err := netip.ParseAddr(h.Host); err == nil || h.Port == 0 || h.LMTP || h.Port != settings.HopPort {
 			return nil
 		}
-		addrs := s.o.Resolver.Addrs(ctx, h.Host).Addrs
-		if len(addrs) == 0 || !slices.ContainsFunc(addrs, s.o.Answers) {
+		addrs := a.Resolver.Addrs(ctx, h.Host).Addrs
+		if len(addrs) == 0 || !slices.ContainsFunc(addrs, a.Answers) {
 			return nil
 		}
 	}
 	way := d.Name + " → " + settings.ShowHop(d.NextHops[0]) + " → this installation"
-	f := finding.Finding{Name: finding.RouteLoopSelf, Domain: d.Name, Evidence: way, Since: now().Truncate(time.Second)}
+	f := finding.Finding{Name: finding.RouteLoopSelf, Domain: d.Name, Evidence: way, Since: time.Now().UTC().Truncate(time.Second)}
 	return p.Against(actor, f, "The next hop of "+words.Show(d.Name)+" is this installation itself: "+way+".", "name the domain's own server")
 }
 
 // comesBack reports whether mail that is handed on for a domain comes back to this installation, as far as that is
 // known without asking anybody, and by which host.
-func (s *Service) comesBack(d *directory.Domain) (string, bool) {
+func (a *Access) comesBack(snap *directory.Snapshot, d *directory.Domain) (string, bool) {
 	if len(d.NextHops) > 0 {
 		for _, h := range d.NextHops {
-			if !s.ours.Leads(h) {
+			if !a.Ours.Leads(h) {
 				return "", false
 			}
 		}
 		return settings.ShowHop(d.NextHops[0]), true
 	}
-	return s.explainer.ComesBack(s.Directory(), d)
+	return a.Explainer.ComesBack(snap, d)
 }
 
-// checkLoops refuses a plan that would have mail go in a circle from one of the addresses.
-func (s *Service) checkLoops(actor Actor, st *state, p *Plan, changed ...smtp.Address) error {
+// Loops refuses a plan that would have mail go in a circle from one of the addresses.
+func (a *Access) Loops(actor rights.Actor, st *rights.State, p *plan.Plan, changed ...smtp.Address) error {
 	delta := p.Delta
 	delta.Version = st.Directory.Version()
-	return loops.Check(actor, st.Directory.With(delta), s.comesBack, changed...)
+	back := func(d *directory.Domain) (string, bool) { return a.comesBack(st.Directory, d) }
+	return loops.Check(actor, st.Directory.With(delta), back, changed...)
 }
