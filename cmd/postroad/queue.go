@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -181,5 +182,11 @@ func (a *app) printQueued(m control.QueuedMessage) {
 		line("  next", when(r.Next))
 		line("  said", r.LastReply)
 		line("  by", r.LastHost)
+		if r.Sender != nil {
+			line("  as from", "<"+*r.Sender+">")
+		}
+		for field := range strings.Lines(r.Head) {
+			line("  above", strings.TrimRight(field, "\r\n"))
+		}
 	}
 }

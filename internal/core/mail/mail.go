@@ -5,6 +5,7 @@
 package mail
 
 import (
+	"bytes"
 	"io"
 	"net/netip"
 	"time"
@@ -144,6 +145,38 @@ type Recipient struct {
 	Noticed     bool   // the delay notice has been sent
 	LastReply   string // last reply or reason, one line, for listings and reports
 	LastHost    string // who gave it
+
+	// Head is what this row has above the content: whole header fields, each ended by CRLF, at most MaxHead octets. The
+	// message's Size and Hash do not count it. Rows whose Head differs never share a transaction.
+	Head []byte
+	// Sender is this row's reverse-path where Rewritten says that it is not the message's; empty for the null one.
+	Sender    string
+	Rewritten bool
+}
+
+// MaxHead bounds a row's Head in octets.
+const MaxHead = 16 << 10
+
+// ReversePath is what a row's next hop is told as the sender.
+func (r *Recipient) ReversePath(m *Message) string {
+	if r.Rewritten {
+		return r.Sender
+	}
+	return m.Sender
+}
+
+// ReportTo is who is told what became of a row: the message's sender, also where the row bears an address of ours in its
+// place, behind which that sender is (RFC 5321 §3.9.1, §6.1); nobody, and empty, for a row with the null reverse-path.
+func (r *Recipient) ReportTo(m *Message) string {
+	if r.ReversePath(m) == "" {
+		return ""
+	}
+	return m.Sender
+}
+
+// Alike reports whether a next hop may be given two rows of a message in one transaction.
+func (r *Recipient) Alike(other *Recipient) bool {
+	return r.Rewritten == other.Rewritten && r.Sender == other.Sender && bytes.Equal(r.Head, other.Head)
 }
 
 // Delivery is the work of one attempt: the rows of one message that go the same way, and its content.

@@ -1,7 +1,7 @@
 package routing_test
 
 import (
-	"slices"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -136,13 +136,14 @@ func TestRowsMadeAnewKeepWhatIsNotTheNextHop(t *testing.T) {
 	r := mail.Recipient{
 		Row: mail.Row{ID: "id", N: 3}, Account: "a", Original: "o@dual.example", Destination: "ann@dual.example", Notify: smtp.NotifySuccess,
 		ORcpt: "rfc822;o@dual.example", State: mail.StateDeferred, Attempts: 4, Lane: "relay/x:25", CheckAge: 5, ExpireAge: 6, BornAge: 1, LastReply: "450", LastHost: "x",
+		Head: []byte("X-Own: 1\r\n"), Sender: "srs@dual.example", Rewritten: true,
 	}
 	rows := routing.RowsAnew(&r, routing.DecideAnew(today(), &r).To)
 	box := r
 	box.Lane, box.Mailbox = routing.LocalLane, "box-dual.example"
 	out := r
 	out.Lane, out.Copy, out.Notify, out.ORcpt = "relay/real.example:25", true, smtp.NotifyNever, ""
-	if !slices.Equal(rows, []mail.Recipient{box, out}) {
+	if !reflect.DeepEqual(rows, []mail.Recipient{box, out}) {
 		t.Errorf("%+v", rows)
 	}
 }

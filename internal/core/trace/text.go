@@ -25,7 +25,7 @@ func (s *Step) Sentence() string {
 		if s.Lane.Transport() == mail.TransportLocal {
 			return "Delivered into the mailbox " + s.Destination + "."
 		}
-		return "Handed to " + s.host() + s.named() + said(s.Reply)
+		return "Handed to " + s.host() + s.named() + s.as() + said(s.Reply)
 	case Deferred:
 		if s.Attempts == 0 {
 			return s.waits()
@@ -171,6 +171,14 @@ func (s *Step) named() string {
 		return ""
 	}
 	return " for " + s.Destination
+}
+
+// as tells of a reverse-path that is not the message's.
+func (s *Step) as() string {
+	if s.As == "" {
+		return ""
+	}
+	return " as from " + s.As
 }
 
 func (s *Step) host() string {

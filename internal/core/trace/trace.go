@@ -79,6 +79,7 @@ type Step struct {
 	Report      mail.ID   // Reported: the report's own id
 	Word        string    // Reported: delivered, relayed, delayed or failed; Acted: the verb
 	By          string    // Acted: who did it
+	As          string    // of an outcome: the reverse-path in brackets that the row had in place of the message's
 }
 
 // Event is what a service tells of a moment: a step with everybody's part in it. Strings and slices are kept and read

@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +27,34 @@ func TestQueueChangesNeedToSayWhich(t *testing.T) {
 		if _, err := w.PlanQueue(t.Context(), control.Operator(), control.VerbDrop, control.QueueFilter{IDs: []string{id}}); !errors.Is(err, control.ErrNotFound) {
 			t.Errorf("%q: %v", id, err)
 		}
+	}
+}
+
+func TestQueuedContentStandsBelowWhatAllRecipientsHaveAboveIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.furnish()
+	rows := &w.m.Queued[0].Rows
+	(*rows)[0].Head, (*rows)[0].Rewritten = []byte("X-Own: 1\r\n"), true
+	plain := func() string {
+		c, err := w.QueueContent(t.Context(), w.ann, string(queuedID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(c.Inline)
+	}
+	bare := strings.TrimPrefix(plain(), "X-Own: 1\r\n")
+	if got := plain(); got != "X-Own: 1\r\n"+bare || bare == "" {
+		t.Errorf("content %q", got)
+	}
+	m, err := w.QueueShow(t.Context(), w.ann, string(queuedID))
+	if r := m.Recipients[0]; err != nil || r.Head != "X-Own: 1\r\n" || r.Sender == nil || *r.Sender != "" {
+		t.Errorf("%+v %v", m, err)
+	}
+	*rows = append(*rows, (*rows)[0])
+	(*rows)[1].N, (*rows)[1].Head = 1, nil
+	if got := plain(); got != bare {
+		t.Errorf("content %q", got)
 	}
 }
 

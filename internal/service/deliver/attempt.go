@@ -178,9 +178,33 @@ func (a *attempt) batch(c *connection) *batch {
 		if w.trace == nil {
 			w.trace = a.service.cfg.Trace.AppendTo(nil, w.Message.Root, w.Recipients)
 		}
-		b.tx, b.work, b.rows = append(b.tx, w.transaction(which)), append(b.work, w), append(b.rows, which)
+		for len(which) > 0 {
+			alike, others := w.alike(which)
+			b.tx, b.work, b.rows = append(b.tx, w.transaction(alike)), append(b.work, w), append(b.rows, alike)
+			which = others
+		}
 	}
 	return b
+}
+
+// alike divides rows into those that may share a transaction with the first, and the others.
+func (w *work) alike(which []int) (alike, others []int) {
+	first := &w.Recipients[which[0]]
+	for n, j := range which {
+		if w.Recipients[j].Alike(first) {
+			continue
+		}
+		alike = which[:n:n]
+		for _, j := range which[n:] {
+			if w.Recipients[j].Alike(first) {
+				alike = append(alike, j)
+			} else {
+				others = append(others, j)
+			}
+		}
+		return alike, others
+	}
+	return which, nil
 }
 
 // limit is how long transaction k may take.
@@ -191,17 +215,21 @@ func (b *batch) limit(k int) time.Duration {
 	return messageTimeout + time.Duration(b.tx[k].Size/slowestRate)*time.Second
 }
 
-// transaction makes the SMTP transaction for some rows of a delivery.
+// transaction makes the SMTP transaction for some rows of a delivery, which are alike.
 func (w *work) transaction(which []int) smtp.Transaction {
-	m := w.Message
+	m, first := w.Message, &w.Recipients[which[0]]
+	above := w.trace
+	if len(first.Head) > 0 {
+		above = slices.Concat(w.trace, first.Head)
+	}
 	tx := smtp.Transaction{
-		From: m.Sender, Size: m.Size + int64(len(w.trace)), Body: m.Body, UTF8: m.UTF8, Ret: m.Ret, EnvID: m.EnvID,
+		From: first.ReversePath(m), Size: m.Size + int64(len(above)), Body: m.Body, UTF8: m.UTF8, Ret: m.Ret, EnvID: m.EnvID,
 		To: make([]smtp.Recipient, len(which)),
 	}
 	if w.Content.Inline != nil {
-		tx.Content = [][]byte{w.trace, w.Content.Inline}
+		tx.Content = [][]byte{above, w.Content.Inline}
 	} else {
-		tx.Content, tx.Open = [][]byte{w.trace}, w.Content.Open
+		tx.Content, tx.Open = [][]byte{above}, w.Content.Open
 	}
 	for k, j := range which {
 		r := &w.Recipients[j]

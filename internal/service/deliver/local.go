@@ -67,7 +67,7 @@ func (l *Local) Deliver(ctx context.Context, _ mail.Lane, batch []mail.Delivery,
 			}
 			items = append(items, mailbox.Item{
 				Mailbox: r.Mailbox, QueueID: d.Message.ID, At: d.Message.Received, Size: d.Message.Size, Hash: d.Message.Hash,
-				Prefix: finalTrace(d.Message.Sender, r.Destination), Content: d.Content,
+				Prefix: finalTrace(r.ReversePath(d.Message), r.Destination, r.Head), Content: d.Content,
 				From: summary.From, Subject: summary.Subject, Date: summary.Date,
 			})
 		}
@@ -158,14 +158,15 @@ var errCircle = errors.New("the message goes in circles")
 var replyCircle = smtp.Reply{Code: 554, Enhanced: smtp.Enhanced{5, 4, 6}, Text: "the message has been in this mailbox before, it goes in circles"}
 
 // finalTrace are the trace fields of final delivery: Return-Path (RFC 5321 §4.4), and the mailbox's own address, by
-// which a message is known that comes back.
-func finalTrace(sender, address string) []byte {
-	b := make([]byte, 0, len(sender)+len(address)+34)
+// which a message is known that comes back. The row's own fields follow them.
+func finalTrace(sender, address string, head []byte) []byte {
+	b := make([]byte, 0, len(sender)+len(address)+34+len(head))
 	b = append(b, "Return-Path: <"...)
 	b = append(b, sender...)
 	b = append(b, ">\r\nDelivered-To: "...)
 	b = append(b, address...)
-	return append(b, "\r\n"...)
+	b = append(b, "\r\n"...)
+	return append(b, head...)
 }
 
 // headerRead is how much of a content is read for a summary.

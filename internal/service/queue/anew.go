@@ -46,7 +46,7 @@ func (s *Service) anew(l *lane, batch []mail.Delivery) []mail.Delivery {
 			if len(way.To) == 0 {
 				held = append(held, finding.Finding{Name: finding.QueuedMailHeld, Domain: way.Domain, Evidence: way.Why, Since: now.UTC()})
 			}
-			s.free(d.Content)
+			s.free(d.Content, r)
 		}
 		if d.Recipients = here; len(here) > 0 {
 			left = append(left, d)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,7 +127,7 @@ func TestAMovedRowKeepsAttemptsAndAges(t *testing.T) {
 		got := f.rowsOf()["u@far.example"]
 		want := before
 		want.Lane, want.Next = "relay/b:25", got.Next
-		if got != want || before.Attempts != 1 {
+		if !reflect.DeepEqual(got, want) || before.Attempts != 1 {
 			t.Errorf("the row is\n%+v, want\n%+v", got, want)
 		}
 	})

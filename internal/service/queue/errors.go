@@ -12,6 +12,8 @@ var (
 	ErrCorrupt = errors.New("stored content does not match its checksum")
 	// ErrStorage says that the store failed and what was asked is not durable; temporary.
 	ErrStorage = errors.New("storage failed")
+	// ErrHead says that a row has more above the content than mail.MaxHead octets.
+	ErrHead = errors.New("the header fields added for a recipient are too long")
 	// ErrFull says that free space is below the reserve; temporary.
 	ErrFull = errors.New("insufficient storage")
 )

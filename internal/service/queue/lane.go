@@ -104,8 +104,8 @@ func (l *lane) more() { l.backlog, l.again = true, true }
 
 // letGo gives up the memory of a delivery that stays in the store.
 func (s *Service) letGo(d mail.Delivery) {
-	for range d.Recipients {
-		s.free(d.Content)
+	for i := range d.Recipients {
+		s.free(d.Content, &d.Recipients[i])
 	}
 }
 
@@ -231,7 +231,13 @@ func (l *lane) join(d mail.Delivery) {
 }
 
 // weight is what a delivery takes in memory, in octets.
-func weight(d mail.Delivery) int64 { return int64(len(d.Recipients)) * inMemory(d.Content) }
+func weight(d mail.Delivery) int64 {
+	var n int64
+	for i := range d.Recipients {
+		n += inMemory(d.Content, &d.Recipients[i])
+	}
+	return n
+}
 
 // underWay reports whether a message that the store shows is in hand, or was when the store was read; s.mu is held.
 func (l *lane) underWay(id mail.ID) bool {
@@ -322,8 +328,8 @@ func (s *Service) fetch(l *lane) bool {
 			l.lookAgain(now.Add(time.Second)) // it may have further rows
 			continue
 		}
-		for range d.Recipients {
-			s.load(d.Content)
+		for i := range d.Recipients {
+			s.load(d.Content, &d.Recipients[i])
 		}
 		l.inflight[d.Message.ID]++
 		l.join(d)

@@ -13,8 +13,8 @@ import (
 
 // outcome turns an attempt's results into row changes and, where somebody must be told, a report.
 func (s *Service) outcome(l *lane, d mail.Delivery, outcomes []mail.Outcome) {
-	for range d.Recipients {
-		s.free(d.Content)
+	for i := range d.Recipients {
+		s.free(d.Content, &d.Recipients[i])
 	}
 	changes, err := s.compose(d, outcomes)
 	if err != nil {
@@ -108,7 +108,7 @@ func (s *Service) judge(m *mail.Message, r mail.Recipient, o mail.Outcome, age i
 	switch o.Result {
 	case mail.Delivered:
 		c.State = mail.StateDone
-		if r.Notify&smtp.NotifySuccess == 0 {
+		if r.Notify&smtp.NotifySuccess == 0 || r.ReportTo(m) == "" {
 			return c, tellNothing
 		}
 		if r.Lane.Transport() == mail.TransportLocal {
@@ -128,7 +128,7 @@ func (s *Service) judge(m *mail.Message, r mail.Recipient, o mail.Outcome, age i
 		}
 		if !r.Noticed && age >= r.CheckAge {
 			c.Noticed, c.CheckAge = true, r.ExpireAge
-			if m.Sender != "" && (r.Notify == 0 || r.Notify&smtp.NotifyDelay != 0) {
+			if r.ReportTo(m) != "" && (r.Notify == 0 || r.Notify&smtp.NotifyDelay != 0) {
 				return c, tellDelayed
 			}
 		}
@@ -145,7 +145,7 @@ func (s *Service) judge(m *mail.Message, r mail.Recipient, o mail.Outcome, age i
 
 // giveUp ends a row for good: reported where the sender may and wants to be told, dead otherwise.
 func (s *Service) giveUp(m *mail.Message, r mail.Recipient, c RowChange) (RowChange, tell) {
-	if m.Sender == "" || r.Notify&smtp.NotifyNever != 0 || (r.Notify != 0 && r.Notify&smtp.NotifyFailure == 0) {
+	if r.ReportTo(m) == "" || r.Notify&smtp.NotifyNever != 0 || (r.Notify != 0 && r.Notify&smtp.NotifyFailure == 0) {
 		c.State = mail.StateDead
 		return c, tellNothing
 	}
@@ -205,8 +205,8 @@ func (s *Service) takeAged(l *lane, d mail.Delivery) bool {
 		return false
 	}
 	l.inflight[d.Message.ID]++
-	for range d.Recipients {
-		s.load(d.Content) // outcome gives it up again
+	for i := range d.Recipients {
+		s.load(d.Content, &d.Recipients[i]) // outcome gives it up again
 	}
 	return true
 }

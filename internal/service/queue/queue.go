@@ -153,6 +153,11 @@ func (s *Service) NewID(at time.Time) mail.ID {
 // Accept makes a message durable and begins to deliver it. When it returns nil the message may be acknowledged;
 // any error is temporary and means that it may not.
 func (s *Service) Accept(ctx context.Context, scope account.Scope, st mail.Stored) error {
+	for i := range st.Rows {
+		if len(st.Rows[i].Head) > mail.MaxHead {
+			return ErrHead
+		}
+	}
 	now := time.Now()
 	s.prepare(&st, now)
 	if err := s.spool.Accept(ctx, scope, []mail.Stored{st}); err != nil {
@@ -183,7 +188,7 @@ func (s *Service) prepare(st *mail.Stored, now time.Time) {
 			r.CheckAge = min(r.ExpireAge, age+int64(s.cfg.DelayNotice/time.Second))
 		}
 		r.State, r.Next = mail.StateWaiting, now
-		if s.open(r.Lane, now) && s.reserve(st.Content) {
+		if s.open(r.Lane, now) && s.reserve(st.Content, r) {
 			r.State, r.Next = mail.StateLeased, now.Add(min(grace, s.cfg.wait(1)))
 		}
 	}
@@ -205,8 +210,8 @@ func (s *Service) holdOf(r *mail.Recipient) (hold time.Duration) {
 }
 
 // reserve takes a row's share of the memory for bodies; a body counts once per row, which errs on the safe side.
-func (s *Service) reserve(c mail.Content) bool {
-	n := inMemory(c)
+func (s *Service) reserve(c mail.Content, r *mail.Recipient) bool {
+	n := inMemory(c, r)
 	if s.memory.Add(n) <= s.cfg.InMemory && s.cfg.Memory.Take(n) {
 		return true
 	}
@@ -215,18 +220,18 @@ func (s *Service) reserve(c mail.Content) bool {
 }
 
 // inMemory is what a row costs in memory with its content, in octets.
-func inMemory(c mail.Content) int64 { return int64(len(c.Inline)) + 512 }
+func inMemory(c mail.Content, r *mail.Recipient) int64 { return int64(len(c.Inline)+len(r.Head)) + 512 }
 
 // load counts what a row read from the store takes: it is needed, whatever there is.
-func (s *Service) load(c mail.Content) {
-	s.memory.Add(inMemory(c))
-	s.cfg.Memory.Force(inMemory(c))
+func (s *Service) load(c mail.Content, r *mail.Recipient) {
+	s.memory.Add(inMemory(c, r))
+	s.cfg.Memory.Force(inMemory(c, r))
 }
 
 // free undoes reserve and load.
-func (s *Service) free(c mail.Content) {
-	s.memory.Add(-inMemory(c))
-	s.cfg.Memory.Give(inMemory(c))
+func (s *Service) free(c mail.Content, r *mail.Recipient) {
+	s.memory.Add(-inMemory(c, r))
+	s.cfg.Memory.Give(inMemory(c, r))
 }
 
 // arrived ends what prepare began.
@@ -241,7 +246,7 @@ func (s *Service) forget(st mail.Stored) {
 	s.arrived(st.Message.ID)
 	for i := range st.Rows {
 		if st.Rows[i].State == mail.StateLeased {
-			s.free(st.Content)
+			s.free(st.Content, &st.Rows[i])
 		}
 	}
 }

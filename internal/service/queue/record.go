@@ -68,6 +68,9 @@ func (s *Service) events(d mail.Delivery, changes []Settlement, at time.Time) []
 			}
 			e := event(d.Message, r, kindOf(change.State), at)
 			e.Reply, e.Host, e.Attempts, e.Client.Addr = change.LastReply, change.LastHost, change.Attempts, change.LastAddr
+			if r.Rewritten {
+				e.As = "<" + r.Sender + ">"
+			}
 			if e.Kind == trace.Deferred {
 				e.Until = change.Next
 			}

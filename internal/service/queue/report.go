@@ -1,9 +1,11 @@
 package queue
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -149,7 +151,7 @@ func (s *Service) report(m *mail.Message, a about, rows []reported, original []b
 	r := message.Report{
 		ReportingMTA: s.cfg.Hostname, From: "Mail Delivery System <postmaster@" + s.cfg.Hostname + ">", To: m.Sender,
 		MessageID: string(id) + "@" + s.cfg.Hostname, Date: now, ArrivalDate: m.Received, EnvID: m.EnvID,
-		Original: original, HeadersOnly: m.Ret != smtp.RetFull || int64(len(original)) < m.Size || kind != tellFailed,
+		Original: above(rows, original), HeadersOnly: m.Ret != smtp.RetFull || int64(len(original)) < m.Size || kind != tellFailed,
 		UTF8: m.UTF8, Kind: kind.word(),
 	}
 	for _, t := range rows {
@@ -184,6 +186,20 @@ func (s *Service) report(m *mail.Message, a about, rows []reported, original []b
 	}
 	s.m.QueueReports.WithLabelValues(string(kind.word())).Inc()
 	return st
+}
+
+// above gives an original as it was sent for rows: with what they all have above it.
+func above(rows []reported, original []byte) []byte {
+	head := rows[0].row.Head
+	if len(head) == 0 || len(original) == 0 {
+		return original
+	}
+	for i := range rows[1:] {
+		if !bytes.Equal(rows[1+i].row.Head, head) {
+			return original
+		}
+	}
+	return slices.Concat(head, original)
 }
 
 func (k tell) word() message.ReportKind {

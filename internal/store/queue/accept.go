@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -21,6 +22,11 @@ const (
 	insertRecipientSQL sqldb.Stmt = `INSERT INTO recipient (message_id, n, account_id, original, destination, mailbox, notify, orcpt,
 		state, attempts, next_attempt, lane, check_age, expire_age, noticed, last_reply, last_host, born_age, copy)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`
+
+	// A row that has something of its own; all others are spared the parameters.
+	insertHeadedSQL sqldb.Stmt = `INSERT INTO recipient (message_id, n, account_id, original, destination, mailbox, notify, orcpt,
+		state, attempts, next_attempt, lane, check_age, expire_age, noticed, last_reply, last_host, born_age, copy, head, sender, rewritten)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`
 
 	// A lane that backs off after a failure of its own keeps its time.
 	scheduleLaneSQL sqldb.Stmt = `INSERT INTO lane (name, next_attempt, failures, reason, host, holder, token, expires)
@@ -78,9 +84,32 @@ func insert(tx *sqldb.Tx, m *mail.Stored, lanes *schedule) error {
 }
 
 func insertRow(tx *sqldb.Tx, id mail.ID, n int64, r *mail.Recipient) error {
-	return tx.Post(insertRecipientSQL, string(id), n, string(r.Account), r.Original, r.Destination, r.Mailbox,
+	args := append(make([]any, 0, 22), string(id), n, string(r.Account), r.Original, r.Destination, r.Mailbox,
 		int64(r.Notify), r.ORcpt, string(r.State), int64(r.Attempts), sqldb.Micros(r.Next), string(r.Lane), r.CheckAge, r.ExpireAge,
 		r.Noticed, r.LastReply, r.LastHost, r.BornAge, r.Copy)
+	if len(r.Head) == 0 && !r.Rewritten {
+		return tx.Post(insertRecipientSQL, args...)
+	}
+	return tx.Post(insertHeadedSQL, append(args, guarded(r.Head), r.Sender, r.Rewritten)...)
+}
+
+// guarded puts a head's checksum before it; none is stored of an empty one.
+func guarded(head []byte) []byte {
+	if len(head) == 0 {
+		return []byte{}
+	}
+	return append(binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(head)), sqldb.Sum(head)), head...)
+}
+
+// unguard undoes guarded; false for octets that are not as they were written.
+func unguard(stored []byte) (head []byte, ok bool) {
+	if len(stored) == 0 {
+		return nil, true
+	}
+	if len(stored) <= 8 || binary.BigEndian.Uint64(stored) != sqldb.Sum(stored[8:]) {
+		return nil, false
+	}
+	return stored[8:], true
 }
 
 // schedule collects when lanes have something to do.
@@ -120,7 +149,7 @@ const (
 	messageColumns = `id, account_id, root, sender, envid, ret, body, utf8, size, hash,
 		client_addr, client_helo, client_tls, login, received, recipients, blob`
 	recipientColumns = `message_id, n, account_id, original, destination, mailbox, notify, orcpt,
-		state, attempts, next_attempt, lane, check_age, expire_age, noticed, last_reply, last_host, born_age, copy`
+		state, attempts, next_attempt, lane, check_age, expire_age, noticed, last_reply, last_host, born_age, copy, head, sender, rewritten`
 )
 
 // scanMessage reads messageColumns, and the content when there is a place for it.
@@ -148,11 +177,14 @@ func scanMessage(rows *sqldb.Rows, content *[]byte) (*mail.Message, string, erro
 	return &m, blob, nil
 }
 
-func scanRecipient(rows *sqldb.Rows) (mail.Recipient, error) {
-	var r mail.Recipient
+// scanRecipient reads recipientColumns; sound is false where the head is not as it was written, and then left out.
+func scanRecipient(rows *sqldb.Rows) (r mail.Recipient, sound bool, err error) {
 	var notify int64
-	err := rows.Scan(&r.ID, &r.N, &r.Account, &r.Original, &r.Destination, &r.Mailbox, &notify, &r.ORcpt,
-		&r.State, &r.Attempts, &r.Next, &r.Lane, &r.CheckAge, &r.ExpireAge, &r.Noticed, &r.LastReply, &r.LastHost, &r.BornAge, &r.Copy)
+	var head []byte
+	err = rows.Scan(&r.ID, &r.N, &r.Account, &r.Original, &r.Destination, &r.Mailbox, &notify, &r.ORcpt,
+		&r.State, &r.Attempts, &r.Next, &r.Lane, &r.CheckAge, &r.ExpireAge, &r.Noticed, &r.LastReply, &r.LastHost, &r.BornAge, &r.Copy,
+		&head, &r.Sender, &r.Rewritten)
 	r.Notify = smtp.Notify(notify) //nolint:gosec // it was stored from this type
-	return r, err
+	r.Head, sound = unguard(head)
+	return r, sound, err
 }

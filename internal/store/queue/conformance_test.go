@@ -74,6 +74,8 @@ func TestAcceptedMailComesBackAsItWas(t *testing.T) {
 		m := message(content, mail.StateWaiting, now, lane, lane, "local/0")
 		m.Rows[1].Original, m.Rows[1].Noticed, m.Rows[1].Mailbox, m.Rows[1].Notify = "bøb@example.org", true, "box", 5
 		m.Rows[1].LastReply, m.Rows[1].LastHost, m.Rows[1].Attempts = "450 4.2.0 busy", "mx.example.org", 3
+		m.Rows[0].Head, m.Rows[0].Sender, m.Rows[0].Rewritten = []byte("X-Own: \x00\xff\r\n"), "srs0=x@example.com", true
+		m.Rows[1].Rewritten = true
 		w.accept(t, m)
 		got := w.due(t, lane, now)
 		if len(got) != 1 {
@@ -270,6 +272,30 @@ func TestABitFlipIsFoundAndConcernsNobodyElse(t *testing.T) {
 		}
 		if _, err := w.Body(t.Context(), account.System(), bad.Message.ID); !errors.Is(err, queue.ErrCorrupt) {
 			t.Errorf("flipped content by Body: %v", err)
+		}
+	})
+}
+
+func TestAHeadThatIsDamagedIsNotDelivered(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		bad, good := message([]byte("bad"), mail.StateWaiting, time.Now(), lane), message([]byte("good"), mail.StateWaiting, time.Now(), lane)
+		bad.Rows[0].Head, good.Rows[0].Head = []byte("X-Own: 1\r\n"), []byte("X-Own: 2\r\n")
+		w.accept(t, bad, good)
+		must(t, w.db.Write(t.Context(), account.System(), func(tx *sqldb.Tx) error {
+			return tx.Post("UPDATE recipient SET head = $2 WHERE message_id = $1", string(bad.Message.ID), []byte("12345678X-Own: 1\r\n"))
+		}))
+		due := w.due(t, lane, time.Now())
+		if len(due) != 2 {
+			t.Fatalf("%d deliveries", len(due))
+		}
+		for _, d := range due {
+			f, err := d.Content.Open()
+			if d.Message.ID == good.Message.ID {
+				must(t, errors.Join(err, f.Close()))
+			} else if !errors.Is(err, queue.ErrCorrupt) || d.Content.Inline != nil || d.Recipients[0].Head != nil {
+				t.Errorf("damaged: %v, %q, %q", err, d.Content.Inline, d.Recipients[0].Head)
+			}
 		}
 	})
 }

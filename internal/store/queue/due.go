@@ -52,7 +52,7 @@ func (s *Store) Due(
 	var out []mail.Delivery
 	var last queue.Cursor
 	err := s.db.Read(ctx, scope, func(tx *sqldb.Tx) error {
-		rows, err := recipients(tx, dueSQL, string(lane), sqldb.Micros(now),
+		rows, bad, err := recipients(tx, dueSQL, string(lane), sqldb.Micros(now),
 			sqldb.Micros(after.Next), string(after.Row.ID), after.Row.N, limit)
 		if err != nil {
 			return err
@@ -62,7 +62,7 @@ func (s *Store) Due(
 			end := &rows[len(rows)-1]
 			last = queue.Cursor{Next: end.Next, Row: end.Row}
 		}
-		out, err = s.deliveries(tx, rows, true)
+		out, err = s.deliveries(tx, rows, bad, true)
 		return err
 	})
 	if last.Row.N < 0 {
@@ -75,11 +75,11 @@ func (s *Store) Due(
 func (s *Store) Aged(ctx context.Context, scope account.Scope, lane mail.Lane, age int64, limit int) ([]mail.Delivery, error) {
 	var out []mail.Delivery
 	err := s.db.Read(ctx, scope, func(tx *sqldb.Tx) error {
-		rows, err := recipients(tx, agedSQL, string(lane), age, limit)
+		rows, _, err := recipients(tx, agedSQL, string(lane), age, limit)
 		if err != nil {
 			return err
 		}
-		out, err = s.deliveries(tx, rows, false)
+		out, err = s.deliveries(tx, rows, nil, false)
 		return err
 	})
 	return out, storageError(err)
@@ -109,24 +109,35 @@ func (s *Store) Body(ctx context.Context, scope account.Scope, id mail.ID) (mail
 	return content, nil
 }
 
-func recipients(tx *sqldb.Tx, stmt sqldb.Stmt, args ...any) ([]mail.Recipient, error) {
+// damaged are messages of which a row's head is not as it was written.
+type damaged map[mail.ID]bool
+
+func recipients(tx *sqldb.Tx, stmt sqldb.Stmt, args ...any) ([]mail.Recipient, damaged, error) {
 	rows, err := tx.Query(stmt, args...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var list []mail.Recipient
+	var bad damaged
 	for rows.Next() {
-		r, err := scanRecipient(rows)
+		r, sound, err := scanRecipient(rows)
 		if err != nil {
 			break // Close gives it
 		}
+		if !sound {
+			if bad == nil {
+				bad = damaged{}
+			}
+			bad[r.ID] = true
+		}
 		list = append(list, r)
 	}
-	return list, rows.Close()
+	return list, bad, rows.Close()
 }
 
-// deliveries groups rows by message, in the order in which messages come first.
-func (s *Store) deliveries(tx *sqldb.Tx, rows []mail.Recipient, contents bool) ([]mail.Delivery, error) {
+// deliveries groups rows by message, in the order in which messages come first. The content of one that is damaged cannot
+// be read.
+func (s *Store) deliveries(tx *sqldb.Tx, rows []mail.Recipient, bad damaged, contents bool) ([]mail.Delivery, error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
@@ -150,6 +161,9 @@ func (s *Store) deliveries(tx *sqldb.Tx, rows []mail.Recipient, contents bool) (
 	kept := out[:0]
 	for i := range out {
 		if m, ok := found[out[i].Recipients[0].ID]; ok {
+			if contents && bad[m.Message.ID] {
+				m.Content = corrupt()
+			}
 			kept = append(kept, mail.Delivery{Message: m.Message, Recipients: out[i].Recipients, Content: m.Content})
 		}
 	}
@@ -198,12 +212,17 @@ func (s *Store) content(m *mail.Message, blob string, inline []byte) mail.Conten
 		}}
 	}
 	if int64(len(inline)) != m.Size || sqldb.Sum(inline) != m.Hash {
-		return mail.Content{Open: func() (io.ReadCloser, error) { return nil, queue.ErrCorrupt }}
+		return corrupt()
 	}
 	if inline == nil {
 		inline = []byte{}
 	}
 	return mail.Content{Inline: inline, Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(inline)), nil }}
+}
+
+// corrupt is the content of a message that is not as it was written.
+func corrupt() mail.Content {
+	return mail.Content{Open: func() (io.ReadCloser, error) { return nil, queue.ErrCorrupt }}
 }
 
 // body names a blob's errors as service/queue knows them.

@@ -117,11 +117,11 @@ func (s *Store) List(ctx context.Context, scope account.Scope, f mail.Filter, af
 		}
 		within := newSelection(f)
 		within.add("@in(message_id, " + within.param(ids) + ")")
-		rows, err := recipients(tx, within.with("SELECT "+recipientColumns+" FROM recipient", " ORDER BY message_id, n"), within.args...)
+		rows, _, err := recipients(tx, within.with("SELECT "+recipientColumns+" FROM recipient", " ORDER BY message_id, n"), within.args...)
 		if err != nil {
 			return err
 		}
-		deliveries, err := s.deliveries(tx, rows, false)
+		deliveries, err := s.deliveries(tx, rows, nil, false)
 		for _, d := range deliveries {
 			out = append(out, mail.Listed{Message: *d.Message, Rows: d.Recipients})
 		}
@@ -276,7 +276,8 @@ func (c *change) selected(tx *sqldb.Tx) ([]mail.Recipient, error) {
 	}
 	within := compose()
 	within.add("message_id <= " + within.param(ids[len(ids)-1]))
-	return recipients(tx, within.with("SELECT "+recipientColumns+" FROM recipient", " ORDER BY message_id, n"), within.args...)
+	rows, _, err := recipients(tx, within.with("SELECT "+recipientColumns+" FROM recipient", " ORDER BY message_id, n"), within.args...)
+	return rows, err
 }
 
 func (c *change) apply(tx *sqldb.Tx, rows []mail.Recipient) (blobs []string, err error) {

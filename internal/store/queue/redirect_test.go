@@ -38,6 +38,7 @@ func TestARedirectedRowKeepsItsAttemptsAndAges(t *testing.T) {
 		for _, state := range []mail.State{mail.StateWaiting, mail.StateLeased, mail.StateDeferred} {
 			m := message([]byte("x"), state, time.Now().Add(time.Hour), lane, lane)
 			m.Rows[0].Attempts, m.Rows[0].Notify, m.Rows[0].BornAge, m.Rows[0].LastReply = 3, 5, 77, "450 busy"
+			m.Rows[0].Head, m.Rows[0].Sender, m.Rows[0].Rewritten = []byte("X-Own: 1\r\n"), "srs0=x@example.com", true
 			w.accept(t, m)
 			w.redirect(t, m.Rows[0], elsewhere)
 			got, there := w.row(t, m.Rows[0].Row)

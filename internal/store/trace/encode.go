@@ -39,6 +39,7 @@ const (
 	fieldReport
 	fieldWord
 	fieldBy
+	fieldAs
 )
 
 // errForm says that a row's octets are not what this program writes.
@@ -208,6 +209,7 @@ func (w *writer) step(s *trace.Step) {
 	w.text(fieldReport, string(s.Report))
 	w.text(fieldWord, s.Word)
 	w.text(fieldBy, s.By)
+	w.text(fieldAs, s.As)
 }
 
 // decode reads a row's steps.
@@ -339,6 +341,8 @@ func (p *parser) field(field byte, s *trace.Step) {
 		s.Word = p.value()
 	case fieldBy:
 		s.By = p.value()
+	case fieldAs:
+		s.As = p.value()
 	default:
 		p.bad = true
 	}

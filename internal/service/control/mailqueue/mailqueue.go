@@ -10,6 +10,7 @@ package mailqueue
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"time"
 
@@ -65,6 +66,8 @@ type QueuedRecipient struct {
 	Next      time.Time `json:"next" doc:"Not tried before this time"`
 	LastReply string    `json:"last_reply,omitempty" doc:"Last reply or reason"`
 	LastHost  string    `json:"last_host,omitempty" doc:"Who gave it"`
+	Sender    *string   `json:"sender,omitempty" doc:"Reverse-path of this recipient's copy, where it is not the message's"`
+	Head      string    `json:"head,omitempty" doc:"Header fields that go above the content for this recipient"`
 }
 
 // QueueCounts are totals over the queue.
@@ -168,11 +171,16 @@ func queuedMessage(l *mail.Listed) QueuedMessage {
 	if m.Client.Addr.IsValid() {
 		out.Client = m.Client.Addr.String()
 	}
-	for _, r := range l.Rows {
-		out.Recipients = append(out.Recipients, QueuedRecipient{
+	for i := range l.Rows {
+		r := &l.Rows[i]
+		row := QueuedRecipient{
 			Address: r.Destination, Original: r.Original, State: string(r.State), Lane: string(r.Lane), Attempts: r.Attempts,
-			Next: r.Next, LastReply: r.LastReply, LastHost: r.LastHost,
-		})
+			Next: r.Next, LastReply: r.LastReply, LastHost: r.LastHost, Head: string(r.Head),
+		}
+		if r.Rewritten {
+			row.Sender = &r.Sender
+		}
+		out.Recipients = append(out.Recipients, row)
 	}
 	return out
 }
@@ -189,13 +197,48 @@ func (a Access) Show(ctx context.Context, actor rights.Actor, id string) (Queued
 	return list[0], nil
 }
 
-// Content opens one message's content.
+// Content opens one message's content, below the header fields that all recipients in the actor's scope have in common.
 func (a Access) Content(ctx context.Context, actor rights.Actor, id string) (mail.Content, error) {
 	m, err := a.Show(ctx, actor, id)
 	if err != nil {
 		return mail.Content{}, err
 	}
-	return a.Queue.Body(ctx, actor.Scope, m.ID)
+	c, err := a.Queue.Body(ctx, actor.Scope, m.ID)
+	if err != nil {
+		return mail.Content{}, err
+	}
+	head := ""
+	for i := range m.Recipients {
+		if head = m.Recipients[i].Head; head != m.Recipients[0].Head {
+			return c, nil
+		}
+	}
+	return below(head, c), nil
+}
+
+// below puts header fields above a content.
+func below(head string, c mail.Content) mail.Content {
+	if head == "" {
+		return c
+	}
+	out := mail.Content{Blob: c.Blob}
+	if c.Inline != nil {
+		out.Inline = append([]byte(head), c.Inline...)
+	}
+	out.Open = func() (io.ReadCloser, error) {
+		r, err := c.Open()
+		if err != nil {
+			return nil, err
+		}
+		return joined{io.MultiReader(strings.NewReader(head), r), r}, nil
+	}
+	return out
+}
+
+// joined is read from one and closed with another.
+type joined struct {
+	io.Reader
+	io.Closer
 }
 
 // Count gives totals over what the filter selects.

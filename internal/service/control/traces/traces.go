@@ -79,6 +79,7 @@ type Step struct {
 	Report      mail.ID   `json:"report,omitempty" doc:"Id of the report to the sender"`
 	Word        string    `json:"word,omitempty" doc:"What the report tells, or what was done"`
 	By          string    `json:"by,omitempty" doc:"Who did it"`
+	As          string    `json:"as,omitempty" doc:"Reverse-path that the recipient's copy had in place of the message's, in brackets"`
 	Partial     bool      `json:"partial,omitempty" doc:"What concerns others is left out"`
 }
 
@@ -182,7 +183,7 @@ func shown(s *trace.Step) Step {
 		Time: s.At, Kind: s.Kind.String(), Sentence: s.Sentence(), Recipient: s.Recipient,
 		Helo: s.Client.Helo, TLS: s.Client.TLS, Login: s.Client.Login, Size: s.Size, Reply: s.Reply,
 		Destination: s.Destination, Lane: string(s.Lane), Host: s.Host, Attempts: s.Attempts, Until: s.Until,
-		Report: s.Report, Word: s.Word, By: s.By, Partial: s.Partial,
+		Report: s.Report, Word: s.Word, By: s.By, As: s.As, Partial: s.Partial,
 	}
 	if s.Client.Addr.IsValid() {
 		out.Client = s.Client.Addr.String()
