@@ -71,7 +71,11 @@ func (a *app) printZone(z control.ZoneDetail) error {
 	case z.Pending:
 		answered = "SOA and NS only, until the domain's ownership is shown"
 	}
-	a.say("answered %s\nsigned   %s\n\n", answered, yesNo(z.Signed))
+	a.say("answered %s\nsigned   %s\n", answered, yesNo(z.Signed))
+	if s := z.Statistics; s != nil {
+		a.say("given    %d with records, %d referred on, %d without such records, %d for names that are not there; by this node since it answers for the zone\n", s.Answers, s.Referrals, s.NoData, s.NXDomain)
+	}
+	a.say("\n")
 	rows := make([][]string, len(z.Records))
 	for i, r := range z.Records {
 		rows[i] = []string{r.Owner, strconv.FormatUint(uint64(r.TTL), 10), r.Type, r.Data, r.ID}

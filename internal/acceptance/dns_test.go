@@ -59,6 +59,37 @@ func TestS4_11TargetsAndNameServersStandBeside(t *testing.T) {
 	n.shows("+tcp mail.acme.example A", "ANSWER: 1, AUTHORITY: 1, ADDITIONAL: 1", "IN NS mx.test.example.")
 }
 
+func TestS1_3WhatWasAnsweredFromTheZoneIsShown(t *testing.T) {
+	t.Parallel()
+	n := serving(t)
+	n.run("record", "add", "acme.example", "sub", "NS", "ns.other.example", "--yes")
+	n.run("domain", "add", "quiet.example", "--zone", "hosted", "--proved")
+	n.run("domain", "add", "away.example", "--proved")
+	n.shows("mail.acme.example A", "192.0.2.25")
+	n.shows("+tcp mail.acme.example A", "192.0.2.25")
+	n.shows("mail.acme.example AAAA", "ANSWER: 0")
+	n.shows("nothing.acme.example A", "NXDOMAIN")
+	n.shows("www.sub.acme.example A", "ANSWER: 0", "ns.other.example.")
+	z := ask[struct {
+		Serial     uint32
+		Statistics *struct {
+			Serial, Answers, Referrals, NXDomain uint64
+			NoData                               uint64 `json:"no_data"`
+		}
+	}](n.instance, "zone", "show", "acme.example")
+	if s := z.Statistics; s == nil || s.Serial != uint64(z.Serial) || s.Answers != 2 || s.Referrals != 1 || s.NoData != 1 || s.NXDomain != 1 {
+		t.Errorf("shown of the zone: %+v, want serial %d, 2 answers and one each of all else", s, z.Serial)
+	}
+	n.run("record", "add", "acme.example", "www", "A", "192.0.2.26", "--yes") // a change begins nothing anew
+	n.shows("www.acme.example A", "192.0.2.26")
+	if out := n.run("zone", "show", "acme.example"); !strings.Contains(out, "3 with records, 1 referred on, 1 without such records, 1 for names that are not there") {
+		t.Errorf("zone show says\n%s", out)
+	}
+	if out := n.run("zone", "show", "quiet.example"); !strings.Contains(out, "0 with records") {
+		t.Errorf("zone show says of a zone that nobody asked for\n%s", out)
+	}
+}
+
 func TestS4_11TheNameServerAnswersAsItShould(t *testing.T) {
 	t.Parallel()
 	n := serving(t)

@@ -79,3 +79,6 @@ func (p published) Withdraw(domain string) {
 	p.s.dnsd.Withdraw(domain)
 	p.s.transfers.Withdrawn(domain)
 }
+
+// Statistics implements control.Names.
+func (p published) Statistics(domain string) (zone.Statistics, bool) { return p.s.dnsd.Statistics(domain) }

@@ -150,7 +150,7 @@ func New(o Options) *Service {
 			Resolver: o.Resolver, World: o.world, Facts: o.Facts, Dial: o.Dial, DeliverPort: o.DeliverPort, TrustedNetworks: o.TrustedNetworks,
 		},
 		queue: mailqueue.Access{Queue: o.Queue}, traces: traces.Access{Traces: o.Traces},
-		hosted: zones.Access{Store: o.Store, Elsewhere: (&transfers.Access{Store: o.Store}).Written},
+		hosted: zones.Access{Store: o.Store, Names: o.Names, Elsewhere: (&transfers.Access{Store: o.Store}).Written},
 		zones: zones.Answers{
 			Store: o.Store, Findings: o.Store, Names: o.Names, Signer: o.Signer, Log: o.Log, Ours: zones.Installation{Hostname: o.Hostname, Addresses: o.Addresses},
 		},

@@ -120,23 +120,15 @@ func (s *Service) Expire(domain string) {
 	s.zones.Put(z)
 }
 
-// Statistics is what has been answered from a zone since it was first published by this process.
-type Statistics struct {
-	Serial    uint32
-	Answers   uint64 // with what was asked for
-	Referrals uint64 // to the servers of a delegation
-	NoData    uint64 // the name has no such records
-	NXDomain  uint64 // there is no such name
-}
-
-// Statistics gives those of a domain's zone; false when it is not published.
-func (s *Service) Statistics(domain string) (Statistics, bool) {
+// Statistics is what has been answered from a domain's zone since it was first published by this process; false when it is
+// not published.
+func (s *Service) Statistics(domain string) (zone.Statistics, bool) {
 	z := s.zones.Zone(domain + ".")
 	if z == nil {
-		return Statistics{}, false
+		return zone.Statistics{}, false
 	}
 	c := z.Counters()
-	return Statistics{
+	return zone.Statistics{
 		Serial: z.Serial(), Answers: c.Positive.Load(), Referrals: c.Referrals.Load(), NoData: c.NoData.Load(), NXDomain: c.NXDomain.Load(),
 	}, true
 }

@@ -68,6 +68,14 @@ func (n inDNS) Withdraw(domain string) {
 	delete(n.m.Answered, domain)
 }
 
+// Statistics tells the serial of a zone that is answered for.
+func (n inDNS) Statistics(domain string) (zone.Statistics, bool) {
+	n.m.Lock()
+	defer n.m.Unlock()
+	z, there := n.m.Answered[domain]
+	return zone.Statistics{Serial: z.Serial}, there
+}
+
 // keepKeys keeps the private parts that come with zones.
 func (m *Memory) keepKeys(list []zone.Zone) {
 	for i := range list {

@@ -20,6 +20,7 @@ import (
 // Access is zones as actors may see and change them.
 type Access struct {
 	Store Store
+	Names Names // nil: no DNS is served here
 	// Elsewhere refuses with its reason where a zone is served here as a secondary.
 	Elsewhere func(ctx context.Context, d *directory.Domain) error
 }
@@ -44,6 +45,17 @@ type ZoneDetail struct {
 	Signed  bool         `json:"signed" doc:"DNSSEC"`
 	Changed time.Time    `json:"changed" doc:"Since when it has this serial"`
 	Records []ZoneRecord `json:"records" nullable:"false" doc:"In canonical order, DNSSEC's own left out"`
+	// Statistics is what this node has answered; nil where it does not answer for the zone.
+	Statistics *ZoneStatistics `json:"statistics,omitempty" doc:"What the node that is asked has answered since it began to answer for the zone"`
+}
+
+// ZoneStatistics is what this node has answered from a zone.
+type ZoneStatistics struct {
+	Serial    uint32 `json:"serial" doc:"Serial that it answers with now"`
+	Answers   uint64 `json:"answers" doc:"With what was asked for"`
+	Referrals uint64 `json:"referrals" doc:"To the servers of a delegation"`
+	NoData    uint64 `json:"no_data" doc:"The name has no such records"`
+	NXDomain  uint64 `json:"nxdomain" doc:"There is no such name"`
 }
 
 // ZoneFile is a zone as a zone file.
@@ -122,6 +134,13 @@ func (a *Access) Show(ctx context.Context, actor rights.Actor, st *rights.State,
 	}
 	for i, r := range z.Records {
 		out.Records[i] = show(r, z.Apex())
+	}
+	if a.Names == nil {
+		return out, nil
+	}
+	if s, answered := a.Names.Statistics(d.Name); answered {
+		shown := ZoneStatistics(s)
+		out.Statistics = &shown
 	}
 	return out, nil
 }

@@ -36,6 +36,8 @@ type Names interface {
 	Prepare(z *zone.Zone) (publish func(), err error)
 	// Withdraw ends the answers of a zone, if there are any. Neither it nor a publish is called while another of them runs.
 	Withdraw(domain string)
+	// Statistics is what this node has answered from a zone since it began to answer for it; false when it does not.
+	Statistics(domain string) (zone.Statistics, bool)
 }
 
 // Signer signs the zones that have a Signing. It may be called by several goroutines.
