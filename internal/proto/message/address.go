@@ -398,7 +398,7 @@ func (p *addressParser) checkPhrase(phrase string) {
 		p.doubtful = true
 		return
 	}
-	decoded := decodeWords(phrase)
+	decoded := DecodeWords(phrase)
 	angles := func(s string) int { return strings.Count(s, "<") + strings.Count(s, ">") }
 	if !isClean(decoded) || angles(decoded) > angles(phrase) {
 		p.doubtful = true

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"io"
 	"mime"
 	"strings"
@@ -64,12 +65,12 @@ func displayText(value string, limit int) string {
 	if len(value) > maxDecoded {
 		value = value[:maxDecoded]
 	}
-	return oneLine(decodeWords(value), limit)
+	return oneLine(DecodeWords(value), limit)
 }
 
-// decodeWords decodes encoded words (RFC 2047); what cannot be decoded stays as
-// it is. Callers limit the length.
-func decodeWords(s string) string {
+// DecodeWords decodes encoded words (RFC 2047) to UTF-8; what cannot be decoded
+// stays as it is. Callers limit the length.
+func DecodeWords(s string) string {
 	if !strings.Contains(s, "=?") {
 		return s
 	}
@@ -77,6 +78,24 @@ func decodeWords(s string) string {
 	decoded, err := decoder.DecodeHeader(s)
 	if err != nil {
 		return s
+	}
+	return decoded
+}
+
+// ToUTF8 gives text of a charset as UTF-8, with the charsets of DecodeWords. What is
+// no character of the charset becomes U+FFFD. The result may share memory with text.
+func ToUTF8(charset string, text []byte) []byte {
+	switch strings.ToLower(charset) {
+	case "", "us-ascii", "utf-8", "utf8":
+		return text
+	}
+	input, err := charsetReader(charset, bytes.NewReader(text))
+	if err != nil {
+		return text
+	}
+	decoded, err := io.ReadAll(input)
+	if err != nil {
+		return text
 	}
 	return decoded
 }
