@@ -1,0 +1,158 @@
+package dkim
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ErrSyntax says that a signature or a key record cannot be read.
+var ErrSyntax = errors.New("cannot be read")
+
+const white = " \t\r\n"
+
+// Tags is a tag list (RFC 6376 §3.2): values by name, without white space at both ends.
+type Tags struct {
+	values map[string]string
+	// First is the name of the first tag.
+	First string
+}
+
+// ParseTags reads a tag list. Names are taken as they are written, case included; a name that stands twice, a part
+// without a name and anything but a tag between two semicolons is an error ([ErrSyntax]).
+func ParseTags(text string) (Tags, error) { return parseTags(text, false) }
+
+// parseTags passes over empty tags on wish: they stand in many a key record, and do no harm there.
+func parseTags(text string, passEmpty bool) (Tags, error) {
+	t := Tags{values: make(map[string]string, 12)}
+	for rest, more := text, true; more; {
+		var part string
+		part, rest, more = strings.Cut(rest, ";")
+		part = strings.Trim(part, white)
+		if part == "" && (passEmpty || !more) {
+			continue
+		}
+		name, value, ok := strings.Cut(part, "=")
+		name, value = strings.Trim(name, white), strings.Trim(value, white)
+		switch _, twice := t.values[name]; {
+		case part == "":
+			return Tags{}, fmt.Errorf("%w: an empty tag, \";;\"", ErrSyntax)
+		case !ok || !tagName(name):
+			return Tags{}, fmt.Errorf("%w: %q is no tag", ErrSyntax, cut(part))
+		case twice:
+			return Tags{}, fmt.Errorf("%w: %s= stands twice", ErrSyntax, name)
+		case !tagValue(value):
+			return Tags{}, fmt.Errorf("%w: %s= has characters that it may not have", ErrSyntax, name)
+		}
+		if len(t.values) == 0 {
+			t.First = name
+		}
+		t.values[name] = value
+	}
+	if len(t.values) == 0 {
+		return Tags{}, fmt.Errorf("%w: it is empty", ErrSyntax)
+	}
+	return t, nil
+}
+
+func tagName(s string) bool {
+	for i := range len(s) {
+		letter := 'a' <= s[i]|0x20 && s[i]|0x20 <= 'z'
+		if !letter && (i == 0 || s[i] != '_' && (s[i] < '0' || s[i] > '9')) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// tagValue allows what RFC 6376 §3.2 does, and UTF-8 (RFC 8616).
+func tagValue(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' && !strings.ContainsRune(white, rune(s[i])) || s[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// Get gives a tag's value, and whether there is such a tag.
+func (t Tags) Get(name string) (string, bool) {
+	value, ok := t.values[name]
+	return value, ok
+}
+
+// Need gives the value of a tag that must be there and must not be empty.
+func (t Tags) Need(name string) (string, error) {
+	value, ok := t.values[name]
+	switch {
+	case !ok:
+		return "", fmt.Errorf("%w: %s= is missing", ErrSyntax, name)
+	case value == "":
+		return "", fmt.Errorf("%w: %s= is empty", ErrSyntax, name)
+	}
+	return value, nil
+}
+
+// List gives the words of a value, such as h=, that colons divide.
+func List(value string) []string {
+	words := strings.Split(value, ":")
+	for i, word := range words {
+		words[i] = strings.Trim(word, white)
+	}
+	return words
+}
+
+// Base64 decodes the value of a tag that must be there; white space within it is nothing.
+func (t Tags) Base64(name string) ([]byte, error) {
+	value, err := t.Need(name)
+	if err != nil {
+		return nil, err
+	}
+	octets, err := base64.StdEncoding.DecodeString(squeeze(value))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s= is no base64", ErrSyntax, name)
+	}
+	return octets, nil
+}
+
+// Time reads a value of seconds since 1970; without such a tag it is the zero time.
+func (t Tags) Time(name string) (time.Time, error) {
+	value, ok := t.values[name]
+	if !ok {
+		return time.Time{}, nil
+	}
+	// Twelve digits are the most that anybody needs (RFC 6376 §3.5).
+	if len(value) > 12 || strings.Trim(value, "0123456789") != "" {
+		return time.Time{}, fmt.Errorf("%w: %s= is no time", ErrSyntax, name)
+	}
+	seconds, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%w: %s= is no time", ErrSyntax, name)
+	}
+	return time.Unix(seconds, 0).UTC(), nil
+}
+
+// squeeze removes all white space.
+func squeeze(s string) string {
+	if !strings.ContainsAny(s, white) {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(white, r) {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// cut shortens what is quoted in a sentence.
+func cut(s string) string {
+	const most = 40
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}
