@@ -209,6 +209,46 @@ func TestDNSSEC_DS_STALEStandsInTheWay(t *testing.T) {
 	eventually(t, "the finding of a DS above an unsigned zone", func() bool { return strings.Contains(s.run("domain", "show", "safe.example"), "DNSSEC_DS_STALE") })
 }
 
+func TestS1_4NameServersDoNotChangeUnderAnotherDS(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	s.run("account", "add", "customer")
+	token := ask[struct{ Secret string }](s.instance, "token", "add", "theirs", "--account", "customer").Secret
+	as := func(args ...string) []string {
+		return append([]string{"--server", "http://" + s.http, "--token", token}, args...)
+	}
+	s.run("domain", "add", "moved.example", "--account", "customer", "--proved")
+	s.tree.hand("moved.example", [2]string{"ns1.moved.example", "127.1.1.1"})
+	ds := func(record string) {
+		s.tree.top.SetZone("example", s.tree.topText+record+"\n")
+	}
+	stranger := "moved.example. 3600 IN DS 4711 13 2 " + strings.Repeat("0", 64)
+	ds(stranger)
+	refused := func(args ...string) {
+		t.Helper()
+		s.refuses(as(append(args, "--yes")...), "DNSSEC_DS_STALE", "or ask the operator")
+	}
+	refused("domain", "set", "moved.example", "--zone", "hosted")
+	ds("")
+	s.run(as("domain", "set", "moved.example", "--zone", "hosted", "--yes")...)
+	ds(stranger)
+	refused("record", "add", "moved.example", "@", "NS", "ns.far.example.")
+	ds("")
+	s.run(as("record", "add", "moved.example", "@", "NS", "ns.far.example.", "--yes")...)
+
+	s.run(as("dnssec", "on", "moved.example")...)
+	own := ask[signedBy](s.instance, "dnssec", "show", "moved.example").DS[0].Record
+	s.tree.hand("moved.example", [2]string{"ns.moved.example", safeAddress})
+	ds(own)
+	s.run(as("record", "remove", "moved.example", "@", "NS", "ns.far.example.", "--yes")...)
+	refused("domain", "set", "moved.example", "--zone", "external")
+	s.refuses([]string{"domain", "set", "moved.example", "--zone", "external"}, "DNSSEC_DS_STALE", "--yes overrides it")
+	s.run("domain", "set", "moved.example", "--zone", "external", "--yes")
+	if out := s.run("audit", "--domain", "moved.example", "--json"); !strings.Contains(out, "DNSSEC_DS_STALE") {
+		t.Errorf("the override is not recorded:\n%s", out)
+	}
+}
+
 func TestDNSSECWithoutItsKeyIsAnsweredAsItWas(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)

@@ -81,4 +81,6 @@ func (p published) Withdraw(domain string) {
 }
 
 // Statistics implements control.Names.
-func (p published) Statistics(domain string) (zone.Statistics, bool) { return p.s.dnsd.Statistics(domain) }
+func (p published) Statistics(domain string) (zone.Statistics, bool) {
+	return p.s.dnsd.Statistics(domain)
+}

@@ -47,17 +47,17 @@ func (s *Service) Findings(ctx context.Context, actor Actor, domain string) ([]F
 
 // PlanDomainAdd plans a new domain. Without the operator's word it is inert until its ownership is shown.
 func (s *Service) PlanDomainAdd(ctx context.Context, actor Actor, spec DomainSpec) (Plan, error) {
-	return s.weighedPlan(actor, func(st *state) (Plan, error) { return s.domains.PlanAdd(ctx, actor, st, spec) })
+	return s.weighedPlan(ctx, actor, func(st *state) (Plan, error) { return s.domains.PlanAdd(ctx, actor, st, spec) })
 }
 
 // PlanDomainSet plans other settings for a domain.
 func (s *Service) PlanDomainSet(ctx context.Context, actor Actor, name string, set DomainSettings) (Plan, error) {
-	return s.weighedPlan(actor, func(st *state) (Plan, error) { return s.domains.PlanSet(ctx, actor, st, name, set) })
+	return s.weighedPlan(ctx, actor, func(st *state) (Plan, error) { return s.domains.PlanSet(ctx, actor, st, name, set) })
 }
 
 // PlanDomainRemove plans the end of a domain with everything in it.
 func (s *Service) PlanDomainRemove(ctx context.Context, actor Actor, name string) (Plan, error) {
-	return s.weighedPlan(actor, func(st *state) (Plan, error) { return s.domains.PlanRemove(ctx, actor, st, name) })
+	return s.weighedPlan(ctx, actor, func(st *state) (Plan, error) { return s.domains.PlanRemove(ctx, actor, st, name) })
 }
 
 // ForgetDeparted forgets removed domains whose time is over. It is called now and then.

@@ -98,9 +98,7 @@ func (s *Service) PlanNameServerSetAdd(actor Actor, spec NameServerSetSpec) (Pla
 
 // PlanNameServerSetSet plans that a name-server set has other hosts, and with it all zones that follow it.
 func (s *Service) PlanNameServerSetSet(ctx context.Context, actor Actor, spec NameServerSetSpec) (Plan, error) {
-	st := s.current.Load()
-	p, err := s.exchangers.PlanServersSet(ctx, actor, st, spec)
-	return s.weighedIf(actor, st, p, err)
+	return s.weighedPlan(ctx, actor, func(st *state) (Plan, error) { return s.exchangers.PlanServersSet(ctx, actor, st, spec) })
 }
 
 // PlanNameServerSetRemove plans the end of a name-server set that no domain follows.

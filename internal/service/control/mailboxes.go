@@ -50,7 +50,9 @@ func (s *Service) PlanMailboxAdd(actor Actor, spec MailboxSpec) (Plan, error) {
 
 // PlanMailboxImport plans many new mailboxes; one that is refused refuses all.
 func (s *Service) PlanMailboxImport(actor Actor, specs []MailboxSpec) (Plan, error) {
-	return s.weighedPlan(actor, func(st *state) (Plan, error) { return s.mailboxes.PlanImport(actor, st, specs) })
+	st := s.current.Load()
+	p, err := s.mailboxes.PlanImport(actor, st, specs)
+	return s.weighedIf(actor, st, p, err)
 }
 
 // PlanMailboxSet plans another password or quota.
@@ -60,5 +62,5 @@ func (s *Service) PlanMailboxSet(actor Actor, address string, set MailboxSetting
 
 // PlanMailboxRemove plans the end of a mailbox with its messages.
 func (s *Service) PlanMailboxRemove(ctx context.Context, actor Actor, address string) (Plan, error) {
-	return s.weighedPlan(actor, func(st *state) (Plan, error) { return s.mailboxes.PlanRemove(ctx, actor, st, address) })
+	return s.weighedPlan(ctx, actor, func(st *state) (Plan, error) { return s.mailboxes.PlanRemove(ctx, actor, st, address) })
 }

@@ -46,10 +46,13 @@ func (s *Service) weighedIf(actor Actor, st *state, p Plan, err error) (Plan, er
 	return s.weighed(actor, st, p)
 }
 
-// weighedPlan weighs the plan that a subject has made of the state.
-func (s *Service) weighedPlan(actor Actor, plan func(st *state) (Plan, error)) (Plan, error) {
+// weighedPlan weighs the plan that a subject has made of the state, and holds what it moves in DNS against the zones above.
+func (s *Service) weighedPlan(ctx context.Context, actor Actor, plan func(st *state) (Plan, error)) (Plan, error) {
 	st := s.current.Load()
 	p, err := plan(st)
+	if err == nil {
+		err = s.signing.Moves(ctx, actor, st, &p)
+	}
 	return s.weighedIf(actor, st, p, err)
 }
 

@@ -163,7 +163,7 @@ func New(o Options) *Service {
 	}
 	s.publishing = publishing.Access{Store: o.Store, Writer: o.Writer, Seal: o.Seal, Kinds: o.Providers, Sides: sides, Back: zones.Back, Proof: s.proofRecord}
 	s.recipients = recipients.Access{Store: o.Store, Fetcher: o.Fetcher}
-	s.signing = signing.Access{Zones: o.Store, Parents: o.Parents}
+	s.signing = signing.Access{Zones: o.Store, Findings: o.Store, Parents: o.Parents}
 	s.ownership = ownership.Access{Secret: []byte(o.ProofSecret), Hostname: o.Hostname, Store: o.Store}
 	s.delegated = &delegations.Access{Store: o.Store, Hostname: o.Hostname}
 	if o.DNS != nil {

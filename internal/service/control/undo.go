@@ -27,7 +27,7 @@ func (s *Service) PlanUndo(ctx context.Context, actor Actor, id int64) (Plan, er
 		return Plan{}, words.Missing("There is no such change.")
 	}
 	if zones.Undoable(list[0].Action) {
-		return s.weighedPlan(actor, func(st *state) (Plan, error) { return s.hosted.PlanUndo(ctx, actor, st, &list[0]) })
+		return s.weighedPlan(ctx, actor, func(st *state) (Plan, error) { return s.hosted.PlanUndo(ctx, actor, st, &list[0]) })
 	}
 	step, err := undoing(s.current.Load(), &list[0])
 	if err != nil {
@@ -61,7 +61,7 @@ func (s *Service) undo(ctx context.Context, actor Actor, step *undo.Step) (Plan,
 	case undo.RemoveAccount:
 		return s.PlanAccountRemove(ctx, actor, step.Subject)
 	case undo.RestoreDomain:
-		return s.weighedPlan(actor, func(st *state) (Plan, error) { return s.domains.PlanRestore(ctx, actor, st, step.Removed) })
+		return s.weighedPlan(ctx, actor, func(st *state) (Plan, error) { return s.domains.PlanRestore(ctx, actor, st, step.Removed) })
 	case undo.SetDomain:
 		p, err := s.PlanDomainSet(ctx, actor, step.Subject, step.Settings)
 		if err == nil && len(p.Tx.PutDomains) > 0 {

@@ -43,29 +43,29 @@ func (s *Service) CheckZone(ctx context.Context, actor Actor, domain string, tex
 
 // PlanRecordAdd plans another record. Those of its owner and type take its TTL, if one is given.
 func (s *Service) PlanRecordAdd(ctx context.Context, actor Actor, domain string, spec RecordSpec) (Plan, error) {
-	return s.weighedPlan(actor, func(st *state) (Plan, error) { return s.hosted.PlanAdd(ctx, actor, st, domain, spec) })
+	return s.weighedPlan(ctx, actor, func(st *state) (Plan, error) { return s.hosted.PlanAdd(ctx, actor, st, domain, spec) })
 }
 
 // PlanRecordEdit plans that a record takes the place of another one of the same owner and type, named by its data or its
 // id, or not at all where it is the only one. Without data the TTL alone changes.
 func (s *Service) PlanRecordEdit(ctx context.Context, actor Actor, domain, old string, spec RecordSpec) (Plan, error) {
-	return s.weighedPlan(actor, func(st *state) (Plan, error) { return s.hosted.PlanEdit(ctx, actor, st, domain, old, spec) })
+	return s.weighedPlan(ctx, actor, func(st *state) (Plan, error) { return s.hosted.PlanEdit(ctx, actor, st, domain, old, spec) })
 }
 
 // PlanRecordRemove plans the end of a record, named by its data or its id, or of all of its owner and type.
 func (s *Service) PlanRecordRemove(ctx context.Context, actor Actor, domain string, spec RecordSpec) (Plan, error) {
-	return s.weighedPlan(actor, func(st *state) (Plan, error) { return s.hosted.PlanRemove(ctx, actor, st, domain, spec) })
+	return s.weighedPlan(ctx, actor, func(st *state) (Plan, error) { return s.hosted.PlanRemove(ctx, actor, st, domain, spec) })
 }
 
 // PlanZoneImport plans that a zone file takes the place of a domain's whole zone.
 func (s *Service) PlanZoneImport(ctx context.Context, actor Actor, in ZoneText) (Plan, error) {
-	return s.weighedPlan(actor, func(st *state) (Plan, error) { return s.hosted.PlanImport(ctx, actor, st, in) })
+	return s.weighedPlan(ctx, actor, func(st *state) (Plan, error) { return s.hosted.PlanImport(ctx, actor, st, in) })
 }
 
 // PlanZoneImports plans that zone files take the places of many zones, and makes the domains that are missing: hosted here,
 // of mode local. What is refused is left out and told in the plan.
 func (s *Service) PlanZoneImports(ctx context.Context, actor Actor, in ZoneImport) (Plan, error) {
-	return s.weighedPlan(actor, func(st *state) (Plan, error) {
+	return s.weighedPlan(ctx, actor, func(st *state) (Plan, error) {
 		owner, err := actor.Account(st, in.Account)
 		if err != nil {
 			return Plan{}, err

@@ -10,12 +10,24 @@ import (
 	"postroad/internal/proto/dns"
 )
 
-// Pen signs zones with a key that is always the same and one record, and is the zone above all zones, which has no DS.
+// Pen signs zones with a key that is always the same and one record, and is the zone above all zones.
 type Pen struct {
 	Fail error // nothing can be signed
+	Mute error // the zone above does not answer
 
 	mu     sync.Mutex
 	signed []string
+	ds     map[string][]byte
+}
+
+// SetDS gives a domain a DS record in the zone above; none for an empty one.
+func (p *Pen) SetDS(domain string, ds []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ds == nil {
+		p.ds = map[string][]byte{}
+	}
+	p.ds[domain] = ds
 }
 
 // Sign signs.
@@ -46,9 +58,15 @@ func (p *Pen) Signed() []string {
 	return p.signed
 }
 
-// Look finds no DS.
-func (p *Pen) Look(context.Context, string) (dnssec.Look, error) {
-	return dnssec.Look{At: time.Now(), Source: "the zone above"}, nil
+// Look finds the DS that a domain was given.
+func (p *Pen) Look(_ context.Context, domain string) (dnssec.Look, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	look := dnssec.Look{At: time.Now(), TTL: time.Hour, Source: "the zone above"}
+	if ds := p.ds[domain]; len(ds) > 0 {
+		look.DS = [][]byte{ds}
+	}
+	return look, p.Mute
 }
 
 // Now is the time.

@@ -186,8 +186,12 @@ func (a *Access) Publish(ctx context.Context, actor rights.Actor, st *rights.Sta
 		}
 	}
 	if named {
+		others := !sameHosts(z.NameServers(), servers.Hosts)
 		if z, err = z.WithNameServers(servers.Hosts); err != nil {
 			return err
+		}
+		if others && !comes {
+			p.Moves = append(p.Moves, d.Name)
 		}
 	}
 	unaddressed(p, &z)

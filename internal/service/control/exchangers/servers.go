@@ -143,6 +143,9 @@ func (a *Access) PlanServersSet(ctx context.Context, actor rights.Actor, st *rig
 		if !ok || len(z.Records) == 0 {
 			return plan.Plan{}, words.Invalid("The zone "+words.Show(name)+" follows the set and cannot be read.", "domain show "+name+" tells why; have it follow no set first")
 		}
+		if !sameHosts(z.NameServers(), set.Hosts) {
+			p.Moves = append(p.Moves, name)
+		}
 		if z, err = z.WithNameServers(set.Hosts); err != nil {
 			return plan.Plan{}, err
 		}

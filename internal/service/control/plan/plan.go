@@ -71,6 +71,9 @@ type Plan struct {
 	// write them.
 	Foreseen []directory.Domain `json:"-"`
 
+	// Moves are the domains whose zones come here, leave, or get other name servers.
+	Moves []string `json:"-"`
+
 	// Spread are changes that follow from one of Changes in many domains. They are recorded like it, and not shown one by one.
 	Spread []Change `json:"-"`
 
@@ -109,13 +112,22 @@ type Refusal struct {
 	Finding  finding.Name `json:"finding,omitempty"`
 }
 
-// Against sets a finding against the plan: for the operator to override, for all others to be refused.
+// Against sets a finding against the plan: for the operator to override, for all others to be refused. What is overridden
+// becomes a finding of the domain.
 func (p *Plan) Against(actor rights.Actor, f finding.Finding, sentence, hint string) error {
+	if err := p.Despite(actor, f, sentence, hint); err != nil {
+		return err
+	}
+	p.Tx.PutFindings = append(p.Tx.PutFindings, f)
+	return nil
+}
+
+// Despite is Against for what others look for all the time: they make a finding of it, and forget it when it is mended.
+func (p *Plan) Despite(actor rights.Actor, f finding.Finding, sentence, hint string) error {
 	if !actor.Operator {
 		return &words.RefusedError{Err: words.ErrInvalid, Finding: f.Name, Sentence: sentence, Hint: hint + ", or ask the operator"}
 	}
 	p.Overrides = append(p.Overrides, Override{Finding: f.Name, Domain: f.Domain, Evidence: f.Evidence})
-	p.Tx.PutFindings = append(p.Tx.PutFindings, f)
 	p.Warn("%s: %s (%s; --yes overrides it).", f.Name, strings.TrimSuffix(sentence, "."), hint)
 	return nil
 }

@@ -32,6 +32,12 @@ type Zones interface {
 	Zone(ctx context.Context, scope account.Scope, domain string) (zone.Zone, error)
 }
 
+// Findings is what was found of domains.
+type Findings interface {
+	// Findings lists what is wrong, of one domain or of all (empty).
+	Findings(ctx context.Context, scope account.Scope, domain string) ([]finding.Finding, error)
+}
+
 // Parents is what is heard of the zones above.
 type Parents interface {
 	// Look asks all servers of the zone above for a domain's DS records.
@@ -42,8 +48,9 @@ type Parents interface {
 
 // Access plans and shows. Parents is nil where nothing is signed.
 type Access struct {
-	Zones   Zones
-	Parents Parents
+	Zones    Zones
+	Findings Findings
+	Parents  Parents
 }
 
 // SigningChoice is how a zone is to be signed, in the words of commands; empty is as it is, or the default.

@@ -62,7 +62,9 @@ func (a *Answers) Host(ctx context.Context, st *rights.State, p *plan.Plan, old,
 			p.Say("Nothing of it but SOA and NS is answered until the domain's ownership is shown.")
 		}
 		p.Tx.PutZones = append(p.Tx.PutZones, z)
+		p.Moves = append(p.Moves, d.Name)
 	case was && !is:
+		p.Moves = append(p.Moves, d.Name)
 		p.Warn("Our name servers no longer answer for %s: others must, or the whole domain stops working. What is in the zone is kept here and comes back with --zone hosted.", words.Show(d.Name))
 	}
 	return nil

@@ -2,6 +2,7 @@ package zones
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"postroad/internal/core/directory"
@@ -93,6 +94,7 @@ type replaced struct {
 	difference    zone.Difference
 	before, after []string
 	warnings      []string // of what is wrong with it only from now on
+	moves         bool     // its name servers become others
 }
 
 // replace finds what leads from a zone to other records. A zone that may not be published is refused.
@@ -102,6 +104,7 @@ func replace(old zone.Zone, wanted []dns.Record) (replaced, error) {
 	r.serial = zone.NextSerial(old.Serial, soaSerial(r.next.Records, old.Apex()))
 	r.difference = zone.Plan(old.Records, r.next.Records)
 	r.before, r.after = sides(r.difference)
+	r.moves = !slices.Equal(old.NameServers(), r.next.NameServers())
 	problems := zone.Check(&r.next, zone.Limits{})
 	if len(problems) == 0 {
 		return r, nil
@@ -135,6 +138,9 @@ func (r *replaced) write(p *plan.Plan, d *directory.Domain, c plan.Change) {
 	}
 	if len(r.after) > 0 || c.Verb != plan.VerbRemove {
 		c.After = Content{Serial: r.serial, Records: r.after}
+	}
+	if r.moves {
+		p.Moves = append(p.Moves, d.Name)
 	}
 	p.Tx.PutZones = append(p.Tx.PutZones, r.next)
 	p.Record(c)
