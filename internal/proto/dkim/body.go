@@ -29,7 +29,7 @@ func NewBody(wanted ...Canonicalization) *Body {
 		case c == Simple && b.simple == nil:
 			b.simple = &simpleBody{sum: sha256.New()}
 		case c == Relaxed && b.relaxed == nil:
-			b.relaxed = &relaxedBody{sum: sha256.New()}
+			b.relaxed = &relaxedBody{sum: sha256.New(), out: make([]byte, 0, flushAt+1<<10)}
 		}
 	}
 	return b
@@ -139,6 +139,9 @@ type relaxedBody struct {
 	out       []byte
 }
 
+// flushAt is how many octets are put together before they are hashed.
+const flushAt = 4 << 10
+
 // plain says which octets mean nothing to relaxed canonicalization. LF means something only after a CR.
 func plain(o byte) bool { return o != ' ' && o != '\t' && o != '\r' }
 
@@ -165,8 +168,9 @@ func (r *relaxedBody) write(p []byte) {
 			p = p[1:]
 			continue
 		}
+		// A run of what stays as it is, single spaces between words included.
 		n := 1
-		for n < len(p) && plain(p[n]) {
+		for n < len(p) && (plain(p[n]) || p[n] == ' ' && n+1 < len(p) && plain(p[n+1])) {
 			n++
 		}
 		r.text(p[:n])
@@ -190,7 +194,7 @@ func (r *relaxedBody) text(p []byte) {
 		r.space = false
 	}
 	r.out = append(r.out, p...)
-	if len(r.out) >= 4<<10 {
+	if len(r.out) >= flushAt {
 		r.flush()
 	}
 }
