@@ -36,6 +36,7 @@ database/sql/...                                      only internal/store       
 modernc.org/... github.com/jackc/... github.com/pressly/goose/... only internal/store | drivers and migrations are store's own business
 testing/...                                           only tests                    | testing in the program would bring its flags along
 github.com/google/go-cmp/... pgregory.net/rapid/... github.com/rogpeppe/go-internal/... github.com/emersion/go-msgauth/... only tests | test libraries are no part of the program
+github.com/letsencrypt/...                            only tests                    | a test server is no part of the program
 math/rand                                             never                         | math/rand/v2 where chance is enough, crypto/rand where it must not be guessed
 log                                                   never                         | log/slog with an injected logger
 library                                               not internal/core             | core reaches libraries only through proto

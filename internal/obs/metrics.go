@@ -91,6 +91,9 @@ type Metrics struct {
 	SignerFailures prometheus.Counter
 	SignerClockOff prometheus.Gauge
 
+	Certificates    *prometheus.GaugeVec
+	CertificateDays *prometheus.GaugeVec
+
 	APIRequests *prometheus.CounterVec
 	APISeconds  *prometheus.HistogramVec
 }
@@ -161,6 +164,8 @@ func Definitions() []Definition {
 		{Name: "postroad_signer_zones", Kind: Gauge, Help: "Zones that are signed here."},
 		{Name: "postroad_signer_failures_total", Kind: Counter, Help: "Zones that were due and could not be signed; each is tried again."},
 		{Name: "postroad_signer_clock_off_seconds", Kind: Gauge, Help: "By how many seconds the system's clock is off from what zones are signed by; 0 while it is believed."},
+		{Name: "postroad_certificates", Kind: Gauge, Labels: []string{"state"}, Help: "Names that are to have a certificate: valid, expiring (runs out soon and was not renewed), wanted (none yet), failing (none, and the last attempt failed)."},
+		{Name: "postroad_certificate_days_left", Kind: Gauge, Labels: []string{"name"}, Help: "Days until the certificate of a name of the server runs out; file is the configured one."},
 
 		{Name: "postroad_api_requests_total", Kind: Counter, Labels: []string{"operation", "status"}, Help: "API requests answered, by HTTP status."},
 		{Name: "postroad_api_seconds", Kind: Histogram, Labels: []string{"operation"}, buckets: fast(), Help: "Seconds of an API request."},
@@ -227,6 +232,9 @@ func NewMetrics() *Metrics {
 		SignerZones:    b.gauges("postroad_signer_zones").WithLabelValues(),
 		SignerFailures: b.counters("postroad_signer_failures_total").WithLabelValues(),
 		SignerClockOff: b.gauges("postroad_signer_clock_off_seconds").WithLabelValues(),
+
+		Certificates:    b.gauges("postroad_certificates"),
+		CertificateDays: b.gauges("postroad_certificate_days_left"),
 
 		APIRequests: b.counters("postroad_api_requests_total"),
 		APISeconds:  b.histograms("postroad_api_seconds"),

@@ -57,6 +57,9 @@ const (
 	DNSSECKeyUnusable Name = "DNSSEC_KEY_UNUSABLE" // the private part of a key is missing or damaged: nothing can be signed
 )
 
+// CertExpiring: the certificate of a name runs out soon and was not renewed.
+const CertExpiring Name = "CERT_EXPIRING"
+
 // Finding is one diagnosis of one domain.
 type Finding struct {
 	Name     Name
@@ -120,6 +123,8 @@ func (n Name) Sentence() string {
 		return "The name servers of this domain, or the zone above it, say different things."
 	case ZoneShadowed:
 		return "This domain's zone is hosted here, but the world asks other name servers, which say something else: changes here have no effect."
+	case CertExpiring:
+		return "The certificate of a name of this domain runs out soon and could not be renewed: programs that read and send mail by it will warn, or refuse."
 	case DNSSECDSStale:
 		return "The zone above says that this domain is signed with a key that it does not have: whoever checks signatures cannot reach the domain."
 	case DNSSECBogus:

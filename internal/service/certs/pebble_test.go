@@ -1,0 +1,52 @@
+package certs_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"strings"
+	"testing"
+
+	"postroad/internal/core/cert"
+	"postroad/internal/service/certs"
+)
+
+// RFC 8555 §8.3, §8.4, RFC 8737 §3.
+func TestEachChallengeGetsACertificateFromPebble(t *testing.T) {
+	t.Parallel()
+	for _, kind := range cert.Challenges() {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, 0, added("mail.ann.example"))
+			s.options.Challenges = []cert.Challenge{kind}
+			service, _ := s.node(true)
+			await(t, "a certificate for mail.ann.example", func() bool { return leaf(t, service, "MAIL.ann.example.").VerifyHostname("mail.ann.example") == nil })
+			got := leaf(t, service, "mail.ann.example")
+			if _, err := got.Verify(x509.VerifyOptions{DNSName: "mail.ann.example", Roots: s.acme.Pool(), Intermediates: chainOf(t, service, "mail.ann.example")}); err != nil {
+				t.Errorf("what a client is shown: %v", err)
+			}
+			c := s.memory.certificate("mail.ann.example")
+			if c.By != kind || c.Problem != "" || !c.NotAfter.Equal(got.NotAfter) || c.Failures != 0 || !strings.Contains(c.Issuer, "Pebble") {
+				t.Errorf("status %+v", c)
+			}
+			await(t, "what answered the challenge is taken away", func() bool { return len(s.memory.keysUnder("challenge/")) == 0 && len(s.config.texts) == 0 })
+		})
+	}
+}
+
+// chainOf is the intermediate certificates that a client is shown.
+func chainOf(t *testing.T, service *certs.Service, name string) *x509.CertPool {
+	t.Helper()
+	pair, err := service.TLS().GetCertificate(&tls.ClientHelloInfo{ServerName: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	for _, der := range pair.Certificate[1:] {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool.AddCert(c)
+	}
+	return pool
+}
