@@ -17,11 +17,13 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
+	"postroad/internal/core/mailbox"
 	"postroad/internal/core/routing"
 	"postroad/internal/proto/sasl"
 	"postroad/internal/service/access"
 	"postroad/internal/service/control"
 	"postroad/internal/service/deliver"
+	boxes "postroad/internal/service/mailstore"
 	"postroad/internal/service/queue"
 	"postroad/internal/service/receive"
 	"postroad/internal/service/verify"
@@ -235,6 +237,41 @@ func (b *incoming) Abort() {
 		return
 	}
 	_ = b.Discard()
+}
+
+// uploads lets clients put contents into the blob folder.
+type uploads struct{ folder *sqldb.Blobs }
+
+// Create implements mailstore.Blobs.
+func (u uploads) Create() (boxes.Blob, error) {
+	blob, err := u.folder.Create()
+	if err != nil {
+		return nil, noRoom(err)
+	}
+	return &upload{incoming{Blob: blob, folder: u.folder}}, nil
+}
+
+// upload is a client's content on its way into the blob folder.
+type upload struct{ incoming }
+
+// Write implements mailstore.Blob.
+func (u *upload) Write(p []byte) (int, error) {
+	n, err := u.Blob.Write(p)
+	return n, noRoom(err)
+}
+
+// Commit implements mailstore.Blob.
+func (u *upload) Commit(int64, uint64) (string, error) {
+	u.done = true
+	return u.Name(), noRoom(u.Blob.Commit())
+}
+
+// noRoom adds core/mailbox's word for want of room to an error that says so in the store's.
+func noRoom(err error) error {
+	if errors.Is(err, sqldb.ErrFull) {
+		return fmt.Errorf("%w: %w", mailbox.ErrFull, err)
+	}
+	return err
 }
 
 // findings lets the agent record what is wrong with a domain.

@@ -204,7 +204,10 @@ func (s *Server) join(ctx context.Context) error {
 	if err := s.joinSigner(ctx); err != nil {
 		return err
 	}
-	s.mailstore = mailstore.New(s.stores.mail)
+	s.mailstore = mailstore.New(s.stores.mail, mailstore.Config{Blobs: uploads{s.stores.blobs}, Disk: s.disk(), Reserve: 2 * s.cfg.Limits.MessageSize})
+	if s.cfg.Store.DSN != "" { // other nodes may have the same mailboxes
+		s.meanwhile(func(ctx context.Context) { s.mailstore.Poll(ctx, s.log) })
+	}
 	view := &view{self: routing.Self{Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Answers: s.self.Answers}}
 	memory := budget.New(s.cfg.Limits.Memory)
 	s.deliver = deliver.New(deliver.Config{

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/mailbox"
 	"postroad/internal/service/mailstore"
 	"postroad/internal/store/sqldb"
 )
@@ -20,7 +21,7 @@ const (
 	// Several nodes may deliver to one mailbox: the rows are locked until the end of the transaction.
 	targetPG sqldb.Stmt = targetFields + `nextval('body_id')` + targetTables + ` FOR UPDATE`
 
-	setNextSQL sqldb.Stmt = `UPDATE folder SET uidnext = $3, highest = $4, messages = messages + 1
+	setNextSQL sqldb.Stmt = `UPDATE folder SET uidnext = $3, highest = $4, messages = messages + 1, octets = octets + $5
 		WHERE mailbox_id = $1 AND n = $2 AND @scope(account_id)`
 
 	insertMessageSQL sqldb.Stmt = `INSERT INTO message (mailbox_id, folder, uid, account_id, modseq, flags, received, size, hash,
@@ -30,7 +31,7 @@ const (
 
 	insertDeliveredSQL sqldb.Stmt = `INSERT INTO delivered (queue_id, mailbox_id, account_id) VALUES ($1, $2, $3)`
 
-	growMailboxSQL sqldb.Stmt = `UPDATE mailbox SET bytes = bytes + $2, messages = messages + $3 WHERE id = $1 AND @scope(account_id)`
+	growMailboxSQL sqldb.Stmt = `UPDATE mailbox SET version = version + 1, bytes = bytes + $2, messages = messages + $3 WHERE id = $1 AND @scope(account_id)`
 
 	dropDeliveredSQL sqldb.Stmt = `DELETE FROM delivered WHERE queue_id = $1 AND mailbox_id = $2 AND @scope(account_id)`
 )
@@ -133,33 +134,37 @@ func (s *Store) put(tx *sqldb.Tx, p *parcel) (own, fatal error) { //revive:disab
 	if p.link != "" {
 		content = nil
 	}
-	stmt := targetSQL
-	if tx.Engine() == sqldb.Postgres {
-		stmt = targetPG
+	folder := int64(mailbox.Inbox)
+	if item.Use != "" {
+		var err error
+		if folder, err = s.folderFor(tx, item); err != nil {
+			return asked(err)
+		}
 	}
 	var owner string
 	var quota, bytes, uid, highest, number int64
 	var delivered bool
-	found, err := tx.Row([]any{&owner, &quota, &bytes, &uid, &highest, &delivered, &number}, stmt, item.Mailbox, string(item.QueueID), inbox)
+	found, err := tx.Row([]any{&owner, &quota, &bytes, &uid, &highest, &delivered, &number},
+		either(tx, targetSQL, targetPG), item.Mailbox, string(item.QueueID), folder)
 	switch {
 	case err != nil:
 		return nil, err
 	case !found:
-		return mailstore.ErrNoMailbox, nil
+		return mailbox.ErrNoMailbox, nil
 	case delivered:
 		return nil, nil
 	case item.Content.Inline == nil && p.link == "":
-		return mailstore.ErrCorrupt, nil // there is no content to deliver
+		return mailbox.ErrCorrupt, nil // there is no content to deliver
 	case quota > 0 && bytes+size > quota:
-		return mailstore.ErrQuota, nil
+		return mailbox.ErrQuota, nil
 	}
-	if err := tx.Post(setNextSQL, item.Mailbox, inbox, uid+1, highest+1); err != nil {
+	if err := tx.Post(setNextSQL, item.Mailbox, folder, uid+1, highest+1, size); err != nil {
 		return nil, err
 	}
 	if err := tx.Post(insertBodySQL, number, owner, item.Prefix, content); err != nil {
 		return nil, err
 	}
-	if err := tx.Post(insertMessageSQL, item.Mailbox, inbox, uid, owner, highest+1, item.At, size, int64(item.Hash^sum(item.Prefix)), //nolint:gosec // a hash is stored as the number with the same bits
+	if err := tx.Post(insertMessageSQL, item.Mailbox, folder, uid, owner, highest+1, item.At, size, int64(item.Hash^sum(item.Prefix)), //nolint:gosec // a hash is stored as the number with the same bits
 		item.From, item.Subject, item.Date, number, p.link); err != nil {
 		return nil, err
 	}
@@ -168,6 +173,28 @@ func (s *Store) put(tx *sqldb.Tx, p *parcel) (own, fatal error) { //revive:disab
 	}
 	p.used = p.link != ""
 	return nil, tx.Post(growMailboxSQL, item.Mailbox, size, 1)
+}
+
+// folderFor finds or makes the folder for an item's special use.
+func (s *Store) folderFor(tx *sqldb.Tx, item *mailstore.Item) (int64, error) {
+	h, err := s.hold(tx, item.Mailbox, mailbox.ErrNoMailbox)
+	if err != nil {
+		return 0, err
+	}
+	made := h.folders
+	f, err := h.used(item.Use)
+	if err == nil && h.folders != made {
+		err = h.done()
+	}
+	return f.Number, err
+}
+
+// asked tells whether an error is the item's own.
+func asked(err error) (own, fatal error) { //revive:disable-line:error-return // two kinds of error
+	if errors.Is(err, mailbox.ErrNoMailbox) {
+		return err, nil
+	}
+	return nil, err
 }
 
 // sum is a prefix's part in a message's checksum: without a prefix the checksum is the content's.

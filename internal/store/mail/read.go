@@ -7,68 +7,158 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/mailbox"
-	"postroad/internal/service/mailstore"
 	"postroad/internal/store/sqldb"
 )
 
-const messageColumns = `uid, modseq, flags, received, size, sender, subject, sent`
-
 const (
-	haveMailboxSQL sqldb.Stmt = `SELECT 1 FROM mailbox WHERE id = $1 AND @scope(account_id)`
-
-	foldersSQL sqldb.Stmt = `SELECT name, uidvalidity, uidnext, highest, messages, special_use FROM folder
-		WHERE mailbox_id = $1 AND @scope(account_id) ORDER BY n <> 1, name`
-
-	folderSQL sqldb.Stmt = `SELECT n, highest FROM folder WHERE mailbox_id = $1 AND name = $2 AND @scope(account_id)`
-
-	messagesSQL sqldb.Stmt = `SELECT ` + messageColumns + ` FROM message
+	messagesSQL sqldb.Stmt = `SELECT uid, modseq, bits, received, size, sender, subject, sent FROM message
 		WHERE mailbox_id = $1 AND folder = $2 AND uid > $3 AND @scope(account_id) ORDER BY uid LIMIT $4`
 
-	changedSQL sqldb.Stmt = `SELECT ` + messageColumns + ` FROM message
+	indexSQL sqldb.Stmt = `SELECT uid, bits, modseq FROM message
+		WHERE mailbox_id = $1 AND folder = $2 AND @scope(account_id) ORDER BY uid`
+
+	changedSQL sqldb.Stmt = `SELECT uid, bits, modseq FROM message
 		WHERE mailbox_id = $1 AND folder = $2 AND modseq > $3 AND @scope(account_id) ORDER BY uid`
 
-	expungedSQL sqldb.Stmt = `SELECT uid FROM expunged
+	vanishedSQL sqldb.Stmt = `SELECT uid FROM expunged
 		WHERE mailbox_id = $1 AND folder = $2 AND modseq > $3 AND @scope(account_id) ORDER BY uid`
 
-	findBodySQL sqldb.Stmt = `SELECT size, hash, body, blob FROM message
-		WHERE mailbox_id = $1 AND folder = $2 AND uid = $3 AND @scope(account_id)`
+	factsSQL sqldb.Stmt = `SELECT uid, size, received, content FROM message LEFT JOIN note ON note.body = message.body
+		WHERE mailbox_id = $1 AND folder = $2 AND @in(uid, $3) AND @scope(message.account_id) ORDER BY uid`
 
-	bodySQL sqldb.Stmt = `SELECT prefix, content FROM body WHERE id = $1 AND @scope(account_id)`
+	bodiesSQL sqldb.Stmt = `SELECT uid, size, hash, blob, coalesce(body.id, 0), prefix, content FROM message LEFT JOIN body ON body.id = message.body
+		WHERE mailbox_id = $1 AND folder = $2 AND @in(uid, $3) AND @scope(message.account_id) ORDER BY uid`
 
-	haveMessageSQL sqldb.Stmt = `SELECT 1 FROM message WHERE mailbox_id = $1 AND folder = $2 AND uid = $3 AND @scope(account_id)`
-
-	changeFolderSQL sqldb.Stmt = `UPDATE folder SET highest = highest + 1, messages = messages - $3
-		WHERE mailbox_id = $1 AND n = $2 AND @scope(account_id) RETURNING highest`
-
-	setFlagsSQL sqldb.Stmt = `UPDATE message SET flags = $4, modseq = $5
-		WHERE mailbox_id = $1 AND folder = $2 AND uid = $3 AND @scope(account_id)`
-
-	victimsSQL sqldb.Stmt = `SELECT uid, size, body, blob, account_id FROM message
-		WHERE mailbox_id = $1 AND folder = $2 AND @in(uid, $3) AND @scope(account_id) ORDER BY uid`
-
-	insertExpungedSQL sqldb.Stmt = `INSERT INTO expunged (mailbox_id, folder, modseq, uid, account_id) VALUES ($1, $2, $3, $4, $5)`
+	versionsSQL sqldb.Stmt = `SELECT id, version FROM mailbox WHERE @in(id, $1) AND @scope(account_id)`
 )
 
-// Folders implements mailstore.Reader.
-func (s *Store) Folders(ctx context.Context, scope account.Scope, id string) ([]mailbox.Folder, error) {
-	var list []mailbox.Folder
+// Messages implements mailstore.Reader.
+func (s *Store) Messages(ctx context.Context, scope account.Scope, id, name string, after uint32, limit int) ([]mailbox.Message, error) {
+	var list []mailbox.Message
 	err := s.of(id).Read(ctx, scope, func(tx *sqldb.Tx) error {
 		list = nil
-		var one int
-		if found, err := tx.Row([]any{&one}, haveMailboxSQL, id); err != nil || !found {
-			return errors.Join(err, unless(found, mailstore.ErrNoMailbox))
+		f, err := one(tx, folderByNameSQL, id, name)
+		if err != nil {
+			return err
 		}
-		rows, err := tx.Query(foldersSQL, id)
+		known, err := keywords(tx, id)
+		if err != nil {
+			return err
+		}
+		rows, err := tx.Query(messagesSQL, id, f.Number, after, limit)
 		if err != nil {
 			return err
 		}
 		for rows.Next() {
-			var f mailbox.Folder
-			if rows.Scan(&f.Name, &f.UIDValidity, &f.UIDNext, &f.HighestModSeq, &f.Messages, &f.SpecialUse) != nil {
+			var m mailbox.Message
+			var flags mailbox.Flags
+			if rows.Scan(&m.UID, &m.ModSeq, &flags, &m.At, &m.Size, &m.From, &m.Subject, &m.Date) != nil {
+				break // Close gives the error
+			}
+			m.Flags = flags.Append([]string{}, known)
+			list = append(list, m)
+		}
+		return rows.Close()
+	})
+	return list, err
+}
+
+// Index implements mailstore.Reader.
+func (s *Store) Index(ctx context.Context, scope account.Scope, id string, folder int64, have *mailbox.Index) (*mailbox.Index, error) {
+	var index *mailbox.Index
+	err := s.of(id).Read(ctx, scope, func(tx *sqldb.Tx) error {
+		f, err := one(tx, folderSQL, id, folder)
+		if err != nil {
+			return err
+		}
+		if have != nil && have.Folder() == f {
+			index = have
+			return nil
+		}
+		known, err := keywords(tx, id)
+		if err != nil {
+			return err
+		}
+		if have == nil {
+			entries, err := entries(tx, make([]mailbox.Entry, 0, f.Messages), indexSQL, id, folder)
+			index = mailbox.NewIndex(f, known, entries)
+			return err
+		}
+		since := have.Folder().HighestModSeq
+		changed, err := entries(tx, nil, changedSQL, id, folder, since)
+		if err != nil {
+			return err
+		}
+		gone, err := vanished(tx, id, folder, since)
+		index = have.Apply(f, known, changed, gone)
+		return err
+	})
+	return index, err
+}
+
+func entries(tx *sqldb.Tx, list []mailbox.Entry, stmt sqldb.Stmt, args ...any) ([]mailbox.Entry, error) {
+	rows, err := tx.Query(stmt, args...)
+	if err != nil {
+		return nil, err
+	}
+	for rows.Next() {
+		var e mailbox.Entry
+		if rows.Scan(&e.UID, &e.Flags, &e.ModSeq) != nil {
+			break // Close gives the error
+		}
+		list = append(list, e)
+	}
+	return list, rows.Close()
+}
+
+func vanished(tx *sqldb.Tx, id string, folder, since int64) ([]uint32, error) {
+	rows, err := tx.Query(vanishedSQL, id, folder, since)
+	if err != nil {
+		return nil, err
+	}
+	var list []uint32
+	for rows.Next() {
+		var uid uint32
+		if rows.Scan(&uid) != nil {
+			break // Close gives the error
+		}
+		list = append(list, uid)
+	}
+	return list, rows.Close()
+}
+
+// Vanished implements mailstore.Reader.
+func (s *Store) Vanished(ctx context.Context, scope account.Scope, id string, folder, since int64) ([]uint32, error) {
+	var list []uint32
+	err := s.of(id).Read(ctx, scope, func(tx *sqldb.Tx) error {
+		_, err := one(tx, folderSQL, id, folder)
+		if err != nil {
+			return err
+		}
+		list, err = vanished(tx, id, folder, since)
+		return err
+	})
+	return list, err
+}
+
+// Facts implements mailstore.Reader.
+func (s *Store) Facts(ctx context.Context, scope account.Scope, id string, folder int64, uids []uint32) ([]mailbox.Fact, error) {
+	var list []mailbox.Fact
+	err := s.of(id).Read(ctx, scope, func(tx *sqldb.Tx) error {
+		if _, err := one(tx, folderSQL, id, folder); err != nil {
+			return err
+		}
+		list = make([]mailbox.Fact, 0, len(uids))
+		rows, err := tx.Query(factsSQL, id, folder, numbers(uids))
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			var f mailbox.Fact
+			if rows.Scan(&f.UID, &f.Size, &f.At, &f.Notes) != nil {
 				break // Close gives the error
 			}
 			list = append(list, f)
@@ -78,231 +168,184 @@ func (s *Store) Folders(ctx context.Context, scope account.Scope, id string) ([]
 	return list, err
 }
 
-// unless gives an error when something is not so.
-func unless(so bool, err error) error {
-	if so {
-		return nil
-	}
-	return err
+// content is where the bytes of a message are.
+type content struct {
+	uid    uint32
+	size   int64
+	hash   int64
+	blob   string
+	body   int64
+	prefix []byte
+	inline []byte
 }
 
-// folder finds a folder's number and its highest MODSEQ.
-func folder(tx *sqldb.Tx, id, name string) (n, highest int64, err error) {
-	found, err := tx.Row([]any{&n, &highest}, folderSQL, id, name)
-	if err == nil && !found {
-		err = mailstore.ErrNoFolder
-	}
-	return n, highest, err
-}
-
-func messages(tx *sqldb.Tx, stmt sqldb.Stmt, args ...any) ([]mailbox.Message, error) {
-	rows, err := tx.Query(stmt, args...)
-	if err != nil {
-		return nil, err
-	}
-	var list []mailbox.Message
-	for rows.Next() {
-		var m mailbox.Message
-		var flags string
-		if rows.Scan(&m.UID, &m.ModSeq, &flags, &m.At, &m.Size, &m.From, &m.Subject, &m.Date) != nil {
-			break // Close gives the error
-		}
-		m.Flags = strings.Fields(flags)
-		list = append(list, m)
-	}
-	return list, rows.Close()
-}
-
-// Messages implements mailstore.Reader.
-func (s *Store) Messages(ctx context.Context, scope account.Scope, id, name string, after uint32, limit int) ([]mailbox.Message, error) {
-	var list []mailbox.Message
+func (s *Store) contents(ctx context.Context, scope account.Scope, id string, folder int64, uids []uint32) ([]content, error) {
+	var list []content
 	err := s.of(id).Read(ctx, scope, func(tx *sqldb.Tx) error {
-		n, _, err := folder(tx, id, name)
+		list = make([]content, 0, len(uids))
+		if _, err := one(tx, folderSQL, id, folder); err != nil {
+			return err
+		}
+		rows, err := tx.Query(bodiesSQL, id, folder, numbers(uids))
 		if err != nil {
 			return err
 		}
-		list, err = messages(tx, messagesSQL, id, n, after, limit)
-		return err
+		for rows.Next() {
+			var c content
+			if rows.Scan(&c.uid, &c.size, &c.hash, &c.blob, &c.body, &c.prefix, &c.inline) != nil {
+				break // Close gives the error
+			}
+			list = append(list, c)
+		}
+		return rows.Close()
 	})
 	return list, err
 }
 
-// Body implements mailstore.Reader.
-func (s *Store) Body(ctx context.Context, scope account.Scope, id, name string, uid uint32) (io.ReadCloser, error) {
-	var size, hash, number int64
-	var blob string
-	var prefix, inline []byte
-	err := s.of(id).Read(ctx, scope, func(tx *sqldb.Tx) error {
-		n, _, err := folder(tx, id, name)
-		if err != nil {
-			return err
-		}
-		found, err := tx.Row([]any{&size, &hash, &number, &blob}, findBodySQL, id, n, uid)
-		if err != nil || !found {
-			return errors.Join(err, unless(found, mailstore.ErrNoMessage))
-		}
-		if found, err = tx.Row([]any{&prefix, &inline}, bodySQL, number); err == nil && !found {
-			err = fmt.Errorf("%w: the body is gone", mailstore.ErrCorrupt)
-		}
-		return err
-	})
+// Open implements mailstore.Reader.
+func (s *Store) Open(ctx context.Context, scope account.Scope, id string, folder int64, uid uint32) (mailbox.Body, error) {
+	list, err := s.contents(ctx, scope, id, folder, []uint32{uid})
+	if err == nil && len(list) == 0 {
+		err = mailbox.ErrNoMessage
+	}
 	if err != nil {
 		return nil, err
 	}
-	size -= int64(len(prefix))
-	want := uint64(hash) ^ sum(prefix) //nolint:gosec // stored from this type
-	if blob != "" {
-		f, err := s.blobs.Open(blob, size, want)
+	return s.open(&list[0])
+}
+
+// bodiesStep is how many bodies are read at a time: each has at most mail.InlineLimit octets in its row.
+const bodiesStep = 32
+
+// Bodies implements mailstore.Reader.
+func (s *Store) Bodies(ctx context.Context, scope account.Scope, id string, folder int64, uids []uint32, each func(uint32, mailbox.Body, error) error) error {
+	for part := range slices.Chunk(uids, bodiesStep) {
+		list, err := s.contents(ctx, scope, id, folder, part)
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			body, err := s.open(&list[i])
+			err = each(list[i].uid, body, err)
+			if body != nil {
+				err = errors.Join(err, body.Close())
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// open makes a body of what was read of it.
+func (s *Store) open(c *content) (mailbox.Body, error) {
+	if c.body == 0 {
+		return nil, fmt.Errorf("%w: the body is gone", mailbox.ErrCorrupt)
+	}
+	want := uint64(c.hash) ^ sum(c.prefix) //nolint:gosec // stored from this type
+	if c.blob != "" {
+		f, err := s.blobs.OpenAt(c.blob, c.size-int64(len(c.prefix)), want)
 		if err != nil {
 			return nil, corrupt(err)
 		}
-		return &body{Reader: io.MultiReader(bytes.NewReader(prefix), f), file: f}, nil
+		return &fileBody{prefix: c.prefix, file: f}, nil
 	}
-	if int64(len(inline)) != size || sqldb.Sum(inline) != want {
-		return nil, mailstore.ErrCorrupt
+	if int64(len(c.inline)+len(c.prefix)) != c.size || sqldb.Sum(c.inline) != want {
+		return nil, mailbox.ErrCorrupt
 	}
-	return io.NopCloser(io.MultiReader(bytes.NewReader(prefix), bytes.NewReader(inline))), nil
+	if len(c.prefix) > 0 {
+		c.inline = slices.Concat(c.prefix, c.inline)
+	}
+	return rowBody{bytes.NewReader(c.inline)}, nil
 }
 
-func corrupt(err error) error {
-	if errors.Is(err, sqldb.ErrCorrupt) {
-		return fmt.Errorf("%w: %w", mailstore.ErrCorrupt, err)
+// rowBody is a message that lay in its row.
+type rowBody struct{ *bytes.Reader }
+
+func (b rowBody) Size() int64      { return b.Reader.Size() }
+func (b rowBody) Whole() io.Reader { return io.NewSectionReader(b.Reader, 0, b.Size()) }
+func (rowBody) Close() error       { return nil }
+
+// fileBody is a message whose content lies in a file.
+type fileBody struct {
+	prefix  []byte
+	file    *sqldb.File
+	checked bool
+}
+
+func (b *fileBody) Size() int64  { return int64(len(b.prefix)) + b.file.Size() }
+func (b *fileBody) Close() error { return b.file.Close() }
+
+func (b *fileBody) Whole() io.Reader {
+	return io.MultiReader(bytes.NewReader(b.prefix), named{b.file.Whole()})
+}
+
+// ReadAt implements mailbox.Body.
+func (b *fileBody) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, errors.New("a negative offset")
 	}
-	return err
+	if off+int64(len(p)) > mailbox.BodyHead && !b.checked {
+		if _, err := io.Copy(io.Discard, b.file.Whole()); err != nil {
+			return 0, corrupt(err)
+		}
+		b.checked = true
+	}
+	n := 0
+	if off < int64(len(b.prefix)) {
+		n = copy(p, b.prefix[off:])
+	}
+	if n == len(p) {
+		return n, nil
+	}
+	k, err := b.file.ReadAt(p[n:], off+int64(n)-int64(len(b.prefix)))
+	return n + k, err
 }
 
-// body names a content file's errors as service/mailstore knows them.
-type body struct {
-	io.Reader // the prefix, then the file
-	file      io.Closer
-}
+// named names a content file's errors as core/mailbox does.
+type named struct{ io.Reader }
 
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
+func (r named) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
 	if err != nil && err != io.EOF { //nolint:errorlint // io.EOF comes bare
 		err = corrupt(err)
 	}
 	return n, err
 }
 
-func (b *body) Close() error { return b.file.Close() }
-
-// Flag implements mailstore.Reader.
-func (s *Store) Flag(ctx context.Context, scope account.Scope, id, name string, uid uint32, flags []string) (int64, error) {
-	for _, flag := range flags {
-		if flag == "" || strings.ContainsAny(flag, " \t\r\n") {
-			return 0, fmt.Errorf("%q is no flag", flag)
-		}
+func corrupt(err error) error {
+	if errors.Is(err, sqldb.ErrCorrupt) {
+		return fmt.Errorf("%w: %w", mailbox.ErrCorrupt, err)
 	}
-	sorted := slices.Compact(slices.Sorted(slices.Values(flags)))
-	var modseq int64
-	err := s.of(id).Write(ctx, scope, func(tx *sqldb.Tx) error {
-		n, _, err := folder(tx, id, name)
-		if err != nil {
-			return err
-		}
-		var one int
-		if found, err := tx.Row([]any{&one}, haveMessageSQL, id, n, uid); err != nil || !found {
-			return errors.Join(err, unless(found, mailstore.ErrNoMessage))
-		}
-		if _, err := tx.Row([]any{&modseq}, changeFolderSQL, id, n, 0); err != nil {
-			return err
-		}
-		return tx.Post(setFlagsSQL, id, n, uid, strings.Join(sorted, " "), modseq)
-	})
-	return modseq, err
+	return err
 }
 
-// Expunge implements mailstore.Reader. When none of the UIDs is there, nothing changes.
-func (s *Store) Expunge(ctx context.Context, scope account.Scope, id, name string, uids []uint32) (int64, error) {
-	var modseq int64
-	var blobs []string
-	err := s.of(id).Write(ctx, scope, func(tx *sqldb.Tx) error {
-		blobs = nil
-		n, highest, err := folder(tx, id, name)
-		if err != nil {
-			return err
+// Versions implements mailstore.Boxes.
+func (s *Store) Versions(ctx context.Context, scope account.Scope, ids []string) (map[string]int64, error) {
+	out := make(map[string]int64, len(ids))
+	for i, list := range s.split(ids) {
+		if len(list) == 0 {
+			continue
 		}
-		modseq = highest
-		list, err := victims(tx, id, n, uids)
-		if err != nil || len(list) == 0 {
-			return err
-		}
-		if _, err := tx.Row([]any{&modseq}, changeFolderSQL, id, n, len(list)); err != nil {
-			return err
-		}
-		var bytes int64
-		for i := range list {
-			v := &list[i]
-			bytes += v.size
-			if v.blob != "" {
-				blobs = append(blobs, v.blob)
-			}
-			if err := v.drop(tx, id); err != nil {
+		err := s.shards[i].Read(ctx, scope, func(tx *sqldb.Tx) error {
+			rows, err := tx.Query(versionsSQL, list)
+			if err != nil {
 				return err
 			}
-			if err := tx.Post(insertExpungedSQL, id, n, modseq, v.uid, v.owner); err != nil {
-				return err
+			for rows.Next() {
+				var id string
+				var version int64
+				if rows.Scan(&id, &version) != nil {
+					break // Close gives the error
+				}
+				out[id] = version
 			}
-		}
-		return tx.Post(growMailboxSQL, id, -bytes, -len(list))
-	})
-	if err != nil {
-		return 0, err
-	}
-	return modseq, s.blobs.Remove(blobs...)
-}
-
-// victim is a message about to be expunged.
-type victim struct {
-	goner
-	size  int64
-	owner string
-}
-
-func victims(tx *sqldb.Tx, id string, n int64, uids []uint32) ([]victim, error) {
-	numbers := make([]int64, len(uids))
-	for i, uid := range uids {
-		numbers[i] = int64(uid)
-	}
-	rows, err := tx.Query(victimsSQL, id, n, numbers)
-	if err != nil {
-		return nil, err
-	}
-	var list []victim
-	for rows.Next() {
-		v := victim{goner: goner{folder: n}}
-		if rows.Scan(&v.uid, &v.size, &v.body, &v.blob, &v.owner) != nil {
-			break // Close gives the error
-		}
-		list = append(list, v)
-	}
-	return list, rows.Close()
-}
-
-// Changes implements mailstore.Reader.
-func (s *Store) Changes(ctx context.Context, scope account.Scope, id, name string, since int64) (changed []mailbox.Message, expunged []uint32, err error) {
-	err = s.of(id).Read(ctx, scope, func(tx *sqldb.Tx) error {
-		changed, expunged = nil, nil
-		n, _, err := folder(tx, id, name)
+			return rows.Close()
+		})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if changed, err = messages(tx, changedSQL, id, n, since); err != nil {
-			return err
-		}
-		rows, err := tx.Query(expungedSQL, id, n, since)
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
-			var uid uint32
-			if rows.Scan(&uid) != nil {
-				break // Close gives the error
-			}
-			expunged = append(expunged, uid)
-		}
-		return rows.Close()
-	})
-	return changed, expunged, err
+	}
+	return out, nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"postroad/internal/core/account"
+	coremail "postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
 	"postroad/internal/service/mailstore"
 	"postroad/internal/store/sqldb"
@@ -30,18 +31,16 @@ var foreign = map[string]func(w *world, scope account.Scope) (saw any){
 	},
 	"Remove": func(w *world, scope account.Scope) any {
 		t := w.t
-		return expect(t, w.Remove(t.Context(), scope, "a"), mailstore.ErrNoMailbox)
+		return expect(t, w.Remove(t.Context(), scope, "a"), mailbox.ErrNoMailbox)
 	},
 	"Deliver": func(w *world, scope account.Scope) any {
 		t := w.t
-		return expect(t, w.Deliver(t.Context(), scope, []mailbox.Item{item("a", "x")})[0], mailstore.ErrNoMailbox)
+		return expect(t, w.Deliver(t.Context(), scope, []mailbox.Item{item("a", "x")})[0], mailbox.ErrNoMailbox)
 	},
 	"Settled": func(w *world, scope account.Scope) any {
 		t := w.t
 		must(t, w.Settled(t.Context(), scope, []mailbox.DeliveredID{{Mailbox: "a", QueueID: delivered}}))
-		for _, db := range w.Databases() { // what nobody waits for goes before what comes after it
-			must(t, db.Write(t.Context(), system, func(*sqldb.Tx) error { return nil }))
-		}
+		w.settle(t)
 		return nil
 	},
 	"Usage": func(w *world, scope account.Scope) any {
@@ -55,36 +54,94 @@ var foreign = map[string]func(w *world, scope account.Scope) (saw any){
 	"Folders": func(w *world, scope account.Scope) any {
 		t := w.t
 		list, err := w.Folders(t.Context(), scope, "a")
-		expect(t, err, mailstore.ErrNoMailbox)
+		expect(t, err, mailbox.ErrNoMailbox)
 		return list
 	},
 	"Messages": func(w *world, scope account.Scope) any {
 		t := w.t
 		list, err := w.Messages(t.Context(), scope, "a", "INBOX", 0, 10)
-		expect(t, err, mailstore.ErrNoFolder)
+		expect(t, err, mailbox.ErrNoFolder)
 		return list
 	},
-	"Body": func(w *world, scope account.Scope) any {
-		t := w.t
-		f, err := w.Body(t.Context(), scope, "a", "INBOX", 1)
-		expect(t, err, mailstore.ErrNoFolder)
-		return f
+	"Versions": func(w *world, scope account.Scope) any {
+		got, err := w.Versions(w.t.Context(), scope, []string{"a"})
+		must(w.t, err)
+		return len(got)
 	},
-	"Flag": func(w *world, scope account.Scope) any {
-		t := w.t
-		_, err := w.Flag(t.Context(), scope, "a", "INBOX", 1, []string{`\Seen`})
-		return expect(t, err, mailstore.ErrNoFolder)
+	"Folder": func(w *world, scope account.Scope) any {
+		got, err := w.Folder(w.t.Context(), scope, "a", "INBOX")
+		expect(w.t, err, mailbox.ErrNoFolder)
+		return got
+	},
+	"CreateFolder": func(w *world, scope account.Scope) any {
+		got, err := w.CreateFolder(w.t.Context(), scope, "a", "New", "")
+		expect(w.t, err, mailbox.ErrNoMailbox)
+		return got
+	},
+	"RenameFolder": func(w *world, scope account.Scope) any {
+		return expect(w.t, w.RenameFolder(w.t.Context(), scope, "a", "Sent", "New"), mailbox.ErrNoFolder)
+	},
+	"DeleteFolder": func(w *world, scope account.Scope) any {
+		return expect(w.t, w.DeleteFolder(w.t.Context(), scope, "a", "Sent"), mailbox.ErrNoFolder)
+	},
+	"Subscribe": func(w *world, scope account.Scope) any {
+		return expect(w.t, w.Subscribe(w.t.Context(), scope, "a", "Sent", false), mailbox.ErrNoMailbox)
+	},
+	"Subscriptions": func(w *world, scope account.Scope) any {
+		got, err := w.Subscriptions(w.t.Context(), scope, "a")
+		expect(w.t, err, mailbox.ErrNoMailbox)
+		return got
+	},
+	"Index": func(w *world, scope account.Scope) any {
+		got, err := w.Index(w.t.Context(), scope, "a", mailbox.Inbox, nil)
+		expect(w.t, err, mailbox.ErrNoFolder)
+		return got
+	},
+	"Facts": func(w *world, scope account.Scope) any {
+		got, err := w.Facts(w.t.Context(), scope, "a", mailbox.Inbox, []uint32{1})
+		expect(w.t, err, mailbox.ErrNoFolder)
+		return got
+	},
+	"Open": func(w *world, scope account.Scope) any {
+		_, err := w.Open(w.t.Context(), scope, "a", mailbox.Inbox, 1)
+		return expect(w.t, err, mailbox.ErrNoFolder)
+	},
+	"Bodies": func(w *world, scope account.Scope) any {
+		saw := 0
+		err := w.Bodies(w.t.Context(), scope, "a", mailbox.Inbox, []uint32{1}, func(uint32, mailbox.Body, error) error { saw++; return nil })
+		expect(w.t, err, mailbox.ErrNoFolder)
+		return saw
+	},
+	"Vanished": func(w *world, scope account.Scope) any {
+		got, err := w.Vanished(w.t.Context(), scope, "a", mailbox.Inbox, 0)
+		expect(w.t, err, mailbox.ErrNoFolder)
+		return got
+	},
+	"Append": func(w *world, scope account.Scope) any {
+		_, err := w.Append(w.t.Context(), scope, "a", mailbox.Inbox, []mailbox.Appended{{Size: 1, Content: coremail.Content{Inline: []byte("x")}}})
+		return expect(w.t, err, mailbox.ErrNoFolder)
+	},
+	"SetFlags": func(w *world, scope account.Scope) any {
+		_, err := w.SetFlags(w.t.Context(), scope, "a", mailbox.Inbox, mailbox.FlagChange{UIDs: []uint32{1}, Mode: mailbox.FlagsAdd, Flags: []string{`\Seen`, "k"}, UnchangedSince: -1})
+		return expect(w.t, err, mailbox.ErrNoFolder)
+	},
+	"Copy": func(w *world, scope account.Scope) any {
+		_, err := w.Copy(w.t.Context(), scope, "a", mailbox.Inbox, []uint32{1}, 2)
+		return expect(w.t, err, mailbox.ErrNoFolder)
+	},
+	"Move": func(w *world, scope account.Scope) any {
+		_, err := w.Move(w.t.Context(), scope, "a", mailbox.Inbox, []uint32{1}, 2)
+		return expect(w.t, err, mailbox.ErrNoFolder)
 	},
 	"Expunge": func(w *world, scope account.Scope) any {
-		t := w.t
-		_, err := w.Expunge(t.Context(), scope, "a", "INBOX", []uint32{1})
-		return expect(t, err, mailstore.ErrNoFolder)
+		_, err := w.Expunge(w.t.Context(), scope, "a", mailbox.Inbox, []uint32{1})
+		return expect(w.t, err, mailbox.ErrNoFolder)
 	},
-	"Changes": func(w *world, scope account.Scope) any {
+	"Note": func(w *world, scope account.Scope) any {
 		t := w.t
-		changed, expunged, err := w.Changes(t.Context(), scope, "a", "INBOX", 0)
-		expect(t, err, mailstore.ErrNoFolder)
-		return len(changed) + len(expunged)
+		must(t, w.Store.Note(t.Context(), scope, "a", mailbox.Inbox, []mailbox.Note{{UID: 1, Text: []byte("x")}}))
+		w.settle(t)
+		return nil
 	},
 }
 
@@ -108,6 +165,14 @@ func (w *world) dump(t *testing.T) string {
 	return strings.Join(all, "\n")
 }
 
+// settle waits for what nobody waits for: it goes before what comes after it.
+func (w *world) settle(t *testing.T) {
+	t.Helper()
+	for _, db := range w.Databases() {
+		must(t, db.Write(t.Context(), system, func(*sqldb.Tx) error { return nil }))
+	}
+}
+
 // fill puts a row of acc-a into every table.
 func (w *world) fill(t *testing.T) {
 	t.Helper()
@@ -115,8 +180,12 @@ func (w *world) fill(t *testing.T) {
 	first := item("a", "secret")
 	first.QueueID = delivered
 	w.deliver(t, first, item("a", "secret"))
-	_, err := w.Expunge(t.Context(), system, "a", "INBOX", []uint32{2})
+	_, err := w.SetFlags(t.Context(), system, "a", mailbox.Inbox, mailbox.FlagChange{UIDs: []uint32{1, 2}, Mode: mailbox.FlagsAdd, Flags: []string{`\Deleted`, "word"}, UnchangedSince: -1})
 	must(t, err)
+	_, err = w.Expunge(t.Context(), system, "a", mailbox.Inbox, []uint32{2})
+	must(t, err)
+	must(t, w.Store.Note(t.Context(), system, "a", mailbox.Inbox, []mailbox.Note{{UID: 1, Text: []byte("x")}}))
+	w.settle(t)
 }
 
 func TestNoOperationReachesAnotherAccount(t *testing.T) {
@@ -154,6 +223,9 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 		}
 		w.fill(t)
 		must(t, db.Write(t.Context(), system, func(tx *sqldb.Tx) error {
+			if _, err := tx.Exec("INSERT INTO folder_removal (mailbox_id, folder, account_id) VALUES ('gone', 2, 'acc-a')"); err != nil {
+				return err
+			}
 			_, err := tx.Exec("INSERT INTO removal (mailbox_id, account_id) VALUES ('gone', 'acc-a')")
 			return err
 		}))

@@ -79,29 +79,31 @@ func (s *Store) shard(id string) int {
 func (s *Store) of(id string) *sqldb.DB { return s.shards[s.shard(id)] }
 
 const (
-	createMailboxSQL sqldb.Stmt = `INSERT INTO mailbox (id, account_id, quota, bytes, messages) VALUES ($1, $2, $3, 0, 0)`
+	createMailboxSQL sqldb.Stmt = `INSERT INTO mailbox (id, account_id, quota, bytes, messages, folders, uidvalidity) VALUES ($1, $2, $3, 0, 0, 0, 0)`
 	setQuotaSQL      sqldb.Stmt = `UPDATE mailbox SET quota = $2 WHERE id = $1 AND @scope(account_id)`
-	createFolderSQL  sqldb.Stmt = `INSERT INTO folder (mailbox_id, n, account_id, name, uidvalidity, uidnext, highest, messages, special_use)
-		VALUES ($1, $2, $3, $4, $5, 1, 1, 0, '')`
 
 	hideMailboxSQL    sqldb.Stmt = `DELETE FROM mailbox WHERE id = $1 AND @scope(account_id) RETURNING account_id`
 	dropFoldersSQL    sqldb.Stmt = `DELETE FROM folder WHERE mailbox_id = $1 AND @scope(account_id)`
 	putRemovalSQL     sqldb.Stmt = `INSERT INTO removal (mailbox_id, account_id) VALUES ($1, $2)`
 	getRemovalsSQL    sqldb.Stmt = `SELECT mailbox_id FROM removal`
 	dropRemovalSQL    sqldb.Stmt = `DELETE FROM removal WHERE mailbox_id = $1`
-	clearChunkSQL     sqldb.Stmt = `SELECT folder, uid, body, blob FROM message WHERE mailbox_id = $1 ORDER BY folder, uid LIMIT $2`
-	dropMessageSQL    sqldb.Stmt = `DELETE FROM message WHERE mailbox_id = $1 AND folder = $2 AND uid = $3 AND @scope(account_id)`
-	dropBodySQL       sqldb.Stmt = `DELETE FROM body WHERE id = $1 AND @scope(account_id)`
 	dropExpungedSQL   sqldb.Stmt = `DELETE FROM expunged WHERE mailbox_id = $1`
 	dropDeliveriesSQL sqldb.Stmt = `DELETE FROM delivered WHERE mailbox_id = $1`
+	dropKeywordsSQL   sqldb.Stmt = `DELETE FROM keyword WHERE mailbox_id = $1`
+	dropNamesSQL      sqldb.Stmt = `DELETE FROM subscription WHERE mailbox_id = $1`
+	dropIntentsSQL    sqldb.Stmt = `DELETE FROM folder_removal WHERE mailbox_id = $1`
+
+	clearChunkSQL  sqldb.Stmt = `SELECT folder, uid, body, blob FROM message WHERE mailbox_id = $1 AND folder >= $2 ORDER BY folder, uid LIMIT $3`
+	clearFolderSQL sqldb.Stmt = `SELECT folder, uid, body, blob FROM message WHERE mailbox_id = $1 AND folder = $2 ORDER BY uid LIMIT $3`
+
+	getFolderRemovalsSQL sqldb.Stmt = `SELECT mailbox_id, folder FROM folder_removal`
+	dropFolderRemovalSQL sqldb.Stmt = `DELETE FROM folder_removal WHERE mailbox_id = $1 AND folder = $2`
+	dropFolderGoneSQL    sqldb.Stmt = `DELETE FROM expunged WHERE mailbox_id = $1 AND folder = $2`
 
 	usageSQL    sqldb.Stmt = `SELECT id, messages, bytes, quota FROM mailbox WHERE @in(id, $1) AND @scope(account_id)`
 	usageAllSQL sqldb.Stmt = `SELECT id, messages, bytes, quota FROM mailbox WHERE @scope(account_id)`
 	ownedSQL    sqldb.Stmt = `SELECT blob FROM message WHERE blob <> '' AND @in(blob, $1)`
 )
-
-// inbox is the number of the folder INBOX.
-const inbox = 1
 
 // clearChunk is how many messages of a removed mailbox go in one transaction.
 const clearChunk = 1000
@@ -119,7 +121,16 @@ func (s *Store) Create(ctx context.Context, scope account.Scope, box mailstore.M
 		if err := tx.Post(createMailboxSQL, box.ID, string(box.Account), box.Quota); err != nil {
 			return err
 		}
-		return tx.Post(createFolderSQL, box.ID, inbox, string(box.Account), "INBOX", s.now().Unix())
+		h := &held{tx: tx, id: box.ID, owner: string(box.Account), now: s.now()}
+		for _, f := range append([]mailbox.Standard{{Name: mailbox.InboxName}}, mailbox.Standards()...) {
+			if _, err := h.make(f.Name, f.Use); err != nil {
+				return err
+			}
+			if err := tx.Post(subscribeSQL, box.ID, f.Name, h.owner); err != nil {
+				return err
+			}
+		}
+		return h.done()
 	})
 }
 
@@ -133,7 +144,7 @@ func (s *Store) Remove(ctx context.Context, scope account.Scope, id string) erro
 			return err
 		}
 		if !found {
-			return mailstore.ErrNoMailbox
+			return mailbox.ErrNoMailbox
 		}
 		if err := tx.Post(dropFoldersSQL, id); err != nil {
 			return err
@@ -143,19 +154,25 @@ func (s *Store) Remove(ctx context.Context, scope account.Scope, id string) erro
 	if err != nil {
 		return err
 	}
-	return s.clear(context.WithoutCancel(ctx), db, id)
+	return s.clear(context.WithoutCancel(ctx), db, rest{mailbox: id})
 }
 
-// clearAll clears away what is left of removed mailboxes.
+// rest is what is left of a removed mailbox, or of a removed folder.
+type rest struct {
+	mailbox string
+	folder  int64 // 0: all of the mailbox
+}
+
+// clearAll clears away what is left of removed mailboxes and folders.
 func (s *Store) clearAll(ctx context.Context) error {
 	for _, db := range s.shards {
-		var ids []string
+		var list []rest
 		err := db.Read(ctx, account.System(), func(tx *sqldb.Tx) (err error) {
-			ids, err = tx.Texts(getRemovalsSQL)
+			list, err = rests(tx)
 			return err
 		})
-		for _, id := range ids {
-			err = errors.Join(err, s.clear(ctx, db, id))
+		for _, r := range list {
+			err = errors.Join(err, s.clear(ctx, db, r))
 		}
 		if err != nil {
 			return err
@@ -164,13 +181,35 @@ func (s *Store) clearAll(ctx context.Context) error {
 	return nil
 }
 
-// clear removes a hidden mailbox's messages step by step, and then the memory of it.
-func (s *Store) clear(ctx context.Context, db *sqldb.DB, id string) error {
+func rests(tx *sqldb.Tx) (list []rest, err error) {
+	boxes, err := tx.Texts(getRemovalsSQL)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range boxes {
+		list = append(list, rest{mailbox: id})
+	}
+	rows, err := tx.Query(getFolderRemovalsSQL)
+	if err != nil {
+		return nil, err
+	}
+	for rows.Next() {
+		var r rest
+		if rows.Scan(&r.mailbox, &r.folder) != nil {
+			break // Close gives the error
+		}
+		list = append(list, r)
+	}
+	return list, rows.Close()
+}
+
+// clear removes a hidden mailbox's or folder's messages step by step, and then the memory of it.
+func (s *Store) clear(ctx context.Context, db *sqldb.DB, r rest) error {
 	for {
 		var blobs []string
 		done := false
 		err := db.Write(ctx, account.System(), func(tx *sqldb.Tx) (err error) {
-			blobs, done, err = clearStep(tx, id)
+			blobs, done, err = r.step(tx)
 			return err
 		})
 		if err == nil {
@@ -182,69 +221,76 @@ func (s *Store) clear(ctx context.Context, db *sqldb.DB, id string) error {
 	}
 }
 
-func clearStep(tx *sqldb.Tx, id string) (blobs []string, done bool, err error) {
-	list, err := gone(tx, clearChunkSQL, id, clearChunk)
+// step removes some messages, of one folder at a time.
+func (r rest) step(tx *sqldb.Tx) (blobs []string, done bool, err error) {
+	stmt := clearChunkSQL
+	if r.folder != 0 {
+		stmt = clearFolderSQL
+	}
+	rows, err := tx.Query(stmt, r.mailbox, r.folder, clearChunk)
 	if err != nil {
 		return nil, false, err
 	}
-	for _, m := range list {
-		if err := m.drop(tx, id); err != nil {
-			return nil, false, err
+	var folder int64
+	var uids []uint32
+	var bodies []int64
+	more := false
+	for rows.Next() {
+		var m row
+		var of int64
+		if rows.Scan(&of, &m.uid, &m.body, &m.blob) != nil {
+			break // Close gives the error
 		}
+		if len(uids) > 0 && of != folder {
+			more = true
+			break
+		}
+		folder, uids, bodies = of, append(uids, m.uid), append(bodies, m.body)
 		if m.blob != "" {
 			blobs = append(blobs, m.blob)
 		}
 	}
-	if len(list) == clearChunk {
-		return blobs, false, nil
+	if err := rows.Close(); err != nil {
+		return nil, false, err
 	}
-	for _, stmt := range []sqldb.Stmt{dropExpungedSQL, dropDeliveriesSQL, dropRemovalSQL} {
-		if err := tx.Post(stmt, id); err != nil {
+	if len(uids) > 0 {
+		if err := dropRows(tx, r.mailbox, folder, uids, bodies); err != nil {
 			return nil, false, err
 		}
 	}
-	return blobs, true, nil
-}
-
-// goner is a message about to be removed.
-type goner struct {
-	folder int64
-	uid    uint32
-	body   int64
-	blob   string
-}
-
-func (g *goner) drop(tx *sqldb.Tx, mailbox string) error {
-	if err := tx.Post(dropMessageSQL, mailbox, g.folder, g.uid); err != nil {
-		return err
+	if more || len(uids) == clearChunk {
+		return blobs, false, nil
 	}
-	return tx.Post(dropBodySQL, g.body)
+	return blobs, true, r.forget(tx)
 }
 
-func gone(tx *sqldb.Tx, stmt sqldb.Stmt, args ...any) ([]goner, error) {
-	rows, err := tx.Query(stmt, args...)
-	if err != nil {
-		return nil, err
+// forget drops what is remembered of a mailbox or folder beside its messages.
+func (r rest) forget(tx *sqldb.Tx) error {
+	if r.folder != 0 {
+		return errors.Join(tx.Post(dropFolderGoneSQL, r.mailbox, r.folder), tx.Post(dropFolderRemovalSQL, r.mailbox, r.folder))
 	}
-	var list []goner
-	for rows.Next() {
-		var g goner
-		if rows.Scan(&g.folder, &g.uid, &g.body, &g.blob) != nil {
-			break // Close gives the error
+	for _, stmt := range []sqldb.Stmt{dropExpungedSQL, dropDeliveriesSQL, dropKeywordsSQL, dropNamesSQL, dropIntentsSQL, dropRemovalSQL} {
+		if err := tx.Post(stmt, r.mailbox); err != nil {
+			return err
 		}
-		list = append(list, g)
 	}
-	return list, rows.Close()
+	return nil
 }
 
-// Usage implements mailstore.Store.
-func (s *Store) Usage(ctx context.Context, scope account.Scope, ids []string) (map[string]mailbox.Usage, error) {
-	out := map[string]mailbox.Usage{}
+// split sorts mailboxes by the database that they lie in.
+func (s *Store) split(ids []string) [][]string {
 	split := make([][]string, len(s.shards))
 	for _, id := range ids {
 		n := s.shard(id)
 		split[n] = append(split[n], id)
 	}
+	return split
+}
+
+// Usage implements mailstore.Store.
+func (s *Store) Usage(ctx context.Context, scope account.Scope, ids []string) (map[string]mailbox.Usage, error) {
+	out := map[string]mailbox.Usage{}
+	split := s.split(ids)
 	for i, db := range s.shards {
 		if len(ids) > 0 && len(split[i]) == 0 {
 			continue

@@ -89,6 +89,22 @@ func (b *Blob) Discard() error {
 // Open reads a file. In place of io.EOF comes ErrCorrupt when its length or xxHash64 is not the one given, so whoever
 // reads up to io.EOF has read what was written.
 func (b *Blobs) Open(name string, size int64, hash uint64) (io.ReadCloser, error) {
+	f, err := b.OpenAt(name, size, hash)
+	if err != nil {
+		return nil, err
+	}
+	return &verified{Reader: f.Whole(), Closer: f}, nil
+}
+
+// File is a content file that is read at any place.
+type File struct {
+	file *os.File
+	size int64
+	hash uint64
+}
+
+// OpenAt opens a file of the given length and xxHash64.
+func (b *Blobs) OpenAt(name string, size int64, hash uint64) (*File, error) {
 	path, err := b.path(name)
 	if err != nil {
 		return nil, err
@@ -100,8 +116,29 @@ func (b *Blobs) Open(name string, size int64, hash uint64) (io.ReadCloser, error
 	if err != nil {
 		return nil, storageFault("opening a content file", err)
 	}
-	return &verified{file: f, digest: xxhash.New(), left: size, hash: hash}, nil
+	return &File{file: f, size: size, hash: hash}, nil
 }
+
+// Size is the length that the file should have.
+func (f *File) Size() int64 { return f.size }
+
+// ReadAt reads a range as it lies on the disk.
+func (f *File) ReadAt(p []byte, off int64) (int, error) {
+	n, err := f.file.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = storageFault("reading a content file", err)
+	}
+	return n, err
+}
+
+// Whole reads the file from its beginning. In place of io.EOF comes ErrCorrupt when its length or xxHash64 is not as it
+// should be.
+func (f *File) Whole() io.Reader {
+	return &verifying{file: f.file, digest: xxhash.New(), left: f.size, hash: f.hash}
+}
+
+// Close closes the file.
+func (f *File) Close() error { return f.file.Close() }
 
 func (b *Blobs) path(name string) (string, error) {
 	if name == "" || !filepath.IsLocal(name) || strings.ContainsAny(name, "/\\") {
@@ -213,20 +250,28 @@ func storageFault(doing string, err error) error {
 // Sum is the checksum of a content.
 func Sum(content []byte) uint64 { return xxhash.Sum64(content) }
 
-// verified reads a file and compares its length and checksum at the end.
+// verified is a file that is read from its beginning.
 type verified struct {
-	file   *os.File
+	io.Reader
+	io.Closer
+}
+
+// verifying reads a file and compares its length and checksum at the end.
+type verifying struct {
+	file   io.ReaderAt
+	at     int64
 	digest *xxhash.Digest
 	left   int64
 	hash   uint64
 	err    error
 }
 
-func (v *verified) Read(p []byte) (int, error) {
+func (v *verifying) Read(p []byte) (int, error) {
 	if v.err != nil {
 		return 0, v.err
 	}
-	n, err := v.file.Read(p)
+	n, err := v.file.ReadAt(p, v.at)
+	v.at += int64(n)
 	_, _ = v.digest.Write(p[:n]) // a hash takes everything
 	v.left -= int64(n)
 	switch {
@@ -244,5 +289,3 @@ func (v *verified) Read(p []byte) (int, error) {
 	}
 	return n, v.err
 }
-
-func (v *verified) Close() error { return v.file.Close() }
