@@ -32,7 +32,7 @@ func (s Status) String() string {
 type Error struct {
 	Tag    string // of the command; empty where none could be read, and the response is untagged
 	Status Status // NO or BAD; BYE where the connection must end
-	Code   string // response code without brackets, empty for none
+	Code   Code   // empty for none
 	Text   string // a sentence for the client
 }
 

@@ -2,8 +2,9 @@ package imap
 
 import (
 	"slices"
-	"strconv"
 	"strings"
+
+	"postroad/internal/proto/mime"
 )
 
 // ItemKind is what FETCH tells of a message (RFC 9051 §6.4.5).
@@ -34,71 +35,12 @@ const (
 // Item is one thing that FETCH asks for.
 type Item struct {
 	Kind    ItemKind
-	Section Section // of ItemSection and the kinds of BINARY; what the RFC822 kinds mean
-	Peek    bool    // \Seen is not set
+	Section mime.Section // of ItemSection and the kinds of BINARY; what the RFC822 kinds mean
+	Peek    bool         // \Seen is not set
 
 	// Partial asks for at most Count octets from Offset on.
 	Partial       bool
 	Offset, Count uint64
-}
-
-// Text is what part of a section is meant.
-type Text uint8
-
-// The texts of a section (RFC 9051 §6.4.5.1).
-const (
-	WholePart    Text = iota // of the message or the part
-	Header                   // HEADER
-	HeaderFields             // HEADER.FIELDS
-	OtherFields              // HEADER.FIELDS.NOT
-	BodyText                 // TEXT
-	MIME                     // the header of the part itself
-)
-
-// Section is a section of a message.
-type Section struct {
-	Part   []int // numbers of the part, from 1; empty for the message
-	Text   Text
-	Fields []string // of HeaderFields and OtherFields, in capitals, at least one
-}
-
-// String is the section as it stands between the brackets.
-func (s Section) String() string { return string(s.append(nil)) }
-
-func (s Section) append(b []byte) []byte {
-	for i, n := range s.Part {
-		if i > 0 {
-			b = append(b, '.')
-		}
-		b = strconv.AppendInt(b, int64(n), 10)
-	}
-	if len(s.Part) > 0 && s.Text != WholePart {
-		b = append(b, '.')
-	}
-	switch s.Text {
-	case WholePart:
-	case Header:
-		b = append(b, "HEADER"...)
-	case HeaderFields:
-		b = s.appendFields(append(b, "HEADER.FIELDS ("...))
-	case OtherFields:
-		b = s.appendFields(append(b, "HEADER.FIELDS.NOT ("...))
-	case BodyText:
-		b = append(b, "TEXT"...)
-	case MIME:
-		b = append(b, "MIME"...)
-	}
-	return b
-}
-
-func (s Section) appendFields(b []byte) []byte {
-	for i, name := range s.Fields {
-		if i > 0 {
-			b = append(b, ' ')
-		}
-		b = appendAString(b, name)
-	}
-	return append(b, ')')
 }
 
 func (p *parser) fetch(uid bool) Command {
@@ -176,9 +118,9 @@ func (p *parser) item() Item {
 	case "RFC822":
 		return Item{Kind: ItemRFC822}
 	case "RFC822.HEADER":
-		return Item{Kind: ItemRFC822Header, Section: Section{Text: Header}, Peek: true}
+		return Item{Kind: ItemRFC822Header, Section: mime.Section{Text: mime.Header}, Peek: true}
 	case "RFC822.TEXT":
-		return Item{Kind: ItemRFC822Text, Section: Section{Text: BodyText}}
+		return Item{Kind: ItemRFC822Text, Section: mime.Section{Text: mime.BodyText}}
 	case "BODY":
 		if p.peek() != '[' {
 			return Item{Kind: ItemBody}
@@ -223,18 +165,18 @@ func (p *parser) partNumbers() (part []int, dot bool) {
 	return part, dot
 }
 
-func (p *parser) binarySection() Section {
+func (p *parser) binarySection() mime.Section {
 	p.expect('[')
 	part, dot := p.partNumbers()
 	if dot {
 		p.fail("BINARY takes the number of a part.")
 	}
 	p.expect(']')
-	return Section{Part: part}
+	return mime.Section{Part: part}
 }
 
-func (p *parser) section() Section {
-	var s Section
+func (p *parser) section() mime.Section {
+	var s mime.Section
 	var dot bool
 	p.expect('[')
 	s.Part, dot = p.partNumbers()
@@ -244,21 +186,21 @@ func (p *parser) section() Section {
 	}
 	switch string(p.keyword()) {
 	case "HEADER":
-		s.Text = Header
+		s.Text = mime.Header
 	case "HEADER.FIELDS":
-		s.Text = HeaderFields
+		s.Text = mime.HeaderFields
 	case "HEADER.FIELDS.NOT":
-		s.Text = OtherFields
+		s.Text = mime.HeaderFieldsNot
 	case "TEXT":
-		s.Text = BodyText
+		s.Text = mime.BodyText
 	case "MIME":
-		if s.Text = MIME; len(s.Part) == 0 {
+		if s.Text = mime.MIMEHeader; len(s.Part) == 0 {
 			p.fail("MIME needs the number of a part.")
 		}
 	default:
 		p.fail("There is no such section.")
 	}
-	if s.Text == HeaderFields || s.Text == OtherFields {
+	if s.Text == mime.HeaderFields || s.Text == mime.HeaderFieldsNot {
 		p.space()
 		s.Fields = make([]string, 0, 8)
 		p.list(func() { s.Fields = append(s.Fields, p.fieldName()) })
@@ -270,7 +212,7 @@ func (p *parser) section() Section {
 	return s
 }
 
-// fieldName takes header-fld-name, in capitals.
+// fieldName takes header-fld-name; the names of Item.Section are in capitals.
 func (p *parser) fieldName() string {
 	name := p.astring()
 	for i := range len(name) {

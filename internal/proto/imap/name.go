@@ -75,7 +75,10 @@ func plainName(name string) bool {
 
 // DecodeUTF7 reads modified UTF-7. Each name has one spelling; every other is refused, as are octets that are not
 // printable ASCII.
-func DecodeUTF7(s string) (string, bool) {
+func DecodeUTF7(s string) (string, bool) { return decodeUTF7(s, false) }
+
+// decodeUTF7 is DecodeUTF7, with mixed for names that may have UTF-8 beside shifts.
+func decodeUTF7(s string, mixed bool) (string, bool) {
 	if plainName(s) {
 		return s, true
 	}
@@ -84,7 +87,7 @@ func DecodeUTF7(s string) (string, bool) {
 	for s != "" {
 		c := s[0]
 		switch {
-		case c < 0x20 || c >= 0x7f:
+		case c < 0x20 || c == 0x7f || c > 0x7f && !mixed:
 			return "", false
 		case c != '&':
 			b.WriteByte(c)

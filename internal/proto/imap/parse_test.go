@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"postroad/internal/proto/mime"
 )
 
 var whole = cmp.AllowUnexported(Set{})
@@ -39,6 +41,7 @@ func TestCommands(t *testing.T) {
 
 		"SELECT inbox":             Select{Mailbox: "INBOX"},
 		"EXAMINE blurdybloop":      Select{Mailbox: "blurdybloop", ReadOnly: true},
+		"SELECT \"ä&-&AOQ-\"":      Select{Mailbox: "ä&ä"},
 		"SELECT INBOX (CONDSTORE)": Select{Mailbox: "INBOX", CondStore: true},
 		"SELECT INBOX (QRESYNC (67890007 20050715194045000 41,43:211,214:541))": Select{Mailbox: "INBOX", QResync: &QResync{
 			UIDValidity: 67890007, ModSeq: 20050715194045000, Known: NewSet(Range{41, 41}, Range{43, 211}, Range{214, 541}),
@@ -84,24 +87,24 @@ func TestCommands(t *testing.T) {
 		"STORE 1 FLAGS ()": Store{Messages: SetOf(1), Flags: []string{}},
 
 		"FETCH 2:4 (FLAGS BODY[HEADER.FIELDS (Date From)])": Fetch{Messages: NewSet(Range{2, 4}), Items: []Item{
-			{Kind: ItemFlags}, {Kind: ItemSection, Section: Section{Text: HeaderFields, Fields: []string{"DATE", "FROM"}}},
+			{Kind: ItemFlags}, {Kind: ItemSection, Section: mime.Section{Text: mime.HeaderFields, Fields: []string{"DATE", "FROM"}}},
 		}},
 		"FETCH 1 FULL": Fetch{Messages: SetOf(1), Items: []Item{
 			{Kind: ItemFlags}, {Kind: ItemInternalDate}, {Kind: ItemSize}, {Kind: ItemEnvelope}, {Kind: ItemBody},
 		}},
 		"FETCH * BODY.PEEK[4.2.HEADER]<0.2048>": Fetch{Messages: NewSet(Range{}), Items: []Item{{
-			Kind: ItemSection, Peek: true, Section: Section{Part: []int{4, 2}, Text: Header}, Partial: true, Count: 2048,
+			Kind: ItemSection, Peek: true, Section: mime.Section{Part: []int{4, 2}, Text: mime.Header}, Partial: true, Count: 2048,
 		}}},
 		"FETCH 1 (BODY[] BODY[1] BODY[1.MIME] BODY[TEXT] RFC822.HEADER RFC822.SIZE RFC822 RFC822.TEXT BODYSTRUCTURE)": Fetch{
 			Messages: SetOf(1), Items: []Item{
 				{Kind: ItemSection},
-				{Kind: ItemSection, Section: Section{Part: []int{1}}},
-				{Kind: ItemSection, Section: Section{Part: []int{1}, Text: MIME}},
-				{Kind: ItemSection, Section: Section{Text: BodyText}},
-				{Kind: ItemRFC822Header, Section: Section{Text: Header}, Peek: true},
+				{Kind: ItemSection, Section: mime.Section{Part: []int{1}}},
+				{Kind: ItemSection, Section: mime.Section{Part: []int{1}, Text: mime.MIMEHeader}},
+				{Kind: ItemSection, Section: mime.Section{Text: mime.BodyText}},
+				{Kind: ItemRFC822Header, Section: mime.Section{Text: mime.Header}, Peek: true},
 				{Kind: ItemSize},
 				{Kind: ItemRFC822},
-				{Kind: ItemRFC822Text, Section: Section{Text: BodyText}},
+				{Kind: ItemRFC822Text, Section: mime.Section{Text: mime.BodyText}},
 				{Kind: ItemStructure},
 			},
 		},
@@ -110,8 +113,8 @@ func TestCommands(t *testing.T) {
 			HasChanged: true, ChangedSince: 12345, Vanished: true,
 		},
 		"FETCH 1 (BINARY.PEEK[1.2]<4.5> BINARY.SIZE[3] BINARY[])": Fetch{Messages: SetOf(1), Items: []Item{
-			{Kind: ItemBinary, Peek: true, Section: Section{Part: []int{1, 2}}, Partial: true, Offset: 4, Count: 5},
-			{Kind: ItemBinarySize, Peek: true, Section: Section{Part: []int{3}}},
+			{Kind: ItemBinary, Peek: true, Section: mime.Section{Part: []int{1, 2}}, Partial: true, Offset: 4, Count: 5},
+			{Kind: ItemBinarySize, Peek: true, Section: mime.Section{Part: []int{3}}},
 			{Kind: ItemBinary},
 		}},
 
@@ -164,7 +167,7 @@ func TestRefusedCommands(t *testing.T) {
 		"AUTHENTICATE", "AUTHENTICATE PLAIN ", "AUTHENTICATE PLAIN x", "AUTHENTICATE PLAIN dGVzdA", "AUTHENTICATE PLAIN = ",
 		"ENABLE", "ENABLE ", "ENABLE A ", "ID", `ID ("a")`, `ID (a "b")`,
 		"SELECT", `SELECT ""`, "SELECT a ()x", "SELECT a (X)", "SELECT a (QRESYNC (0 1))", "SELECT a (QRESYNC (1 1 *))",
-		"SELECT a (QRESYNC (1 1 1 (1:2 1)))", "SELECT \"a\tb\"", "SELECT a*", "SELECT &AGE-", "SELECT ä", "SELECT {3+}\r\na\r\n",
+		"SELECT a (QRESYNC (1 1 1 (1:2 1)))", "SELECT \"a\tb\"", "SELECT a*", "SELECT &AGE-", "SELECT ä", "SELECT \"ä&x\"", "SELECT \"\x7f\"", "SELECT {3+}\r\na\r\n",
 		"SELECT " + strings.Repeat("x", 1001),
 		"CREATE /", `CREATE a (USE (\Nonsense))`, `CREATE a (USE (\Sent \Junk))`, "CREATE a (X)",
 		"LIST", `LIST ""`, `LIST "" ()`, `LIST (X) "" *`, `LIST (RECURSIVEMATCH) "" *`, `LIST "" * RETURN (X)`, `LIST "" * (CHILDREN)`,

@@ -57,7 +57,7 @@ func (r *Reader) parser() *parser {
 
 func (p *parser) fail(text string) { p.refuse(BAD, "", text) }
 
-func (p *parser) refuse(status Status, code, text string) {
+func (p *parser) refuse(status Status, code Code, text string) {
 	if p.err == nil {
 		p.err = &Error{Status: status, Code: code, Text: text}
 		p.pos = len(p.text)
@@ -304,14 +304,16 @@ func (p *parser) mailbox() string {
 	return name
 }
 
+// decodeName gives a name's UTF-8. Clients that take us for a server of RFC 9051 alone send UTF-8 without ENABLE, with
+// "&-" for "&"; no octet of it can be one of modified UTF-7.
 func (p *parser) decodeName(name string) string {
+	if !utf8.ValidString(name) {
+		p.refuse(NO, "CANNOT", "A mailbox name is not in UTF-8.")
+	}
 	if p.utf8 {
-		if !utf8.ValidString(name) {
-			p.refuse(NO, "CANNOT", "A mailbox name is not in UTF-8.")
-		}
 		return CleanName(name)
 	}
-	decoded, ok := DecodeUTF7(name)
+	decoded, ok := decodeUTF7(name, true)
 	if !ok {
 		p.refuse(NO, "CANNOT", "A mailbox name is not in modified UTF-7.")
 	}

@@ -59,9 +59,10 @@ func TestLiterals(t *testing.T) {
 func TestRefusedLiterals(t *testing.T) {
 	limits := Limits{Command: 100, Literals: 10, MaxNoSync: 8}
 	for _, c := range []struct {
-		name, text, code string
-		status           Status
-		next             bool // the connection goes on with "z NOOP"
+		name, text string
+		code       Code
+		status     Status
+		next       bool // the connection goes on with "z NOOP"
 	}{
 		{"too large, asked for", "a LOGIN {11}\r\nz NOOP\r\n", "TOOBIG", BAD, true},
 		{"too large, sent", "a LOGIN {11+}\r\n12345678901 {1+}\r\nx\r\nz NOOP\r\n", "TOOBIG", BAD, true},
