@@ -23,20 +23,7 @@ func zonePath(domain string) string { return "/domains" + segment(domain) + "/zo
 func (a *app) zoneCommand() *cobra.Command {
 	return group("zone", "Zones that our name servers answer for",
 		a.zoneImport(),
-		&cobra.Command{
-			Use: "export DOMAIN", Short: "Write a zone as a zone file", Args: cobra.ExactArgs(1),
-			RunE: work(func(cmd *cobra.Command, args []string) error {
-				f, err := get[control.ZoneFile](cmd.Context(), a, zonePath(args[0])+"/file", nil)
-				if err != nil {
-					return err
-				}
-				if a.json {
-					return a.printJSON(f)
-				}
-				a.say("%s", f.Text)
-				return nil
-			}),
-		},
+		a.zoneExport(),
 		&cobra.Command{
 			Use: "check DOMAIN [FILE|-]", Short: "Hold a zone, or a zone file in its place, against all rules", Args: cobra.RangeArgs(1, 2),
 			Long: "Hold a zone, or a zone file in its place, against all rules. It ends with 1 when there is something for which a zone is not published.",
@@ -56,6 +43,30 @@ func (a *app) zoneCommand() *cobra.Command {
 			}),
 		},
 	)
+}
+
+func (a *app) zoneExport() *cobra.Command {
+	signed := false
+	c := &cobra.Command{
+		Use: "export DOMAIN", Short: "Write a zone as a zone file", Args: cobra.ExactArgs(1),
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			query := url.Values{}
+			if signed {
+				query.Set("signed", "true")
+			}
+			f, err := get[control.ZoneFile](cmd.Context(), a, zonePath(args[0])+"/file", query)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(f)
+			}
+			a.say("%s", f.Text)
+			return nil
+		}),
+	}
+	c.Flags().BoolVar(&signed, "signed", false, "with the keys, signatures and proofs of a signed zone; zone import leaves them out")
+	return c
 }
 
 // printZone shows a zone for people.

@@ -249,6 +249,41 @@ func TestS1_4NameServersDoNotChangeUnderAnotherDS(t *testing.T) {
 	}
 }
 
+func TestS5_20ASignedZoneComesBackWithItsKeys(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	s.run("dnssec", "on", "safe.example", "--denial", "nsec3")
+	record := s.shown().DS[0].Record
+	verified := func(what string) {
+		t.Helper()
+		if got := s.shown(); !got.Signed || got.DS[0].Record != record {
+			t.Errorf("%s: %+v, want the DS %s", what, got, record)
+		}
+		file := filepath.Join(t.TempDir(), "safe.example.zone")
+		if err := os.WriteFile(file, []byte(s.run("zone", "export", "safe.example", "--signed")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("dnssec-verify", "-o", "safe.example", "-z", file).CombinedOutput(); err != nil {
+			t.Errorf("%s: dnssec-verify: %v\n%s", what, err, out)
+		}
+	}
+	verified("signed")
+	for _, line := range []string{"dnssec off safe.example --yes", "domain remove safe.example --yes"} {
+		s.run(strings.Fields(line)...)
+		if out := digAt(t, s.dns, "+dnssec", "www.safe.example", "A"); strings.Contains(out, "RRSIG") {
+			t.Errorf("%s: it is signed still:\n%s", line, out)
+		}
+		if strings.HasPrefix(line, "dnssec") {
+			s.refuses([]string{"zone", "export", "safe.example", "--signed"}, "is not signed")
+		}
+		s.run("undo", fmt.Sprint(ask[entries](s.instance, "audit", "--limit", "1")[0].ID), "--yes")
+		verified("after " + line + " was undone")
+		if out := digAt(t, s.dns, "+dnssec", "www.safe.example", "A"); !strings.Contains(out, "RRSIG") || !strings.Contains(out, "192.0.2.1") {
+			t.Errorf("%s: after it was undone:\n%s", line, out)
+		}
+	}
+}
+
 func TestDNSSECWithoutItsKeyIsAnsweredAsItWas(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)

@@ -75,6 +75,39 @@ func TestS5_20EveryChangeHasAnAuditEntryAndAnUndo(t *testing.T) {
 	}
 }
 
+func TestS5_20WhoHasZonesIsUndone(t *testing.T) {
+	t.Parallel()
+	i := twoDomains(t)
+	settings := func() string {
+		return i.run("transfer", "list") + i.run("secondary", "list") + i.run("catalog", "list")
+	}
+	for _, c := range []struct{ line, action string }{
+		{"transfer allow there.example --from 192.0.2.0/24", "transfer add"},
+		{"transfer notify there.example 192.0.2.53", "transfer add"},
+		{"secondary set there.example 192.0.2.53", "secondary add"},
+		{"catalog on all.invalid", "catalog add"},
+	} {
+		before := settings()
+		i.run(append(strings.Fields(c.line), "--yes")...)
+		if settings() == before {
+			t.Errorf("%s: nothing has changed", c.line)
+		}
+		last := ask[entries](i, "audit", "--limit", "1")[0]
+		if last.Action != c.action || !last.CanUndo {
+			t.Errorf("%s: the newest entry is %+v", c.line, last)
+		}
+		i.run("undo", fmt.Sprint(last.ID), "--yes")
+		if after := settings(); after != before {
+			t.Errorf("%s: before\n%s\nafter it was undone\n%s", c.line, before, after)
+		}
+		i.run("undo", fmt.Sprint(ask[entries](i, "audit", "--limit", "1")[0].ID), "--yes") // and that in turn
+		if after := settings(); after == before {
+			t.Errorf("%s: it does not come back", c.line)
+		}
+		i.run("undo", fmt.Sprint(ask[entries](i, "audit", "--limit", "1")[0].ID), "--yes")
+	}
+}
+
 func TestS5_20WhatHasChangedSinceIsNotUndone(t *testing.T) {
 	t.Parallel()
 	i := twoDomains(t)

@@ -73,12 +73,15 @@ func (s *Signing) Advance(at time.Time, before *Content, next []dns.Record, gene
 		a.propagation = max(a.propagation, propagation(before.Records))
 		s.Cached = later(s.Cached, at.Add(a.propagation+lasting(before)))
 	}
+	if s.Resumed {
+		a.resume()
+	}
 	for _, role := range s.roles() {
 		if err := a.role(role); err != nil {
 			return nil, err
 		}
 	}
-	s.Roll = nil
+	s.Roll, s.Resumed = nil, false
 	s.Signed = later(s.Signed, at)
 	removed := 0
 	for i := len(s.Keys) - 1; i >= 0; i-- {
@@ -147,6 +150,20 @@ func (a *advance) first(role Role) error {
 		k.Submit = later(a.Cached, a.at.Add(a.propagation+KeyTTL))
 	}
 	return nil
+}
+
+// resume has the keys of a zone that was not signed for a while go on as if they were published now: caches may have the
+// zone without them.
+func (a *advance) resume() {
+	known := later(a.Cached, a.at.Add(a.propagation+KeyTTL))
+	for i := range a.Keys {
+		switch k := &a.Keys[i]; {
+		case k.State == Published:
+			k.Due = later(k.Due, a.at.Add(a.propagation+KeyTTL))
+		case k.State == Active && k.Role != ZSK:
+			k.Submit = later(k.Submit, known)
+		}
+	}
 }
 
 // make adds a new key.

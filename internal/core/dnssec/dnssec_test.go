@@ -427,3 +427,47 @@ func BenchmarkBuild(b *testing.B) {
 		})
 	}
 }
+
+func TestAZoneThatWasUnsignedGoesOnWithItsKeys(t *testing.T) {
+	t.Parallel()
+	keys, at := ring{}, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, scheme := range []Scheme{SingleKey, TwoKeys} {
+		s := &Signing{Scheme: scheme, Algorithm: dns.ECDSAP256SHA256}
+		records := zoneOf(t, start+"www 86400 A 192.0.2.1\n")
+		signed, _ := keys.publish(t, s, &Content{Apex: apex, Records: records}, records, at)
+		if scheme == TwoKeys {
+			if err := s.Begin(ZSK); err != nil {
+				t.Fatal(err)
+			}
+			signed, _ = keys.publish(t, s, signed, records, at.Add(time.Hour))
+		}
+		had := slices.Clone(s.Keys)
+		// It is unsigned for ten days, and signed again with what was kept.
+		text, err := Encode(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Decode(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again.Resumed = true
+		back := at.AddDate(0, 0, 10)
+		c, _ := keys.publish(t, again, &Content{Apex: apex, Records: records}, records, back)
+		if again.Resumed || len(c.Signatures) == 0 || len(signed.Signatures) == 0 {
+			t.Errorf("%v: it is not signed: %+v", scheme, again)
+		}
+		for i := range again.Keys {
+			k := &again.Keys[i]
+			if k.ID != had[i].ID || k.State != had[i].State {
+				t.Errorf("%v: key %d was %s and is %s", scheme, k.Tag(), had[i].State, k.State)
+			}
+			switch {
+			case k.State == Active && k.Role != ZSK && k.Submit.Before(back.Add(24*time.Hour)):
+				t.Errorf("%v: the DS may be entered %s, while caches have www without signatures", scheme, k.Submit.Sub(back))
+			case k.State == Published && k.Due.Before(back.Add(KeyTTL)):
+				t.Errorf("%v: the next key takes over %s, while caches have no keys", scheme, k.Due.Sub(back))
+			}
+		}
+	}
+}

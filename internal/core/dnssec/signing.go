@@ -31,6 +31,9 @@ type Signing struct {
 	// Looked is when all servers of the parent were last heard. It is not stored: no step that depends on the parent
 	// is taken by what was true before a restart.
 	Looked time.Time `json:"-"`
+	// Resumed: the zone was unsigned, or not there, for a while, and is to be signed again with the keys that it had; Advance
+	// begins that and empties it.
+	Resumed bool `json:"resumed,omitempty"`
 	// Withdrawn: the parent is asked, by CDS and CDNSKEY records, to remove the DS (RFC 8078 §4). The zone stays signed.
 	Withdrawn bool `json:"withdrawn,omitempty"`
 }

@@ -65,10 +65,15 @@ type zoneImports struct {
 	}
 }
 
+type zoneExport struct {
+	DomainPath
+	Signed bool `query:"signed" doc:"With keys, signatures and proofs of a signed zone"`
+}
+
 // registerZoneFiles registers what takes and gives zone files.
 func (a *api) registerZoneFiles(path string) {
-	showing(a, "zone-export", path+"/file", "Give a domain's zone as a zone file", func(ctx context.Context, actor control.Actor, in *DomainPath) (control.ZoneFile, error) {
-		return a.control.ZoneFile(ctx, actor, in.Domain)
+	showing(a, "zone-export", path+"/file", "Give a domain's zone as a zone file", func(ctx context.Context, actor control.Actor, in *zoneExport) (control.ZoneFile, error) {
+		return a.control.ZoneFile(ctx, actor, in.Domain, in.Signed)
 	})
 	listing(a, "zone-check", path+"/check", "Hold a domain's zone against all rules", func(ctx context.Context, actor control.Actor, in *DomainPath) ([]control.ZoneProblem, error) {
 		return a.control.CheckZone(ctx, actor, in.Domain, nil)

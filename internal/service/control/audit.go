@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/service/control/signing"
+	"postroad/internal/service/control/transfers"
 	"postroad/internal/service/control/words"
 	"postroad/internal/service/control/zones"
 )
@@ -42,10 +44,17 @@ func (s *Service) Audit(ctx context.Context, actor Actor, domain string, before 
 	}
 	out := make([]EntryInfo, 0, len(list))
 	st := s.current.Load()
-	ofZone := s.hosted.CanUndo(ctx, actor, st)
+	ofZone, ofTransfer := s.hosted.CanUndo(ctx, actor, st), s.Transfers().CanUndo(ctx, actor)
 	for _, e := range list {
-		can := zones.Undoable(e.Action) && ofZone(&e)
-		if !zones.Undoable(e.Action) {
+		can := false
+		switch {
+		case zones.Undoable(e.Action):
+			can = ofZone(&e)
+		case signing.Undoable(e.Action):
+			can = s.signing.CanUndo(ctx, actor, st, &e)
+		case transfers.Undoable(e.Action):
+			can = ofTransfer(&e)
+		default:
 			_, kept := undoing(st, &e)
 			can = kept == nil
 		}

@@ -135,7 +135,7 @@ func TestASetOfManyZonesGoesByWhatWasFound(t *testing.T) {
 	w, _ := penWorld(t)
 	w.ok(w.PlanNameServerSetAdd(control.Operator(), control.NameServerSetSpec{Name: "default", Account: "ann", Hosts: []string{"ns1.own.example", "ns2.own.example"}}))
 	hosted, yes := "hosted", true
-	for _, name := range strings.Fields("a b c d e f g h i j") {
+	for name := range strings.FieldsSeq("a b c d e f g h i j") {
 		w.ok(w.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: name + ".example", Account: "ann", DomainSettings: control.DomainSettings{Proved: &yes, Zone: &hosted}}))
 	}
 	change := func(actor control.Actor) (control.Plan, error) {

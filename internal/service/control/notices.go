@@ -7,6 +7,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/service/control/publishing"
+	"postroad/internal/service/control/signing"
 	"postroad/internal/service/control/told"
 )
 
@@ -18,6 +19,8 @@ type Memory interface {
 	told.Store
 	// How zones are written to that others answer for.
 	publishing.Store
+	// Private parts of zones' keys.
+	signing.Keys
 }
 
 // NoticeInfo is a notice as listings show it.

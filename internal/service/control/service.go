@@ -163,7 +163,7 @@ func New(o Options) *Service {
 	}
 	s.publishing = publishing.Access{Store: o.Store, Writer: o.Writer, Seal: o.Seal, Kinds: o.Providers, Sides: sides, Back: zones.Back, Proof: s.proofRecord}
 	s.recipients = recipients.Access{Store: o.Store, Fetcher: o.Fetcher}
-	s.signing = signing.Access{Zones: o.Store, Findings: o.Store, Parents: o.Parents}
+	s.signing = signing.Access{Zones: o.Store, Keys: o.Store, Findings: o.Store, Parents: o.Parents}
 	s.ownership = ownership.Access{Secret: []byte(o.ProofSecret), Hostname: o.Hostname, Store: o.Store}
 	s.delegated = &delegations.Access{Store: o.Store, Hostname: o.Hostname}
 	if o.DNS != nil {
@@ -176,7 +176,7 @@ func New(o Options) *Service {
 	s.mailboxes = mailboxes.Access{Reading: &s.reading, Ways: &s.ways, NewID: newID}
 	s.domains = domains.Access{
 		Store: o.Store, Ours: &s.ours, Explainer: &s.explainer, Exchangers: &s.exchangers, Ownership: &s.ownership, Delegated: s.delegated, Hosted: &s.hosted,
-		Zones: &s.zones, Reading: &s.reading, Ways: &s.ways, NewID: newID, Support: o.Support, Log: o.Log,
+		Zones: &s.zones, Keys: o.Store, Signs: o.Signer != nil, Reading: &s.reading, Ways: &s.ways, NewID: newID, Support: o.Support, Log: o.Log,
 		Hosting: func(ctx context.Context, old, d *directory.Domain) error { return s.Transfers().Hosting(ctx, old, d) },
 	}
 	s.current.Store(&state{Directory: directory.NewSnapshot(0, nil, nil, nil, nil), Accounts: map[account.ID]account.Account{}})

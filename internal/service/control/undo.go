@@ -7,6 +7,8 @@ import (
 	"postroad/internal/service/control/domains"
 	"postroad/internal/service/control/exchangers"
 	"postroad/internal/service/control/settings"
+	"postroad/internal/service/control/signing"
+	"postroad/internal/service/control/transfers"
 	"postroad/internal/service/control/undo"
 	"postroad/internal/service/control/words"
 	"postroad/internal/service/control/zones"
@@ -28,6 +30,12 @@ func (s *Service) PlanUndo(ctx context.Context, actor Actor, id int64) (Plan, er
 	}
 	if zones.Undoable(list[0].Action) {
 		return s.weighedPlan(ctx, actor, func(st *state) (Plan, error) { return s.hosted.PlanUndo(ctx, actor, st, &list[0]) })
+	}
+	if signing.Undoable(list[0].Action) {
+		return s.weighedPlan(ctx, actor, func(st *state) (Plan, error) { return s.signing.PlanUndo(ctx, actor, st, &list[0]) })
+	}
+	if transfers.Undoable(list[0].Action) {
+		return s.Transfers().PlanUndo(ctx, actor, &list[0])
 	}
 	step, err := undoing(s.current.Load(), &list[0])
 	if err != nil {

@@ -31,9 +31,9 @@ func (s *Service) Zone(ctx context.Context, actor Actor, domain string) (ZoneDet
 	return s.hosted.Show(ctx, actor, s.current.Load(), domain)
 }
 
-// ZoneFile gives the zone of a domain as a zone file.
-func (s *Service) ZoneFile(ctx context.Context, actor Actor, domain string) (ZoneFile, error) {
-	return s.hosted.Export(ctx, actor, s.current.Load(), domain)
+// ZoneFile gives the zone of a domain as a zone file; signed: with keys, signatures and proofs.
+func (s *Service) ZoneFile(ctx context.Context, actor Actor, domain string, signed bool) (ZoneFile, error) {
+	return s.hosted.Export(ctx, actor, s.current.Load(), domain, signed)
 }
 
 // CheckZone holds the zone of a domain against all rules, or a zone file as if it were the domain's.

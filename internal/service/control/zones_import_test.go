@@ -98,14 +98,14 @@ func TestAZoneFileIsWrittenAsItIsRead(t *testing.T) {
 	w := hosted(t)
 	p, err := w.imported(zoneFile(4_000_000_000, "www 60 A 192.0.2.7", `t TXT "a;b" "\"q\""`, "*.x CNAME www", `u TYPE65280 \# 2 00FF`))
 	w.by(w.ann, p, err)
-	f, err := w.ZoneFile(t.Context(), w.ann, "ann.example")
+	f, err := w.ZoneFile(t.Context(), w.ann, "ann.example", false)
 	if err != nil || f.Serial != 4_000_000_000 || f.Domain != "ann.example" {
 		t.Fatalf("%+v, %v", f, err)
 	}
 	if p, err := w.imported(f.Text); err != nil || !p.Empty() {
 		t.Errorf("%+v, %v of\n%s", p, err, f.Text)
 	}
-	if _, err := w.ZoneFile(t.Context(), w.bob, "ann.example"); !errors.Is(err, control.ErrNotFound) {
+	if _, err := w.ZoneFile(t.Context(), w.bob, "ann.example", false); !errors.Is(err, control.ErrNotFound) {
 		t.Errorf("bob: %v", err)
 	}
 }

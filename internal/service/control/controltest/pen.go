@@ -45,7 +45,8 @@ func (p *Pen) Sign(_ context.Context, z *zone.Zone, _ time.Time) error {
 	p.mu.Unlock()
 	z.Signing = z.Signing.Clone()
 	if len(z.Signing.Keys) == 0 {
-		z.Signing.Keys = []dnssec.Key{{ID: "key", State: dnssec.Active, DNSKEY: []byte{1, 1, 3, 13, 0}}}
+		z.Signing.Keys = []dnssec.Key{{ID: "key of " + z.Domain, State: dnssec.Active, DNSKEY: []byte{1, 1, 3, 13, 0}}}
+		z.NewKeys = []dnssec.SealedKey{{ID: "key of " + z.Domain, Sealed: []byte("sealed")}}
 	}
 	z.Signatures = []dns.Record{{Name: z.Apex(), Type: dns.TypeDNSKEY, TTL: 3600, Data: z.Signing.Keys[0].DNSKEY}}
 	return nil

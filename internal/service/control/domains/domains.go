@@ -20,6 +20,7 @@ import (
 	"postroad/internal/service/control/reading"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/settings"
+	"postroad/internal/service/control/signing"
 	"postroad/internal/service/control/ways"
 	"postroad/internal/service/control/words"
 	"postroad/internal/service/control/zones"
@@ -43,6 +44,8 @@ type Access struct {
 	Delegated  *delegations.Access
 	Hosted     *zones.Access
 	Zones      *zones.Answers
+	Keys       signing.Keys
+	Signs      bool // zones are signed here
 	Reading    *reading.Access
 	Ways       *ways.Access
 	// Hosting refuses that a zone gets its home here; old is nil for a new domain.

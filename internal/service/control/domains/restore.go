@@ -4,12 +4,14 @@ import (
 	"context"
 
 	"postroad/internal/core/directory"
+	"postroad/internal/core/dnssec"
 	"postroad/internal/core/zone"
 	"postroad/internal/proto/smtp"
 	"postroad/internal/service/control/exchangers"
 	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/settings"
+	"postroad/internal/service/control/signing"
 	"postroad/internal/service/control/undo"
 	"postroad/internal/service/control/words"
 	"postroad/internal/service/control/zones"
@@ -37,8 +39,11 @@ func (a *Access) PlanRestore(ctx context.Context, actor rights.Actor, st *rights
 		if err != nil {
 			return plan.Plan{}, err
 		}
-		p.Tx.PutZones = []zone.Zone{z}
 		p.Say("Also brings back its zone, with %s.", words.Plural(int64(len(z.Records)), "record", "records"))
+		if err := a.resign(ctx, actor, &p, &z, gone.Content.Signing); err != nil {
+			return plan.Plan{}, err
+		}
+		p.Tx.PutZones = []zone.Zone{z}
 	}
 	if n := len(gone.Mailboxes); n > 0 {
 		p.Say("Also brings back %s, empty: messages and passwords do not come back.", words.Plural(int64(n), "mailbox", "mailboxes"))
@@ -58,4 +63,22 @@ func (a *Access) PlanRestore(ctx context.Context, actor rights.Actor, st *rights
 		return plan.Plan{}, err
 	}
 	return p, nil
+}
+
+// resign has a zone that comes back signed with the keys that it had, where they are still kept.
+func (a *Access) resign(ctx context.Context, actor rights.Actor, p *plan.Plan, z *zone.Zone, was *dnssec.Signing) error {
+	if was == nil {
+		return nil
+	}
+	kept, err := signing.Kept(ctx, a.Keys, actor.Scope, z.Domain, was)
+	if err != nil {
+		return err
+	}
+	if !kept || !a.Signs {
+		p.Say("It was signed, and its keys are no longer kept: it comes back unsigned. Sign it anew with dnssec on.")
+		return nil
+	}
+	z.Signing = signing.Resumed(was)
+	p.Say("It is signed again, with the keys that it had.")
+	return nil
 }

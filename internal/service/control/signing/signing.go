@@ -49,6 +49,7 @@ type Parents interface {
 // Access plans and shows. Parents is nil where nothing is signed.
 type Access struct {
 	Zones    Zones
+	Keys     Keys
 	Findings Findings
 	Parents  Parents
 }

@@ -182,10 +182,6 @@ func showZone(z zoned) string {
 // zone all of them.
 func (a *Access) PlanDeny(ctx context.Context, actor rights.Actor, spec PeerSpec) (plan.Plan, error) {
 	p := a.begin(actor)
-	z, err := a.zone(ctx, actor, spec.Zone)
-	if err != nil {
-		return p, err
-	}
 	from, err := networks(spec.From)
 	if err != nil {
 		return p, err
@@ -197,13 +193,25 @@ func (a *Access) PlanDeny(ctx context.Context, actor rights.Actor, spec PeerSpec
 		}
 	}
 	key := strings.ToLower(strings.TrimSuffix(spec.Key, "."))
+	return a.deny(ctx, actor, spec.Zone, func(peer transfer.Peer) bool {
+		return (key == "" || peer.Key == key) && (len(from) == 0 || slices.Equal(peer.Networks, from)) && (!notify.IsValid() || peer.Notify == notify)
+	})
+}
+
+// deny plans that some peers of a zone are no longer any.
+func (a *Access) deny(ctx context.Context, actor rights.Actor, text string, which func(transfer.Peer) bool) (plan.Plan, error) {
+	p := a.begin(actor)
+	z, err := a.zone(ctx, actor, text)
+	if err != nil {
+		return p, err
+	}
 	mine, err := a.Store.Transfers(ctx, actor.Scope)
 	if err != nil {
 		return p, err
 	}
 	for i := range mine.Peers {
 		peer := &mine.Peers[i]
-		if peer.Zone != z.name || key != "" && peer.Key != key || len(from) > 0 && !slices.Equal(peer.Networks, from) || notify.IsValid() && peer.Notify != notify {
+		if peer.Zone != z.name || !which(*peer) {
 			continue
 		}
 		p.Tx.Remove = append(p.Tx.Remove, plan.Removal{Kind: plan.KindTransfer, ID: peer.ID})

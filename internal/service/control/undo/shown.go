@@ -6,6 +6,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/dnssec"
 	"postroad/internal/core/zone"
 	"postroad/internal/service/control/settings"
 )
@@ -95,6 +96,8 @@ type RemovedDomain struct {
 type Zone struct {
 	Serial  uint32   `json:"serial"`
 	Records []string `json:"records"` // lines of a zone file
+	// Signing has the keys of a signed zone, without their private parts.
+	Signing *dnssec.Signing `json:"signing,omitempty"`
 }
 
 // Contents are the mailboxes, empty, and the rules that were in the domain, for the domain that takes its place.

@@ -75,18 +75,8 @@ type Step struct {
 	Says     string // what does not come back; may be empty
 }
 
-// lost refuses to take back what cannot be.
-func lost(why string) error {
-	return &words.RefusedError{Err: words.ErrInvalid, Sentence: "The change cannot be undone: " + why + ".", Hint: "make the change that you want instead"}
-}
-
 // Inexact refuses what would not bring back all that was there.
-func Inexact() error { return lost("not all of it would come back") }
-
-// since refuses to take back what is not any more as the change left it.
-func since(subject string) error {
-	return &words.RefusedError{Err: words.ErrInUse, Sentence: "The change cannot be undone: " + subject + " has changed since.", Hint: "undo the later changes first, or make the change that you want instead"}
-}
+func Inexact() error { return words.Lost("not all of it would come back") }
 
 // sides reads what an audit entry says of a thing before and after; nil where it was not there.
 func sides[T any](c *Change) (before, after *T, err error) {
@@ -96,7 +86,7 @@ func sides[T any](c *Change) (before, after *T, err error) {
 		}
 		v := new(T)
 		if json.Unmarshal([]byte(text), v) != nil {
-			return nil, lost("its entry was written by an earlier revision, which kept too little")
+			return nil, words.Lost("its entry was written by an earlier revision, which kept too little")
 		}
 		return v, nil
 	}
@@ -104,7 +94,7 @@ func sides[T any](c *Change) (before, after *T, err error) {
 		after, err = read(c.After)
 	}
 	if err == nil && before == nil && after == nil {
-		err = lost("its entry does not say what was changed")
+		err = words.Lost("its entry does not say what was changed")
 	}
 	return before, after, err
 }
@@ -132,7 +122,7 @@ func Judge(st *rights.State, c *Change, now time.Time) (Step, error) {
 	case "mx":
 		before, after, err := sides[Records](c)
 		if err == nil && (before == nil || after == nil) {
-			err = lost("its entry does not say what was there")
+			err = words.Lost("its entry does not say what was there")
 		}
 		return Step{Do: SetExchangers, Subject: c.Subject, MX: before, Left: after}, err
 	case "exchanger-set":
@@ -141,7 +131,7 @@ func Judge(st *rights.State, c *Change, now time.Time) (Step, error) {
 		return nameServerSet(st, c)
 	case "provider":
 		if c.Before != "" {
-			return Step{}, lost("the secret that was there is not kept")
+			return Step{}, words.Lost("the secret that was there is not kept")
 		}
 		return Step{Do: RemoveProvider, Subject: c.Domain}, nil
 	case "publish":
@@ -149,14 +139,14 @@ func Judge(st *rights.State, c *Change, now time.Time) (Step, error) {
 	case "token":
 		_, after, err := sides[Token](c)
 		if err == nil && after == nil {
-			err = lost("a token that was removed stays unknown")
+			err = words.Lost("a token that was removed stays unknown")
 		}
 		if err != nil {
 			return Step{}, err
 		}
 		return Step{Do: RemoveToken, Subject: after.ID}, nil
 	}
-	return Step{}, lost("what was done is not kept, or has had its effect")
+	return Step{}, words.Lost("what was done is not kept, or has had its effect")
 }
 
 func removedDomain(st *rights.State, c *Change) (Step, error) {
@@ -165,13 +155,13 @@ func removedDomain(st *rights.State, c *Change) (Step, error) {
 		return Step{}, err
 	}
 	if gone == nil {
-		return Step{}, lost("its entry does not say what was there")
+		return Step{}, words.Lost("its entry does not say what was there")
 	}
 	if _, taken := st.Directory.Domain(gone.Name); taken {
-		return Step{}, since("the domain " + words.Show(gone.Name))
+		return Step{}, words.Since("the domain " + words.Show(gone.Name))
 	}
 	if _, owner := st.Accounts[gone.Account]; !owner {
-		return Step{}, lost("the account that owned the domain is gone")
+		return Step{}, words.Lost("the account that owned the domain is gone")
 	}
 	return Step{Do: RestoreDomain, Subject: gone.Name, Removed: gone}, nil
 }
@@ -183,12 +173,12 @@ func domain(st *rights.State, c *Change, now time.Time) (Step, error) {
 	}
 	d, there := st.Directory.Domain(c.Domain)
 	if !there || after == nil {
-		return Step{}, since("the domain " + words.Show(c.Domain))
+		return Step{}, words.Since("the domain " + words.Show(c.Domain))
 	}
 	is := settings.Show(d, now)
 	switch {
 	case is.Account != after.Account || !settings.Alike(&is, after, now):
-		return Step{}, since("the domain " + words.Show(c.Domain))
+		return Step{}, words.Since("the domain " + words.Show(c.Domain))
 	case before != nil:
 		return Step{Do: SetDomain, Subject: before.Name, Settings: settings.Back(&is, before, now), Domain: before}, nil
 	}
@@ -206,14 +196,14 @@ func mailbox(st *rights.State, c *Change) (Step, error) {
 	m, there := st.Directory.Mailbox(c.Domain, localOf(c.Subject))
 	switch {
 	case there != (after != nil), there && m.Quota != after.Quota:
-		return Step{}, domainGone(st, c, since("the mailbox "+c.Subject))
+		return Step{}, domainGone(st, c, words.Since("the mailbox "+c.Subject))
 	case after == nil:
 		s := Step{Do: AddMailbox, Subject: c.Subject, Mailbox: before, Says: "It is empty: the messages that were removed with it do not come back."}
 		return s, domainGone(st, c, nil)
 	case before == nil:
 		return Step{Do: RemoveMailbox, Subject: c.Subject}, nil
 	case before.Quota == after.Quota:
-		return Step{}, lost("the old password is not kept")
+		return Step{}, words.Lost("the old password is not kept")
 	}
 	s := Step{Do: SetMailbox, Subject: c.Subject, Mailbox: before}
 	if after.Password != "" {
@@ -225,7 +215,7 @@ func mailbox(st *rights.State, c *Change) (Step, error) {
 // domainGone is err, or says that the domain of the change is not there any more.
 func domainGone(st *rights.State, c *Change, err error) error {
 	if _, ok := st.Directory.Domain(c.Domain); !ok {
-		return lost("the domain " + words.Show(c.Domain) + " is gone")
+		return words.Lost("the domain " + words.Show(c.Domain) + " is gone")
 	}
 	return err
 }
@@ -238,7 +228,7 @@ func rule(st *rights.State, c *Change) (Step, error) {
 	r, there := st.Directory.Rule(c.Domain, localOf(c.Subject))
 	switch {
 	case there != (after != nil), there && !reflect.DeepEqual(ShowRule(r), *after):
-		return Step{}, domainGone(st, c, since("what "+c.Subject+" stands for"))
+		return Step{}, domainGone(st, c, words.Since("what "+c.Subject+" stands for"))
 	case before == nil:
 		return Step{Do: RemoveRule, Subject: c.Subject, Rule: after}, nil
 	case after == nil && before.Kind != string(directory.RuleCatchAll):
@@ -255,11 +245,11 @@ func outbound(st *rights.State, c *Change) (Step, error) {
 	o, there := FindOutbound(st.Directory, c.Domain)
 	switch {
 	case there != (after != nil), there && ShowOutbound(o) != *after:
-		return Step{}, since("the outbound route")
+		return Step{}, words.Since("the outbound route")
 	case before == nil:
 		return Step{Do: RemoveOutbound, Subject: c.Domain}, nil
 	case before.User != "":
-		return Step{}, lost("the password of the route that was there is not kept")
+		return Step{}, words.Lost("the password of the route that was there is not kept")
 	}
 	return Step{Do: SetOutbound, Subject: c.Domain, Outbound: before}, nil
 }
@@ -272,7 +262,7 @@ func accounts(st *rights.State, c *Change) (Step, error) {
 	a, there := st.Accounts[c.Account]
 	switch {
 	case there != (after != nil), there && (a.Name != after.Name || !slices.Equal(a.Notices, after.Notices)):
-		return Step{}, since("the account")
+		return Step{}, words.Since("the account")
 	case before == nil:
 		return Step{Do: RemoveAccount, Subject: string(c.Account)}, nil
 	case after != nil:
@@ -290,7 +280,7 @@ func exchangerSet(st *rights.State, c *Change) (Step, error) {
 	if after != nil {
 		is, there := st.Sets.ExchangerSet(after.ID)
 		if !there || !SameSet(&is, after) {
-			return Step{}, since("the exchanger set " + c.Subject)
+			return Step{}, words.Since("the exchanger set " + c.Subject)
 		}
 		step.Subject = after.ID
 		if step.Do = SetSet; before == nil {
@@ -309,7 +299,7 @@ func nameServerSet(st *rights.State, c *Change) (Step, error) {
 	if after != nil {
 		is, there := st.Sets.NameServerSet(after.ID)
 		if !there || !slices.Equal(is.Hosts, after.Hosts) {
-			return Step{}, since("the name-server set " + c.Subject)
+			return Step{}, words.Since("the name-server set " + c.Subject)
 		}
 		step.Subject = after.ID
 		if step.Do = SetServers; before == nil {

@@ -68,5 +68,15 @@ func Exists(sentence, hint string) error {
 // Missing refuses what is not there, or not in scope.
 func Missing(sentence string) error { return &RefusedError{Err: ErrNotFound, Sentence: sentence} }
 
+// Lost refuses to take a change back that cannot be.
+func Lost(why string) error {
+	return &RefusedError{Err: ErrInvalid, Sentence: "The change cannot be undone: " + why + ".", Hint: "make the change that you want instead"}
+}
+
+// Since refuses to take a change back whose subject is not any more as the change left it.
+func Since(subject string) error {
+	return &RefusedError{Err: ErrInUse, Sentence: "The change cannot be undone: " + subject + " has changed since.", Hint: "undo the later changes first, or make the change that you want instead"}
+}
+
 // Denied refuses what the actor may not do.
 func Denied(sentence string) error { return &RefusedError{Err: ErrDenied, Sentence: sentence} }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"postroad/internal/core/directory"
+	"postroad/internal/core/dnssec"
 	"postroad/internal/core/zone"
 	"postroad/internal/proto/dns"
 	"postroad/internal/service/control/plan"
@@ -16,6 +17,8 @@ import (
 type Content struct {
 	Serial  uint32   `json:"serial"`
 	Records []string `json:"records" nullable:"false" doc:"Records that the other side lacks, as lines of a zone file"`
+	// Signing has the keys of a signed zone that goes with its domain, without their private parts.
+	Signing *dnssec.Signing `json:"signing,omitempty"`
 }
 
 // shownSentences is how many sentences a plan has for what changes in a zone; its changes have every record.

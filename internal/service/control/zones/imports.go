@@ -261,13 +261,20 @@ func refusalOf(err error) (plan.Refusal, bool) {
 	return plan.Refusal{}, false
 }
 
-// Export gives a zone as a zone file.
-func (a *Access) Export(ctx context.Context, actor rights.Actor, st *rights.State, domain string) (ZoneFile, error) {
+// Export gives a zone as a zone file; signed: with keys, signatures and proofs, as others that answer for it have it.
+func (a *Access) Export(ctx context.Context, actor rights.Actor, st *rights.State, domain string, signed bool) (ZoneFile, error) {
 	d, z, err := a.find(ctx, actor, st, domain)
 	if err != nil {
 		return ZoneFile{}, err
 	}
-	return ZoneFile{Domain: d.Name, Serial: z.Serial, Text: string(dns.WriteZone(z.Apex(), z.Records))}, nil
+	records := z.Records
+	if signed {
+		if len(z.Signatures) == 0 {
+			return ZoneFile{}, words.Invalid("The zone of "+words.Show(d.Name)+" is not signed.", "leave --signed out, or sign it with `dnssec on`")
+		}
+		records = z.Content()
+	}
+	return ZoneFile{Domain: d.Name, Serial: z.Serial, Text: string(dns.WriteZone(z.Apex(), records))}, nil
 }
 
 // ZoneProblem is something in a zone that is not as a rule wants it.

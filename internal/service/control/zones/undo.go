@@ -15,11 +15,6 @@ import (
 	"postroad/internal/service/control/words"
 )
 
-// lost refuses to take back what cannot be.
-func lost(why string) error {
-	return &words.RefusedError{Err: words.ErrInvalid, Sentence: "The change cannot be undone: " + why + ".", Hint: "make the change that you want instead"}
-}
-
 // side reads the records of one side of a change from its audit entry.
 func side(text string) ([]dns.Record, error) {
 	if text == "" {
@@ -27,13 +22,13 @@ func side(text string) ([]dns.Record, error) {
 	}
 	var c Content
 	if err := json.Unmarshal([]byte(text), &c); err != nil {
-		return nil, lost("its entry cannot be read any more")
+		return nil, words.Lost("its entry cannot be read any more")
 	}
 	out := make([]dns.Record, 0, len(c.Records))
 	for _, l := range c.Records {
 		r, err := readLine(l)
 		if err != nil {
-			return nil, lost("its entry cannot be read any more")
+			return nil, words.Lost("its entry cannot be read any more")
 		}
 		out = append(out, r)
 	}
@@ -62,15 +57,12 @@ func Back(z *zone.Zone, before, after string) ([]dns.Record, error) {
 		return nil, err
 	}
 	if len(gone)+len(come) == 0 {
-		return nil, lost("only the serial was changed, and serials never go back")
+		return nil, words.Lost("only the serial was changed, and serials never go back")
 	}
 	stale := slices.ContainsFunc(come, func(r dns.Record) bool { return !has(z.Records, r) }) ||
 		slices.ContainsFunc(gone, func(r dns.Record) bool { return has(z.Records, r) })
 	if stale {
-		return nil, &words.RefusedError{
-			Err: words.ErrInUse, Sentence: "The change cannot be undone: the records that it changed have changed since.",
-			Hint: "undo the later changes first, or make the change that you want instead",
-		}
+		return nil, words.Since("one of the records that it changed")
 	}
 	records := zone.Remove(z.Records, come...)
 	for _, r := range gone {
@@ -131,21 +123,21 @@ func (a *Access) Removed(ctx context.Context, actor rights.Actor, d *directory.D
 	if err != nil {
 		return nil, err
 	}
-	c := &Content{Serial: z.Serial, Records: make([]string, len(z.Records))}
+	c := &Content{Serial: z.Serial, Signing: z.Signing, Records: make([]string, len(z.Records))}
 	for i, r := range z.Records {
 		c.Records[i] = line(r)
 	}
 	return c, nil
 }
 
-// Restored is the zone that Removed has kept, for the domain that takes the place of the one that was removed. Its serial
-// goes on.
+// Restored is the zone that Removed has kept, unsigned, for the domain that takes the place of the one that was removed. Its
+// serial goes on.
 func (c *Content) Restored(d *directory.Domain) (zone.Zone, error) {
 	z := zone.Zone{Domain: d.Name, Account: d.Account, Serial: c.Serial}
 	for _, l := range c.Records {
 		r, err := readLine(l)
 		if err != nil {
-			return z, lost("its zone cannot be read any more")
+			return z, words.Lost("its zone cannot be read any more")
 		}
 		z.Records = append(z.Records, r)
 	}
