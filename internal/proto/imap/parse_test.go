@@ -182,7 +182,7 @@ func TestRefusedCommands(t *testing.T) {
 		"FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)", "UID FETCH 1 FLAGS (VANISHED)", "FETCH 1 BODY[" + strings.Repeat("1.", 200) + "1]",
 		"SEARCH", "SEARCH ", "SEARCH X", "SEARCH ()", "SEARCH NOT", "SEARCH OR ALL", "SEARCH (ALL", "SEARCH ALL)", "SEARCH CHARSET KOI8-R ALL",
 		"SEARCH RETURN (X) ALL", "SEARCH SINCE 31-Feb-2026", "SEARCH SINCE x", "SEARCH KEYWORD (", "SEARCH LARGER x", "SEARCH MODSEQ x", `SEARCH MODSEQ "/f" x 1`,
-		"SEARCH TEXT {2+}\r\n\xff\xfe", "SEARCH " + deep, "SEARCH " + strings.Repeat("NOT ", 150) + "ALL", "SEARCH ALL" + strings.Repeat(" ALL", 1000),
+		"SEARCH TEXT {2+}\r\n\xff\xfe", "SEARCH " + deep, "SEARCH " + strings.Repeat("NOT ", 150) + "ALL", "SEARCH ALL" + strings.Repeat(" ALL", 1000), "SEARCH ALL" + strings.Repeat(" TEXT x", 51),
 		"SETQUOTA a", "SETQUOTA a (b)", "SETQUOTA a (b -1)", "APPEND", "APPEND x", "APPEND x y",
 	} {
 		got, err := parseOne(t, text)

@@ -6,8 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// maxKeys bounds how many search keys one SEARCH has: it is what each message is held against.
-const maxKeys = 1000
+// What each message is held against is bounded.
+const (
+	maxKeys  = 1000 // of one SEARCH
+	maxTexts = 50   // of them BODY and TEXT, which go through whole messages
+)
 
 // Op is the kind of a search key.
 type Op uint8
@@ -63,7 +66,7 @@ func (k *Key) Uses(op Op) bool {
 // searchParser reads the keys of one SEARCH.
 type searchParser struct {
 	*parser
-	keys int
+	keys, texts int
 }
 
 func (p *parser) search(uid bool) Command {
@@ -237,6 +240,9 @@ func flagKey(flag string) Key { return Key{Op: KeyFlag, Text: flag} }
 func not(k Key) Key { return Key{Op: KeyNot, Keys: []Key{k}} }
 
 func (p *searchParser) textKey(op Op) Key {
+	if p.texts++; p.texts > maxTexts {
+		p.fail("SEARCH has BODY and TEXT more than " + strconv.Itoa(maxTexts) + " times.")
+	}
 	p.space()
 	return Key{Op: op, Text: p.searched()}
 }
