@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"slices"
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/mailbox"
@@ -256,7 +258,7 @@ func (s *Store) Copy(ctx context.Context, scope account.Scope, id string, from i
 		return mailbox.Placed{}, err // the copies may be there all the same: their files are left to the sweep
 	}
 	for uid, link := range links {
-		if err != nil || !used[uid] {
+		if link != "" && (err != nil || !used[uid]) {
 			_ = s.blobs.Remove(link) // what cannot be removed now is swept
 		}
 	}
@@ -286,13 +288,24 @@ func (s *Store) linksOf(ctx context.Context, scope account.Scope, id string, fol
 	if err != nil || len(names) == 0 {
 		return nil, err
 	}
-	links, err := s.blobs.Link(names...)
-	if err != nil {
-		return nil, err
-	}
 	byUID := make(map[uint32]string, len(of))
+	links, err := s.blobs.Link(names...)
+	if err == nil {
+		for i, uid := range of {
+			byUID[uid] = links[i]
+		}
+		return byUID, nil
+	}
+	// One of them may have been expunged meanwhile: those are missed when the rows are copied, if they are still there.
 	for i, uid := range of {
-		byUID[uid] = links[i]
+		switch own, err := s.blobs.Link(names[i]); {
+		case err == nil:
+			byUID[uid], links = own[0], append(links, own[0])
+		case errors.Is(err, fs.ErrNotExist):
+			byUID[uid] = ""
+		default:
+			return nil, errors.Join(err, s.blobs.Remove(links...))
+		}
 	}
 	return byUID, nil
 }
@@ -306,6 +319,10 @@ func (h *held) copyTo(from int64, uids []uint32, to int64, links map[uint32]stri
 		return mailbox.Placed{}, err
 	}
 	list, err := h.rows(from, uids)
+	list = slices.DeleteFunc(list, func(r row) bool {
+		_, seen := links[r.uid]
+		return r.blob != "" && !seen // it came after the files were looked for
+	})
 	placed := mailbox.Placed{UIDValidity: f.UIDValidity}
 	if err != nil || len(list) == 0 {
 		return placed, err
@@ -313,7 +330,7 @@ func (h *held) copyTo(from int64, uids []uint32, to int64, links map[uint32]stri
 	more := sums{next: int64(len(list))}
 	for i, r := range list {
 		if r.blob != "" && links[r.uid] == "" {
-			return mailbox.Placed{}, fmt.Errorf("%w: its file has no second name", mailbox.ErrCorrupt)
+			return mailbox.Placed{}, fmt.Errorf("%w: the content file is gone", mailbox.ErrCorrupt)
 		}
 		uid := f.UIDNext + uint32(i) //nolint:gosec // at most mailbox.MaxAtATime
 		placed.From, placed.UIDs = append(placed.From, r.uid), append(placed.UIDs, uid)

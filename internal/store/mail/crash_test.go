@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -15,8 +16,17 @@ import (
 	"postroad/internal/store/sqldb/sqltest"
 )
 
-// child delivers and expunges in several mailboxes, twice each, and prints what was acknowledged.
+// child works in a data folder until it is killed, and prints what was acknowledged.
 func child(dir string) {
+	if strings.HasSuffix(filepath.Base(dir), "reader") {
+		readers(dir)
+		return
+	}
+	deliverTwice(dir)
+}
+
+// deliverTwice delivers in several mailboxes, twice each.
+func deliverTwice(dir string) {
 	ctx := context.Background()
 	blobs, err := sqldb.OpenBlobs(filepath.Join(dir, "blobs"))
 	if err != nil {

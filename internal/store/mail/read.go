@@ -228,7 +228,7 @@ func (s *Store) Bodies(ctx context.Context, scope account.Scope, id string, fold
 			body, err := s.open(&list[i])
 			err = each(list[i].uid, body, err)
 			if body != nil {
-				err = errors.Join(err, body.Close())
+				_ = body.Close() // nothing was written
 			}
 			if err != nil {
 				return err

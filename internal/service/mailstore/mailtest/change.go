@@ -97,19 +97,23 @@ func (s *Store) RenameFolder(_ context.Context, scope account.Scope, id, from, t
 	for _, f := range b.folders {
 		if f.Name == from || mailbox.Below(f.Name, from) {
 			names[f] = to + f.Name[len(from):]
-			if other := b.named(names[f]); other != nil {
-				return mailbox.ErrExists
-			}
 		}
 	}
-	if err := b.parents(to, 0); err != nil {
-		return err
+	for _, name := range names {
+		if other := b.named(name); other != nil && names[other] == "" {
+			return mailbox.ErrExists
+		}
 	}
-	for f, name := range names {
+	for _, name := range names {
 		if len(name) > mailbox.MaxName {
 			return mailbox.ErrName
 		}
+	}
+	for f, name := range names {
 		f.Name = name
+	}
+	if err := b.parents(to, 0); err != nil {
+		return err
 	}
 	for name := range b.subscribed {
 		if name == from || mailbox.Below(name, from) {
@@ -245,8 +249,11 @@ func (b *box) place(f *folder, list []*stored, more int64) (mailbox.Placed, erro
 		return mailbox.Placed{}, mailbox.ErrQuota
 	}
 	placed := mailbox.Placed{UIDValidity: f.UIDValidity}
+	if len(list) > 0 {
+		b.change(f)
+	}
 	for _, m := range list {
-		placed.UIDs = append(placed.UIDs, b.add(f, m))
+		placed.UIDs = append(placed.UIDs, f.add(m))
 	}
 	return placed, nil
 }
@@ -275,8 +282,7 @@ func (s *Store) SetFlags(_ context.Context, scope account.Scope, id string, n in
 		}
 	}
 	if len(result.Changed) > 0 {
-		f.HighestModSeq++
-		b.version++
+		b.change(f)
 		result.HighestModSeq = f.HighestModSeq
 	}
 	return result, nil
@@ -327,8 +333,7 @@ func (b *box) take(f *folder, list []*stored) []uint32 {
 	if len(list) == 0 {
 		return nil
 	}
-	f.HighestModSeq++
-	b.version++
+	b.change(f)
 	var uids []uint32
 	for _, m := range list {
 		uids = append(uids, m.UID)
@@ -362,6 +367,9 @@ func (s *Store) Note(_ context.Context, scope account.Scope, id string, n int64,
 		return err
 	}
 	for _, note := range notes {
+		if len(note.Text) > mailbox.MaxNote {
+			continue
+		}
 		for _, m := range f.some([]uint32{note.UID}) {
 			m.notes = note.Text
 		}

@@ -209,12 +209,20 @@ func (s *Store) deliver(scope account.Scope, item *mailbox.Item) error {
 		content = slices.Concat(item.Prefix, content)
 		hash = xxhash.Sum64(content)
 	}
-	b.add(b.used(item.Use), &stored{
+	f := b.used(item.Use)
+	b.change(f)
+	f.add(&stored{
 		Message: mailbox.Message{At: item.At, Size: size, From: item.From, Subject: item.Subject, Date: item.Date},
 		content: content, hash: hash,
 	})
 	b.delivered[item.QueueID] = true
 	return nil
+}
+
+// change takes the next MODSEQ of a folder.
+func (b *box) change(f *folder) {
+	f.HighestModSeq++
+	b.version++
 }
 
 // used finds or makes the folder of a special use; INBOX for none.
@@ -235,10 +243,8 @@ func (b *box) used(use string) *folder {
 	return b.make(name, use)
 }
 
-// add gives a message the next UID of a folder.
-func (b *box) add(f *folder, m *stored) uint32 {
-	f.HighestModSeq++
-	b.version++
+// add gives a message the next UID of a folder, and the MODSEQ that change took.
+func (f *folder) add(m *stored) uint32 {
 	m.UID, m.ModSeq = f.UIDNext, f.HighestModSeq
 	f.UIDNext++
 	f.messages = append(f.messages, m)
