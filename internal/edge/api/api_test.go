@@ -419,6 +419,7 @@ func calls(h *house) map[string][3]string {
 		"explain":           {"GET", "/explain?address=box@ann.example", ""},
 		"zone-fetch":        {"GET", "/domains/ann.example/zone/from-dns", ""},
 		"look-up":           {"", "", ""}, // public DNS is everybody's
+		"tool-dkim":         {"", "", ""}, // and so are the keys in it
 		"trace-list":        {"", "", ""},
 		"trace-show":        {"GET", "/traces/" + string(queuedID), ""},
 		"trace-replay":      {"GET", "/traces/" + string(queuedID) + "/replay", ""},

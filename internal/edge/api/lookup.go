@@ -12,6 +12,12 @@ type lookUp struct {
 	Type string `query:"type" doc:"Type of record; absent: MX"`
 }
 
+type dkimKey struct {
+	Domain   string `path:"domain" doc:"Any domain, here or elsewhere"`
+	Selector string `path:"selector" doc:"The value of s= in a signature"`
+	At       string `query:"at" doc:"The server to ask, by name or address; absent: the configured resolvers"`
+}
+
 type zoneFetch struct {
 	DomainPath
 	Server string `query:"server" doc:"The server to ask, by name or address; absent: the domain's present name servers"`
@@ -23,5 +29,8 @@ func (a *api) registerLookUp() {
 	})
 	showing(a, "look-up", "/look-up/{name}", "Tell what DNS says of a name, who says it, and whether it is right for mail", func(ctx context.Context, actor control.Actor, in *lookUp) (control.LookUpAnswer, error) {
 		return a.control.LookUp(ctx, actor, control.LookUpQuestion(*in))
+	})
+	showing(a, "tool-dkim", "/tools/dkim/{domain}/{selector}", "Look at the DKIM key that a domain publishes for a selector, and tell what is wrong with it", func(ctx context.Context, actor control.Actor, in *dkimKey) (control.FoundDKIMKey, error) {
+		return a.control.LookUpDKIMKey(ctx, actor, control.DKIMKeyQuestion(*in))
 	})
 }

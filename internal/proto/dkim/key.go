@@ -71,6 +71,11 @@ func ParseRecord(text string) (Record, error) {
 	}
 	octets, err := tags.Base64("p")
 	if err != nil {
+		// A key that is cut ends in the middle of its base64 as a rule.
+		short := squeeze(p)
+		if begun, bad := base64.StdEncoding.DecodeString(short[:len(short)/4*4]); bad == nil && cutShort(begun) {
+			return r, errCut
+		}
 		return r, err
 	}
 	switch r.Type {
@@ -86,6 +91,13 @@ func ParseRecord(text string) (Record, error) {
 	return r, fmt.Errorf("%w: k=%s is not known", ErrUnfit, cut(r.Type))
 }
 
+var errCut = fmt.Errorf("%w: p= is cut, the key goes on after its end", ErrSyntax)
+
+// cutShort says whether a structure in DER (an RSA key in both its forms is one) is longer than what there is of it.
+func cutShort(der []byte) bool {
+	return len(der) >= 4 && der[0] == 0x30 && der[1] == 0x82 && len(der)-4 < int(der[2])<<8|int(der[3])
+}
+
 // readRSA takes both forms that are in use: SubjectPublicKeyInfo, as RFC 6376 shows it, and RSAPublicKey, as it says.
 func (r *Record) readRSA(octets []byte) error {
 	key, err := x509.ParsePKIXPublicKey(octets)
@@ -93,6 +105,9 @@ func (r *Record) readRSA(octets []byte) error {
 		key, err = x509.ParsePKCS1PublicKey(octets)
 	}
 	public, ok := key.(*rsa.PublicKey)
+	if cutShort(octets) {
+		return errCut
+	}
 	if err != nil || !ok {
 		return fmt.Errorf("%w: p= holds no RSA key", ErrSyntax)
 	}

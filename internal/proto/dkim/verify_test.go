@@ -119,6 +119,8 @@ func TestSignaturesThatDoNotPass(t *testing.T) {
 		{"no RSA key", nil, key("p=" + p), dkim.PermError, "no RSA key"},
 		{"a type that is not known", nil, key("k=x; p=" + p), dkim.PermError, "k=x"},
 		{"a key that is cut", nil, key("k=ed25519; p=" + p[:20]), dkim.PermError, "p="},
+		{"an RSA key that is cut", nil, key(published2(t, name)[name][0][:255]), dkim.PermError, "the key goes on after its end"},
+		{"an RSA key that is cut elsewhere", nil, key(published2(t, name)[name][0][:258]), dkim.PermError, "the key goes on after its end"},
 		{"a key that is no base64", nil, key("k=ed25519; p=!!"), dkim.PermError, "no base64"},
 		{"a key for other hashes", nil, key("k=ed25519; h=sha1; p=" + p), dkim.PermError, "other hashes"},
 		{"a key for other services", nil, key("k=ed25519; s=tlsrpt; p=" + p), dkim.PermError, "not for mail"},

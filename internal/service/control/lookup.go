@@ -16,6 +16,10 @@ type (
 	LookUpQuestion = lookup.Question
 	// LookUpAnswer is everything that was learned about it.
 	LookUpAnswer = lookup.Found
+	// DKIMKeyQuestion asks for the key of a selector of any domain.
+	DKIMKeyQuestion = lookup.DKIMKeyQuestion
+	// FoundDKIMKey is what DNS has for it.
+	FoundDKIMKey = lookup.FoundDKIMKey
 )
 
 // DNS asks any server.
@@ -49,4 +53,9 @@ func (s *Service) LookUp(ctx context.Context, actor Actor, q LookUpQuestion) (Lo
 		}
 		return h
 	})
+}
+
+// LookUpDKIMKey looks at the key of a selector of any domain.
+func (s *Service) LookUpDKIMKey(ctx context.Context, actor Actor, q DKIMKeyQuestion) (FoundDKIMKey, error) {
+	return s.lookup.DKIMKey(ctx, actor, q)
 }
