@@ -53,7 +53,7 @@ func TestOursToMsgauth(t *testing.T) {
 		}
 		for _, v := range found {
 			if v.Err != nil {
-				t.Errorf("%v, of\n%s", v.Err, signed)
+				t.Fatalf("%v, of\n%s", v.Err, signed)
 			}
 		}
 	}
@@ -69,13 +69,13 @@ func TestMsgauthToOurs(t *testing.T) {
 		err := msgauth.Sign(&signed, strings.NewReader(msg), &msgauth.SignOptions{
 			Domain: key.Domain, Selector: key.Selector, Signer: key.Signer, Hash: crypto.SHA256,
 			HeaderCanonicalization: msgauth.Canonicalization(o.Header.String()), BodyCanonicalization: msgauth.Canonicalization(o.Body.String()),
-			Expiration: now.Add(time.Hour),
+			Expiration: time.Now().Add(time.Hour),
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got := verify(t, signed.String(), lookup); len(got) != 1 || got[0].Word != dkim.Pass {
-			t.Errorf("%+v, of\n%s", got, signed.String())
+			t.Fatalf("%+v, of\n%s", got, signed.String())
 		}
 	}
 }
