@@ -2,86 +2,40 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
+	"postroad/cmd/postroad/client"
 	"postroad/internal/edge/api"
 	"postroad/internal/service/control"
 )
 
-// client talks to the API of one server.
-type client struct {
-	http  *http.Client
-	base  string
-	where string // for people
-	token string
-}
-
-// dialTimeout is how long a server may take to answer a connection.
-const dialTimeout = 10 * time.Second
-
 // connect chooses the server: --server, or the socket in the data folder.
-func (a *app) connect() (*client, error) {
+func (a *app) connect() (*client.Server, error) {
 	server, token := a.server, a.token
 	if server == "" && a.data == "" {
 		server = os.Getenv("POSTROAD_SERVER")
 	}
 	if server == "" {
-		path := filepath.Join(a.dataDir(), socketName)
-		dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialSocket(ctx, path)
-		}
-		return &client{http: &http.Client{Transport: &http.Transport{DialContext: dial}}, base: "http://postroad", where: path, token: token}, nil
+		return client.AtSocket(filepath.Join(a.dataDir(), socketName), token), nil
 	}
 	if token == "" {
 		token = os.Getenv("POSTROAD_TOKEN")
 	}
-	u, err := url.Parse(server)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
-		return nil, usagef("--server %q is no URL such as https://mx.example.org", server)
-	}
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext}
-	return &client{http: &http.Client{Transport: transport}, base: strings.TrimRight(server, "/"), where: server, token: token}, nil
-}
-
-// maxSocketPath is the longest path that a socket's address takes on Linux.
-const maxSocketPath = 107
-
-// dialSocket opens a socket; one in a folder with a long name is reached through the folder's descriptor.
-func dialSocket(ctx context.Context, path string) (net.Conn, error) {
-	d := &net.Dialer{Timeout: dialTimeout}
-	if len(path) <= maxSocketPath {
-		return d.DialContext(ctx, "unix", path)
-	}
-	dir, err := os.Open(filepath.Dir(path))
+	c, err := client.AtURL(server, token)
 	if err != nil {
-		return nil, err
+		return nil, usagef("--server %v", err)
 	}
-	defer func() { _ = dir.Close() }()
-	return d.DialContext(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path)))
-}
-
-// problemError is a refusal by the server.
-type problemError struct{ api.ProblemError }
-
-func (e *problemError) Error() string {
-	s := e.Detail
-	if s == "" {
-		s = http.StatusText(e.Status)
-	}
-	return s
+	return c, nil
 }
 
 // send makes a request and gives the answer of one that went well.
@@ -93,77 +47,11 @@ func (a *app) send(ctx context.Context, method, path string, query url.Values, b
 	if err != nil {
 		return nil, err
 	}
-	var content io.Reader
-	if body != nil {
-		text, err := json.Marshal(body)
-		if err != nil {
-			return nil, err
-		}
-		content = bytes.NewReader(text)
+	answer, err := c.Send(ctx, method, path, query, body)
+	if errors.Is(err, client.ErrUnreachable) {
+		return nil, &doneError{exitUnreachable, err}
 	}
-	target := c.base + api.Prefix + path
-	if len(query) > 0 {
-		target += "?" + query.Encode()
-	}
-	r, err := http.NewRequestWithContext(ctx, method, target, content)
-	if err != nil {
-		return nil, err
-	}
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	if c.token != "" {
-		r.Header.Set("Authorization", "Bearer "+c.token)
-	}
-	resp, err := c.http.Do(r)
-	if err != nil {
-		return nil, unreachable(c.where, err)
-	}
-	if resp.StatusCode == http.StatusOK {
-		return resp.Body, nil
-	}
-	defer func() { _ = resp.Body.Close() }()
-	return nil, a.problem(resp)
-}
-
-// unreachable tells what to do when there is no server.
-func unreachable(where string, err error) error {
-	var op *net.OpError
-	reason := err
-	if errors.As(err, &op) {
-		reason = op.Err
-	}
-	hint := "is the server running there?"
-	if strings.HasSuffix(where, socketName) {
-		hint = "is the server running? --data DIR names its data folder"
-	}
-	return &doneError{exitUnreachable, fmt.Errorf("the server at %s cannot be reached: %w (%s)", where, reason, hint)}
-}
-
-// maxProblem bounds what is read of a refusal, in octets.
-const maxProblem = 8 << 20
-
-func (a *app) problem(resp *http.Response) error {
-	p := &problemError{}
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
-	if err != nil {
-		return err
-	}
-	if json.Unmarshal(text, &p.ProblemError) != nil || p.Status == 0 {
-		return fmt.Errorf("the server answers %s and is no Postroad", resp.Status)
-	}
-	var more struct {
-		Errors []struct {
-			Message  string `json:"message"`
-			Location string `json:"location"`
-		} `json:"errors"`
-	}
-	if json.Unmarshal(text, &more) == nil {
-		for _, e := range more.Errors {
-			p.Detail += fmt.Sprintf("; %s: %s", e.Location, e.Message)
-		}
-	}
-	return p
+	return answer, err
 }
 
 // get asks for one thing.
@@ -238,7 +126,7 @@ func (a *app) attempt(ctx context.Context, method, path string, query url.Values
 		query.Set("confirm", "true")
 	}
 	out, err := a.once(ctx, method, path, query, body)
-	var p *problemError
+	var p *client.ProblemError
 	if !errors.As(err, &p) || p.Type != api.TypeConfirm || p.Plan == nil {
 		return out, err
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 
+	"postroad/cmd/postroad/client"
 	"postroad/internal/edge/api"
 )
 
@@ -80,7 +81,7 @@ func (a *app) importMailboxes(ctx context.Context, file string) error {
 // sendImport sends one batch; a refusal names the line of the file.
 func (a *app) sendImport(ctx context.Context, batch []entry, query url.Values) (api.Outcome, error) {
 	out, err := a.once(ctx, http.MethodPost, "/mailboxes/import", query, map[string]any{"mailboxes": batch})
-	var p *problemError
+	var p *client.ProblemError
 	if errors.As(err, &p) {
 		if i := max(p.Entry, 1); i <= len(batch) && (p.Entry > 0 || len(batch) == 1) {
 			p.Detail = fmt.Sprintf("line %d: %s", batch[i-1].line, strings.TrimPrefix(p.Detail, fmt.Sprintf("entry %d: ", p.Entry)))
