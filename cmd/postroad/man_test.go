@@ -56,13 +56,6 @@ func TestEveryCommandHasItsManualPage(t *testing.T) {
 	}
 }
 
-func TestManualPagesTakeTextForText(t *testing.T) {
-	t.Parallel()
-	if got := roff("one\n\n.SH a\\b\n'two--three"); got != "one\n.PP\n\\&.SH a\\eb\n\\&'two\\-\\-three" {
-		t.Errorf("%q", got)
-	}
-}
-
 func TestShellCompletion(t *testing.T) {
 	t.Parallel()
 	for shell, check := range map[string][]string{"bash": {"bash", "-n"}, "zsh": {"zsh", "-n"}, "fish": {"fish", "--no-execute"}} {
