@@ -60,6 +60,16 @@ const (
 // CertExpiring: the certificate of a name runs out soon and was not renewed.
 const CertExpiring Name = "CERT_EXPIRING"
 
+// The findings about the keys by which a domain's mail is signed.
+const (
+	DKIMNotPublished Name = "DKIM_NOT_PUBLISHED"    // the record of a key is not there
+	DKIMTruncated    Name = "DKIM_RECORD_TRUNCATED" // the record has a beginning of the key only (255 octets are a frequent end)
+	DKIMWrong        Name = "DKIM_RECORD_WRONG"     // another key, or more than one record, stands in the place of a key's record
+)
+
+// IdentityNotAuthorised: mail that is sent from here as another domain's address is not authorised by that domain.
+const IdentityNotAuthorised Name = "IDENTITY_NOT_AUTHORISED"
+
 // Finding is one diagnosis of one domain.
 type Finding struct {
 	Name     Name
@@ -111,6 +121,14 @@ func (n Name) Sentence() string {
 		return "Mail for this domain comes here around its filter, and is refused for now."
 	case OwnershipLost:
 		return "What showed the ownership of this domain is gone from DNS: unless it comes back, the domain's mail is no longer taken here after a while."
+	case DKIMNotPublished:
+		return "The record of a key by which this domain's mail is signed is not in DNS: receivers cannot check the signatures."
+	case DKIMTruncated:
+		return "The record of a key by which this domain's mail is signed was cut when it was entered: signatures fail."
+	case DKIMWrong:
+		return "In the place of the record of a key by which this domain's mail is signed stands something else: signatures fail."
+	case IdentityNotAuthorised:
+		return "Mail is sent from here as an address of another domain, and that domain authorises neither our address by SPF nor a key of ours by DKIM: receivers may refuse it."
 	case NSNotDelegated:
 		return "This domain's zone is hosted here, but the world is not led to our name servers: what stands in it here is not live."
 	case NSPartial:

@@ -2,7 +2,10 @@ package api_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +17,7 @@ import (
 	"testing"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/dkimkey"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
 	"postroad/internal/core/notice"
@@ -363,6 +367,20 @@ func TestImport(t *testing.T) {
 	}
 }
 
+// privateKey is a private key in PEM.
+func privateKey(t *testing.T) string {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
 // calls gives for each operation a request that touches something of ann's. An operation that is not in it fails the
 // test, so that a new one is tried too.
 func calls(h *house) map[string][3]string {
@@ -375,6 +393,14 @@ func calls(h *house) map[string][3]string {
 		"provider-set":      {"PUT", "/domains/two.ann.example/provider", `{"kind":"rfc2136","server":"ns.away.example","key":"k","secret":"YWFhYWFhYWFhYWFhYWFhYQ=="}`},
 		"provider-remove":   {"DELETE", "/domains/two.ann.example/provider", ""},
 		"publish":           {"POST", "/domains/two.ann.example/publish", ""},
+		"dkim-list":         {"", "", ""},
+		"dkim-show":         {"GET", "/domains/ann.example/dkim", ""},
+		"dkim-on":           {"PUT", "/domains/ann.example/dkim", `{"rotate_days":90}`},
+		"dkim-off":          {"DELETE", "/domains/ann.example/dkim", ""},
+		"dkim-rotate":       {"POST", "/domains/ann.example/dkim/rotate", ""},
+		"dkim-check":        {"POST", "/domains/ann.example/dkim/check", ""},
+		"dkim-import":       {"POST", "/domains/ann.example/dkim/keys", `{"selector":"old","key":` + strconv.Quote(privateKey(h.t)) + `}`},
+		"dkim-remove":       {"DELETE", "/domains/ann.example/dkim/keys/pr20261128e", ""},
 		"notice-list":       {"", "", ""}, // as above
 		"domain-list":       {"", "", ""},
 		"domain-show":       {"GET", "/domains/ann.example", ""},
@@ -533,6 +559,9 @@ func (h *house) furnish() {
 		{Kind: trace.Accepted, Client: mail.Client{Helo: "mx.away.example"}}, {Kind: trace.Decided, N: 1, Recipient: "box@ann.example"},
 	}}}
 	h.m.Providing["two.ann.example"] = publish.Provider{Domain: "two.ann.example", Account: h.annID, Kind: "rfc2136", Zone: "ann.example", Sealed: []byte("seal of a dns secret")}
+	h.m.Keys["ann.example"] = dkimkey.Domain{Name: "ann.example", Account: h.annID, Algorithms: []dkimkey.Algorithm{dkimkey.Ed25519}, Keys: []dkimkey.Key{
+		{Selector: "pr20261128e", Algorithm: dkimkey.Ed25519, Record: "v=DKIM1; k=ed25519; p=x", Sealed: []byte("seal of a private key"), State: dkimkey.Active},
+	}}
 	h.m.Told = []notice.Notice{{ID: "n", Account: h.annID, Domain: "ann.example", Event: notice.PrimaryDown, Subject: "ann.example: held"}}
 	for id, b := range h.m.Mailboxes {
 		if b.Address() == "box@ann.example" {
@@ -615,7 +644,7 @@ func TestListingsShowOnlyWhatIsInScope(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.furnish()
-	for _, path := range []string{"/accounts", "/domains", "/mailboxes", "/aliases", "/forwards", "/groups", "/catch-alls", "/outbound", "/tokens", "/tsig-keys", "/transfers", "/secondaries", "/catalogs", "/audit", "/queue", "/queue/count", "/traces?sender=x@away.example", "/notices", "/providers"} {
+	for _, path := range []string{"/accounts", "/domains", "/mailboxes", "/aliases", "/forwards", "/groups", "/catch-alls", "/outbound", "/tokens", "/tsig-keys", "/transfers", "/secondaries", "/catalogs", "/audit", "/queue", "/queue/count", "/traces?sender=x@away.example", "/notices", "/providers", "/dkim"} {
 		mine, others := h.ask(h.ann, "GET", path, ""), h.ask(h.bob, "GET", path, "")
 		if mine.status != 200 || others.status != 200 {
 			t.Errorf("%s: %d %d %s", path, mine.status, others.status, mine.text)

@@ -43,6 +43,7 @@ func (a *api) register() {
 	a.registerTraces()
 	a.registerNotices()
 	a.registerPublishing()
+	a.registerDKIM()
 	a.registerLookUp()
 	a.registerReading()
 }

@@ -8,6 +8,7 @@ import (
 	"postroad/internal/core/finding"
 	"postroad/internal/core/zone"
 	"postroad/internal/service/control/boxes"
+	"postroad/internal/service/control/dkim"
 	"postroad/internal/service/control/zones"
 )
 
@@ -23,11 +24,19 @@ type Store interface {
 	Audit(ctx context.Context, scope account.Scope, domain string, before int64, limit int) ([]Entry, error)
 	// Verifier gives a mailbox's SCRAM verifier and id by address; ErrNotFound.
 	Verifier(ctx context.Context, scope account.Scope, address string) (mailbox, verifier string, err error)
-	zones.Store
+	// Zones, and what stands in them.
+	Published
 	// Tokens, findings and the installation's own memory.
 	Facts
 	// What the program remembers.
 	Memory
+}
+
+// Published is what is kept of what the world is told in DNS.
+type Published interface {
+	zones.Store
+	// The keys by which mail is signed.
+	dkim.Store
 }
 
 // Names answers for zones in DNS.

@@ -155,6 +155,7 @@ func (s *Service) apply(ctx context.Context, actor Actor, plan Plan, tx Tx, publ
 	s.boxes.Make(ctx, plan.Tx.PutMailboxes)
 	before := s.current.Load()
 	s.swap(after(before, plan, version))
+	s.followKeys(&plan)
 	transfers.Follow(ctx, s.o.Exchange, before, &plan, s.o.Log)
 	s.boxes.Remove(ctx, plan.Unboxed)
 	s.tell(ctx, actor, plan, version)

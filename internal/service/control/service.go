@@ -21,6 +21,7 @@ import (
 	"postroad/internal/service/control/accounts"
 	"postroad/internal/service/control/boxes"
 	"postroad/internal/service/control/delegations"
+	"postroad/internal/service/control/dkim"
 	"postroad/internal/service/control/domains"
 	"postroad/internal/service/control/exchangers"
 	"postroad/internal/service/control/inspect"
@@ -74,6 +75,10 @@ type Options struct {
 	Writer    publishing.Writer
 	Seal      publishing.Seal
 	Providers []string
+	// Keyring is told which domains' keys have changed by which mail is signed; nil: nobody is. Hold is how long mail is kept
+	// in the queue.
+	Keyring Keyring
+	Hold    time.Duration
 	// Answers reports whether mail for an address comes back to us; nil: for Addresses alone it does.
 	Answers func(netip.Addr) bool
 	// Addresses are what counts as ours; Listeners are the SMTP listeners. A next hop there would be a loop.
@@ -113,6 +118,7 @@ type Service struct {
 	recipients recipients.Access
 	exchangers exchangers.Access
 	publishing publishing.Access
+	dkim       dkim.Access
 	mailboxes  mailboxes.Access
 	domains    domains.Access
 	ways       ways.Access
@@ -162,12 +168,17 @@ func New(o Options) *Service {
 		Store: o.Store, Resolver: o.Resolver, Hostname: o.Hostname, Addresses: o.Addresses, Answers: o.Answers, Altered: s.explainer.Altered, Public: s.public, NewID: newID,
 	}
 	s.publishing = publishing.Access{Store: o.Store, Writer: o.Writer, Seal: o.Seal, Kinds: o.Providers, Sides: sides, Back: zones.Back, Proof: s.proofRecord}
+	s.dkim = dkim.Access{Store: o.Store, Zones: o.Store, Hold: o.Hold}
+	if o.Seal != nil {
+		s.dkim.Seal = o.Seal
+	}
+	s.publishing.Keys = s.dkim.Wanted
 	s.recipients = recipients.Access{Store: o.Store, Fetcher: o.Fetcher}
 	s.signing = signing.Access{Zones: o.Store, Keys: o.Store, Findings: o.Store, Parents: o.Parents}
 	s.ownership = ownership.Access{Secret: []byte(o.ProofSecret), Hostname: o.Hostname, Store: o.Store}
 	s.delegated = &delegations.Access{Store: o.Store, Hostname: o.Hostname}
 	if o.DNS != nil {
-		s.lookup.Resolver, s.ownership.Resolver, s.delegated.Resolver = o.DNS, o.DNS, o.DNS
+		s.lookup.Resolver, s.ownership.Resolver, s.delegated.Resolver, s.dkim.Resolver = o.DNS, o.DNS, o.DNS, o.DNS
 	}
 	if s.reading.RoutingDomain = o.RoutingDomain; o.Boxes != nil {
 		s.reading.Store = o.Boxes

@@ -21,6 +21,9 @@ type Config struct {
 	InMemory    int64           // octets of bodies kept in memory for immediate delivery; 0: 64 MiB
 }
 
+// DefaultHold is how long a message is tried where it is not configured.
+const DefaultHold = 5 * 24 * time.Hour
+
 // DefaultRetry is the schedule of attempts when none is configured. After the last wait it goes on with the same wait.
 func DefaultRetry() []time.Duration {
 	return []time.Duration{
@@ -56,7 +59,7 @@ const (
 
 func (c Config) withDefaults() Config {
 	if c.Hold <= 0 {
-		c.Hold = 5 * 24 * time.Hour
+		c.Hold = DefaultHold
 	}
 	if len(c.Retry) == 0 {
 		c.Retry = DefaultRetry()

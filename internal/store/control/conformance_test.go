@@ -14,6 +14,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/dkimkey"
 	"postroad/internal/core/dnssec"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
@@ -42,7 +43,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 			},
 			Verifiers: map[string]string{c.Mailbox.Address(): c.Verifier}, Tokens: []control.Token{c.Token},
 			Findings: []finding.Finding{c.Finding}, Entries: []control.Entry{c.Entry}, Answers: []verify.Answer{c.Answer}, Lists: []control.RecipientList{c.List},
-			Memories: []notice.Memory{c.Memory}, Notices: []notice.Notice{c.Notice}, TTLs: []time.Duration{48 * time.Hour}, Providers: []publish.Provider{c.Provider},
+			Memories: []notice.Memory{c.Memory}, Notices: []notice.Notice{c.Notice}, TTLs: []time.Duration{48 * time.Hour}, Providers: []publish.Provider{c.Provider}, DKIM: []dkimkey.Domain{c.DKIM},
 			Zones: []zone.Zone{c.Zone}, ZoneKeys: []dnssec.SealedKey{c.ZoneKey}, Transfers: c.Transfer, Journals: map[string][]transfer.Step{},
 			Copies: map[string]transfer.Copy{c.Domain.Name: {Records: []dns.Record{}, Signatures: []dns.Record{}}},
 		}

@@ -15,6 +15,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/dkimkey"
 	"postroad/internal/core/dnssec"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
@@ -76,6 +77,7 @@ type customer struct {
 	Set      zone.ExchangerSet
 	Servers  zone.NameServerSet
 	Provider publish.Provider
+	DKIM     dkimkey.Domain
 	Memory   notice.Memory
 	Notice   notice.Notice
 	Transfer transfer.Settings
@@ -121,6 +123,12 @@ func newCustomer(name string) customer {
 		Provider: publish.Provider{
 			Domain: domain, Account: id, Kind: "rfc2136", Zone: "example", Server: "ns." + domain + ":53", Key: "key.", Algorithm: dns.HMACSHA256, Sealed: []byte("\x00sealed"),
 			Operator: true, Created: created,
+		},
+		DKIM: dkimkey.Domain{
+			Name: domain, Account: id, Off: true, Algorithms: dkimkey.Both(), Rotate: 90 * 24 * time.Hour, Keys: []dkimkey.Key{{
+				Selector: "pr20261128r", Algorithm: dkimkey.RSA, Record: "v=DKIM1; p=x", Sealed: []byte("\x00sealed"), State: dkimkey.Retired, Since: created,
+				Made: created.Add(time.Second), Seen: created.Add(time.Minute), Until: created.Add(time.Hour), Imported: true,
+			}},
 		},
 		Memory: notice.Memory{
 			Domain: domain, Event: notice.PrimaryDown, Account: id, Since: created.Add(time.Minute), Told: created.Add(time.Hour), Open: true, Held: 1 << 40, Detail: "a\nü\n",
@@ -171,6 +179,7 @@ func (c customer) tx() control.Tx {
 		PutVerifiers: map[string]string{c.Mailbox.ID: c.Verifier}, PutRules: []directory.Rule{c.Rule}, PutOutbounds: []directory.Outbound{c.Outbound},
 		PutDeparted: []directory.Departed{c.Departed}, PutTokens: []control.Token{c.Token}, PutLists: []control.RecipientList{c.List}, PutZones: []zone.Zone{hosted},
 		PutSets: []zone.ExchangerSet{c.Set}, PutServers: []zone.NameServerSet{c.Servers}, PutTransfers: c.Transfer, Entries: []control.Entry{c.Entry}, PutProviders: []publish.Provider{c.Provider},
+		PutDKIM: []dkimkey.Domain{c.DKIM},
 	}
 }
 
@@ -210,6 +219,7 @@ type dump struct {
 	Notices   []notice.Notice
 	TTLs      []time.Duration
 	Providers []publish.Provider
+	DKIM      []dkimkey.Domain
 	Transfers transfer.Settings
 	Copies    map[string]transfer.Copy
 	Journals  map[string][]transfer.Step
@@ -287,6 +297,13 @@ func (w *world) dump(t *testing.T) dump {
 		one, err := w.Provider(ctx, system, p.Domain)
 		must(t, err)
 		same(t, "the provider by its domain", p, one)
+	}
+	d.DKIM, err = w.DKIMDomains(ctx, system)
+	must(t, err)
+	for _, keys := range d.DKIM {
+		one, err := w.Store.DKIM(ctx, system, keys.Name)
+		must(t, err)
+		same(t, "the keys by their domain", keys, one)
 	}
 	d.Memories, err = w.Memories(ctx, system)
 	must(t, err)

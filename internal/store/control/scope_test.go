@@ -10,6 +10,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/dkimkey"
 	"postroad/internal/core/dnssec"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/notice"
@@ -128,6 +129,20 @@ var foreigners = map[string]foreign{
 		list, err := w.Providers(t.Context(), scope)
 		must(t, err)
 		if slices.ContainsFunc(list, func(p publish.Provider) bool { return !scope.Has(p.Account) }) {
+			t.Errorf("it shows %+v", list)
+		}
+	},
+	"DKIM": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		if d, err := w.Store.DKIM(t.Context(), scope, bob.Domain.Name); !errors.Is(err, control.ErrNotFound) || d.Keys != nil {
+			t.Errorf("it shows %+v, %v", d, err)
+		}
+	},
+	"DKIMDomains": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		list, err := w.DKIMDomains(t.Context(), scope)
+		must(t, err)
+		if slices.ContainsFunc(list, func(d dkimkey.Domain) bool { return !scope.Has(d.Account) }) {
 			t.Errorf("it shows %+v", list)
 		}
 	},
@@ -411,6 +426,8 @@ func trespasses(bob customer) map[string]trespass {
 	list.Account = ann.Account.ID
 	provider := bob.Provider
 	provider.Account = ann.Account.ID
+	keys := bob.DKIM
+	keys.Account = ann.Account.ID
 	departed, hosted := bob.Departed, bob.Zone
 	departed.Account, hosted.Account = ann.Account.ID, ann.Account.ID
 	set, servers := bob.Set, bob.Servers
@@ -448,6 +465,9 @@ func trespasses(bob customer) map[string]trespass {
 		"PutFindings":                 {control.ErrNotFound, control.Tx{PutFindings: []finding.Finding{bob.Finding}}},
 		"PutProviders":                {control.ErrDenied, control.Tx{PutProviders: []publish.Provider{bob.Provider}}},
 		"PutProviders, taken over":    {control.ErrNotFound, control.Tx{PutProviders: []publish.Provider{provider}}},
+		"PutDKIM":                     {control.ErrDenied, control.Tx{PutDKIM: []dkimkey.Domain{bob.DKIM}}},
+		"PutDKIM, taken over":         {control.ErrNotFound, control.Tx{PutDKIM: []dkimkey.Domain{keys}}},
+		"Remove dkim":                 {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindDKIM, bob.Domain.Name)}}},
 		"Remove provider":             {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindProvider, bob.Domain.Name)}}},
 		"Remove departed":             {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindDeparted, bob.Departed.ID)}}},
 		// Forgetting finds nothing: the rest of the change is refused, and bob's finding stands.
@@ -560,7 +580,7 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 	}
 	must(t, w.SetSetting(t.Context(), system, settingName, "value"))
 	tables := w.tables(t)
-	if len(tables) != 27 {
+	if len(tables) != 28 {
 		t.Errorf("tables of accounts' rows: %v", tables)
 	}
 	counts := func(scope account.Scope, table string) (own, other int) {

@@ -7,6 +7,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/dkimkey"
 	"postroad/internal/core/publish"
 	"postroad/internal/core/transfer"
 	"postroad/internal/core/zone"
@@ -97,6 +98,9 @@ func put(t *sqldb.Tx, tx *control.Tx, version int64) error {
 	if err := putProviders(t, tx.PutProviders); err != nil {
 		return err
 	}
+	if err := putDKIM(t, tx.PutDKIM); err != nil {
+		return err
+	}
 	if err := putFindings(t, tx.PutFindings, tx.DropFindings); err != nil {
 		return err
 	}
@@ -119,6 +123,7 @@ func checkOwners(scope account.Scope, tx *control.Tx) error {
 		ownersOf(tx.PutLists, func(r *control.RecipientList) account.ID { return r.Account }),
 		ownersOf(tx.PutZones, func(r *zone.Zone) account.ID { return r.Account }),
 		ownersOf(tx.PutProviders, func(r *publish.Provider) account.ID { return r.Account }),
+		ownersOf(tx.PutDKIM, func(r *dkimkey.Domain) account.ID { return r.Account }),
 		ownersOf(tx.PutDeparted, func(r *directory.Departed) account.ID { return r.Account }),
 		ownersOf(tx.PutSets, func(r *zone.ExchangerSet) account.ID { return r.Account }),
 		ownersOf(tx.PutServers, func(r *zone.NameServerSet) account.ID { return r.Account }),
@@ -188,6 +193,11 @@ func checkDomains(t *sqldb.Tx, tx *control.Tx) error {
 			return err
 		}
 	}
+	for i := range tx.PutDKIM {
+		if err := add(tx.PutDKIM[i].Name, tx.PutDKIM[i].Account); err != nil {
+			return err
+		}
+	}
 	for i := range tx.PutTransfers.Secondaries {
 		if err := add(tx.PutTransfers.Secondaries[i].Domain, tx.PutTransfers.Secondaries[i].Account); err != nil {
 			return err
@@ -212,7 +222,7 @@ func checkDomains(t *sqldb.Tx, tx *control.Tx) error {
 // goners are ids of what is to be removed, by kind.
 type goners struct {
 	accounts, domains, mailboxes, rules, outbounds, tokens, lists, departed, zones, sets, servers []string
-	providers                                                                                     []string
+	providers, dkim                                                                               []string
 	keys, peers, secondaries, catalogs                                                            []string
 }
 
@@ -252,6 +262,8 @@ func sortRemovals(list []control.Removal) (goners, error) {
 			g.catalogs = append(g.catalogs, r.ID)
 		case control.KindProvider:
 			g.providers = append(g.providers, r.ID)
+		case control.KindDKIM:
+			g.dkim = append(g.dkim, r.ID)
 		case control.KindQueue, control.KindRecord, control.KindMX, control.KindDNSSEC, control.KindZoneKeys, control.KindPublish:
 			return goners{}, fmt.Errorf("%w: nothing is removed by the kind %q", control.ErrInvalid, r.Kind)
 		default:
@@ -278,6 +290,7 @@ func remove(t *sqldb.Tx, g goners) error {
 		{control.KindRule, removeRulesSQL, g.rules},
 		{control.KindDeparted, removeDepartedSQL, g.departed},
 		{control.KindProvider, removeProvidersSQL, g.providers},
+		{control.KindDKIM, removeDKIMSQL, g.dkim},
 		{control.KindZone, removeZonesSQL, g.zones},
 		{control.KindSet, removeSetsSQL, g.sets},
 		{control.KindServers, removeServerSetsSQL, g.servers},

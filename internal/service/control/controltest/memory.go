@@ -17,6 +17,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/dkimkey"
 	"postroad/internal/core/dnssec"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
@@ -58,6 +59,7 @@ type Memory struct {
 	TTLs     map[string]time.Duration // the largest ones, by domain; nil: none was seen
 
 	Providing map[string]publish.Provider // by domain
+	Keys      map[string]dkimkey.Domain   // by domain
 
 	// What others keep.
 	Boxes      map[string]mailbox.Mailbox
@@ -81,8 +83,8 @@ type Memory struct {
 // NewMemory is a store without anything in it.
 func NewMemory() *Memory {
 	return &Memory{
-		Providing: map[string]publish.Provider{},
-		Accounts:  map[string]account.Account{}, Domains: map[string]directory.Domain{}, Mailboxes: map[string]directory.Mailbox{},
+		Providing: map[string]publish.Provider{}, Keys: map[string]dkimkey.Domain{},
+		Accounts: map[string]account.Account{}, Domains: map[string]directory.Domain{}, Mailboxes: map[string]directory.Mailbox{},
 		Rules: map[string]directory.Rule{}, Outbounds: map[string]directory.Outbound{}, Departed: map[string]directory.Departed{}, Sets: map[string]zone.ExchangerSet{}, Servers: map[string]zone.NameServerSet{}, Given: map[string]control.Token{},
 		Lists: map[string]control.RecipientList{}, Verifiers: map[string]string{}, Settings: map[string]string{},
 		Boxes: map[string]mailbox.Mailbox{}, Stored: map[string][]mailbox.Message{}, Bodies: map[string]string{}, Exchangers: map[string]facts.MXAnswer{},
@@ -180,6 +182,7 @@ func (m *Memory) Update(_ context.Context, scope account.Scope, version int64, t
 		m.Found = append(m.Found, f)
 	}
 	put(m.Providing, tx.PutProviders, func(p publish.Provider) string { return p.Domain })
+	put(m.Keys, tx.PutDKIM, func(d dkimkey.Domain) string { return d.Name })
 	put(m.Given, tx.PutTokens, func(t control.Token) string { return t.ID })
 	maps.Copy(m.Verifiers, tx.PutVerifiers)
 	for _, e := range tx.Entries {
@@ -206,6 +209,7 @@ func (m *Memory) remove(r control.Removal) {
 		delete(m.Domains, r.ID)
 		delete(m.Lists, name)
 		delete(m.Hosted, name)
+		delete(m.Keys, name)
 		maps.DeleteFunc(m.Mailboxes, func(_ string, b directory.Mailbox) bool { return b.Domain == name })
 		maps.DeleteFunc(m.Rules, func(_ string, r directory.Rule) bool { return r.Domain == name })
 	case control.KindMailbox:
@@ -221,6 +225,8 @@ func (m *Memory) remove(r control.Removal) {
 		delete(m.Lists, r.ID)
 	case control.KindProvider:
 		delete(m.Providing, r.ID)
+	case control.KindDKIM:
+		delete(m.Keys, r.ID)
 	case control.KindDeparted:
 		delete(m.Departed, r.ID)
 	case control.KindSet:
@@ -302,6 +308,24 @@ func (m *Memory) Provider(_ context.Context, scope account.Scope, domain string)
 		return publish.Provider{}, control.ErrNotFound
 	}
 	return p, nil
+}
+
+// DKIM gives the keys of a domain.
+func (m *Memory) DKIM(_ context.Context, scope account.Scope, domain string) (dkimkey.Domain, error) {
+	m.Lock()
+	defer m.Unlock()
+	d, ok := m.Keys[domain]
+	if !ok || !scope.Has(d.Account) {
+		return dkimkey.Domain{}, control.ErrNotFound
+	}
+	return d, nil
+}
+
+// DKIMDomains lists them.
+func (m *Memory) DKIMDomains(_ context.Context, scope account.Scope) ([]dkimkey.Domain, error) {
+	m.Lock()
+	defer m.Unlock()
+	return inScope(scope, m.Keys, func(d dkimkey.Domain) account.ID { return d.Account }), nil
 }
 
 // Providers lists them.

@@ -5,6 +5,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/dkimkey"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/publish"
@@ -30,6 +31,7 @@ type Tx struct {
 	PutServers   []zone.NameServerSet
 	PutTransfers transfer.Settings  // each row of its lists takes the place of the one before
 	PutProviders []publish.Provider // each takes the place of the one before
+	PutDKIM      []dkimkey.Domain   // each takes the place of the one before
 	PutFindings  []finding.Finding  // of domains in scope, after all else is written
 	DropFindings []finding.Finding  // by domain and name; before PutFindings
 	Remove       []Removal
@@ -67,6 +69,7 @@ const (
 	KindZoneKeys   Kind = "zone-key"  // only in audit entries: the steps of a zone's keys, by the domain's name
 	KindRecord     Kind = "record"    // only in plans and audit entries: what was changed in a zone
 	KindProvider   Kind = "provider"  // how the zone of a domain is written to that others answer for, by the domain's name
+	KindDKIM       Kind = "dkim"      // how a domain's mail is signed, by the domain's name
 	KindPublish    Kind = "publish"   // only in plans and audit entries: what was written there
 	KindQueue      Kind = "queue"     // only in plans and audit entries: what was done to queued mail
 )

@@ -52,6 +52,8 @@ type Access struct {
 	Back  func(z *zone.Zone, before, after string) ([]dns.Record, error)
 	// Proof gives the TXT record by which a domain's ownership is shown.
 	Proof func(d *directory.Domain) (owner, text string)
+	// Keys gives the records of the keys by which the domain's mail is signed; nil: there are none.
+	Keys func(ctx context.Context, d *directory.Domain) ([]dns.Record, error)
 }
 
 // ProviderInfo is a provider as listings show it. No secret is in it.
@@ -140,7 +142,15 @@ func (a *Access) now(ctx context.Context, actor rights.Actor, d *directory.Domai
 	}
 	z := zone.Zone{Domain: d.Name, Account: d.Account}
 	proof, _ := a.Proof(d)
-	z.Records, err = a.Writer.Read(ctx, access, []publish.Set{{Name: z.Apex(), Type: dns.TypeMX}, {Name: z.Apex(), Type: dns.TypeTXT}, {Name: proof + ".", Type: dns.TypeTXT}})
+	sets := []publish.Set{{Name: z.Apex(), Type: dns.TypeMX}, {Name: z.Apex(), Type: dns.TypeTXT}, {Name: proof + ".", Type: dns.TypeTXT}}
+	keys, err := a.keys(ctx, d)
+	if err != nil {
+		return publish.Provider{}, zone.Zone{}, err
+	}
+	for _, r := range keys {
+		sets = append(sets, publish.Set{Name: r.Name, Type: r.Type})
+	}
+	z.Records, err = a.Writer.Read(ctx, access, sets)
 	if err != nil {
 		return publish.Provider{}, zone.Zone{}, words.Invalid("The zone "+words.Show(p.Zone)+" cannot be read by "+where(&p)+": "+err.Error()+".", "nothing was changed")
 	}
@@ -148,8 +158,16 @@ func (a *Access) now(ctx context.Context, actor rights.Actor, d *directory.Domai
 	return p, z, nil
 }
 
+// keys gives the records of a domain's keys; none before its ownership is shown.
+func (a *Access) keys(ctx context.Context, d *directory.Domain) ([]dns.Record, error) {
+	if a.Keys == nil || !d.Proved {
+		return nil, nil
+	}
+	return a.Keys(ctx, d)
+}
+
 // Plan plans that a domain's zone has the MX records and the SPF record of the set that the domain follows, else of
-// its account's default, and before its
+// its account's default and the records of the keys by which its mail is signed, and before its
 // ownership is shown the proof of that and nothing else: mail that came here would be refused. All else in the zone, and of
 // the texts beside the SPF record, stays.
 func (a *Access) Plan(ctx context.Context, actor rights.Actor, st *rights.State, name string) (plan.Plan, error) {
@@ -181,6 +199,16 @@ func (a *Access) Plan(ctx context.Context, actor rights.Actor, st *rights.State,
 		next = next.WithSPF(zone.MergeSPF(own[0], set.SPF))
 	default:
 		next = next.WithSPF(set.SPF)
+	}
+	keys, err := a.keys(ctx, d)
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	for _, r := range keys {
+		if there := zone.RRset(next.Records, r.Name, r.Type); len(there) > 0 {
+			r.TTL = there[0].TTL
+		}
+		next.Records = zone.Replace(next.Records, r.Name, r.Type, r)
 	}
 	difference := zone.Plan(z.Records, next.Records)
 	if len(difference) == 0 {
