@@ -49,8 +49,8 @@ text, and the same in strings of at most 255 characters), and what the world has
 				return a.printDKIM(&s)
 			}),
 		},
-		simple("check", "Look at what the world has of a domain's keys", `Looks at what the world has of a domain's keys, which else happens every hour, and every minute while a key waits to be
-seen. A key whose record is seen signs from then on.`, http.MethodPost, "/check"),
+		simple("activate", "Look at what the world has of a domain's keys", `Looks at what the world has of a domain's keys, which else happens every hour, and every minute while a key waits to be
+seen. A key whose record is seen signs from then on.`, http.MethodPost, "/activate"),
 		simple("rotate", "Replace a domain's keys", `Makes new keys. Their records are published at once where the zone is hosted here, and else to be entered as dkim show
 tells. Each signs in the place of the one before when its record has been seen; the record of the one before stays for as
 long as mail may be on its way, and a week more.`, http.MethodPost, "/rotate"),

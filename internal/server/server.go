@@ -30,6 +30,7 @@ import (
 	"postroad/internal/service/checks"
 	"postroad/internal/service/control"
 	"postroad/internal/service/deliver"
+	"postroad/internal/service/dkimsign"
 	"postroad/internal/service/dnsd"
 	"postroad/internal/service/mailstore"
 	"postroad/internal/service/notices"
@@ -72,6 +73,8 @@ type Server struct {
 	deliver   *deliver.Service
 	control   *control.Service
 	signer    *signer.Service
+	dkim      *dkimsign.Service
+	keys      *checks.KeyRounds
 	access    *access.Service
 	receive   *receive.Service
 	trace     *trace.Service     // nil: no traces are kept
@@ -220,12 +223,13 @@ func (s *Server) join(ctx context.Context) error {
 	s.joinTraces(view)
 	s.queue = queue.New(s.queueConfig(memory), s.stores.queue, s.stores.queue, s.stores.queue,
 		agents(s.deliver, deliver.NewLocal(s.mailstore, deliver.WithMetrics(s.metrics), deliver.WithLog(s.log))), view, s.metrics, s.log)
+	s.joinDKIM(view)
 	s.control = control.New(control.Options{
 		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Traces: s.traces(), Names: s.names(), Signer: s.signer, Parents: s.signer, Box: s.box, Exchange: s.exchange(), Resolver: s.resolver, DNS: s.resolver, ProofSecret: proofSecret,
 		Hops: view.hops, Facts: s.verify, Dial: s.tries, Fetcher: s.verify, Answers: s.self.Answers, Verifier: verifier,
 		Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Addresses: s.cfg.Addresses, Listeners: s.self.listeners,
 		DeliverPort: uint16(s.cfg.Deliver.Port), TrustedNetworks: s.cfg.Receive.TrustedNetworks, //nolint:gosec // config checks the range
-		Writer: &providers.Service{}, Seal: s.box, Providers: providers.Kinds(), Support: s.cfg.Support.URL, Metrics: s.metrics, Log: s.log,
+		Writer: &providers.Service{}, Seal: s.box, Providers: providers.Kinds(), Keyring: s.dkim, Hold: s.queueHold(), Support: s.cfg.Support.URL, Metrics: s.metrics, Log: s.log,
 	})
 	view.directory = s.control.Directory
 	s.access = access.New(tokens(s.stores.control))
@@ -237,7 +241,7 @@ func (s *Server) join(ctx context.Context) error {
 		Hostname: s.cfg.Hostname, TLS: certificate, TrustedNetworks: s.cfg.Receive.TrustedNetworks,
 		MessageSize: s.cfg.Limits.MessageSize, Recipients: s.cfg.Limits.Recipients,
 		Sessions: s.cfg.Limits.Sessions, SessionsPerAddress: s.cfg.Limits.SessionsPerAddress, Memory: memory, Boxes: s.mailstore,
-		Trace: tracer, Facts: s.verify, Recorder: s.recorder(), Turns: s.queue, Findings: findings{s.stores.control},
+		Trace: tracer, Facts: s.verify, Recorder: s.recorder(), Turns: s.queue, Findings: findings{s.stores.control}, Signer: s.dkim,
 	}, queueing{s.queue}, view, blobs{s.stores.blobs}, logins, s.metrics, s.log)
 	if err := s.control.Start(ctx); err != nil {
 		return err
@@ -303,6 +307,7 @@ func (s *Server) watchModes(v *view) {
 	s.meanwhile(looks.WithZones(s.control).Run)
 	s.meanwhile(checks.NewProofs(v, s.control, s.log).Run)
 	s.meanwhile(checks.NewDelegations(v, s.control, s.log).Run)
+	s.meanwhile(func(ctx context.Context) { s.keys.Run(ctx, s.control) })
 }
 
 // tellPeople has people told of what happens to their domains' mail.

@@ -398,7 +398,7 @@ func calls(h *house) map[string][3]string {
 		"dkim-on":           {"PUT", "/domains/ann.example/dkim", `{"rotate_days":90}`},
 		"dkim-off":          {"DELETE", "/domains/ann.example/dkim", ""},
 		"dkim-rotate":       {"POST", "/domains/ann.example/dkim/rotate", ""},
-		"dkim-check":        {"POST", "/domains/ann.example/dkim/check", ""},
+		"dkim-activate":     {"POST", "/domains/ann.example/dkim/activate", ""},
 		"dkim-import":       {"POST", "/domains/ann.example/dkim/keys", `{"selector":"old","key":` + strconv.Quote(privateKey(h.t)) + `}`},
 		"dkim-remove":       {"DELETE", "/domains/ann.example/dkim/keys/pr20261128e", ""},
 		"notice-list":       {"", "", ""}, // as above

@@ -50,8 +50,8 @@ func (a *api) registerDKIM() {
 	changing(a, "dkim-rotate", http.MethodPost, path+"/rotate", "Replace the keys by which a domain's mail is signed", func(ctx context.Context, actor control.Actor, in *dkimChange) (control.Plan, error) {
 		return a.control.PlanDKIMRotate(ctx, actor, in.Domain)
 	})
-	changing(a, "dkim-check", http.MethodPost, path+"/check", "Look at what the world has of a domain's keys, and have those sign that were seen", func(ctx context.Context, actor control.Actor, in *dkimChange) (control.Plan, error) {
-		return a.control.PlanDKIMCheck(ctx, actor, in.Domain)
+	changing(a, "dkim-activate", http.MethodPost, path+"/activate", "Look at what the world has of a domain's keys, and have those sign that were seen", func(ctx context.Context, actor control.Actor, in *dkimChange) (control.Plan, error) {
+		return a.control.PlanDKIMActivate(ctx, actor, in.Domain)
 	})
 	changing(a, "dkim-import", http.MethodPost, path+"/keys", "Sign a domain's mail with a key that it has had elsewhere", func(ctx context.Context, actor control.Actor, in *dkimImport) (control.Plan, error) {
 		return a.control.PlanDKIMImport(ctx, actor, in.Domain, in.Body.Selector, control.NewSecret(in.Body.Key))

@@ -62,8 +62,8 @@ func (s *Service) PlanDKIMImport(ctx context.Context, actor Actor, domain, selec
 	return s.dkim.PlanImport(ctx, actor, s.current.Load(), domain, selector, private)
 }
 
-// PlanDKIMCheck looks at what the world has of a domain's keys and plans what follows.
-func (s *Service) PlanDKIMCheck(ctx context.Context, actor Actor, domain string) (Plan, error) {
+// PlanDKIMActivate looks at what the world has of a domain's keys and plans what follows.
+func (s *Service) PlanDKIMActivate(ctx context.Context, actor Actor, domain string) (Plan, error) {
 	d, err := actor.Domain(s.current.Load(), domain)
 	if err != nil {
 		return Plan{}, err

@@ -24,7 +24,7 @@ func (s *session) bdat(arg []byte) error {
 		return s.mistake(smtp.Reply{Code: 503, Enhanced: smtp.Enhanced{5, 5, 1}, Text: "no valid recipients"})
 	}
 	if s.tx.chunks == nil {
-		s.tx.chunks = newContent(s.service.blobs, s.service.memory, s.trace(s.chunkID()), min(size, mail.InlineLimit))
+		s.tx.chunks = s.newBody(newContent(s.service.blobs, s.service.memory, s.trace(s.chunkID()), min(size, mail.InlineLimit)))
 		s.tx.chunk.Limit = s.service.cfg.MessageSize
 	}
 	err = s.receive(func() error { return s.in.ReadChunk(s.tx.chunks, size, &s.tx.chunk) })

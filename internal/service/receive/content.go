@@ -2,6 +2,7 @@ package receive
 
 import (
 	"errors"
+	"io"
 
 	"postroad/internal/core/budget"
 	"postroad/internal/core/mail"
@@ -20,6 +21,7 @@ type content struct {
 	buf    []byte // all of it while inline; else the beginning, as far as the header goes
 	whole  bool   // buf holds the whole header; more need not be kept
 	blob   Blob
+	body   io.Writer // gets the body of what lies in a blob, as it comes; nil: nobody wants it
 	hash   *xxhash.Digest
 	size   int64
 }
@@ -78,7 +80,7 @@ func (c *content) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	c.keepHeader(p)
+	c.pass(p)
 	_, _ = c.hash.Write(p)
 	if _, err := c.blob.Write(p); err != nil {
 		return 0, errors.Join(errNoBlob, err)
@@ -94,7 +96,9 @@ func (c *content) spill() error {
 	}
 	c.blob, c.hash = blob, xxhash.New()
 	c.count()
-	c.whole = c.headerEnds()
+	if c.whole = c.headerEnds(); c.whole {
+		c.passBody(nil)
+	}
 	_, _ = c.hash.Write(c.buf)
 	if _, err := blob.Write(c.buf); err != nil {
 		return errors.Join(errNoBlob, err)
@@ -121,6 +125,31 @@ func (c *content) abort() {
 		c.blob.Abort()
 		c.blob = nil
 	}
+}
+
+// pass keeps of the next octets of a blob what belongs to its header, and passes on what belongs to its body.
+func (c *content) pass(p []byte) {
+	if c.whole {
+		if c.body != nil {
+			_, _ = c.body.Write(p)
+		}
+		return
+	}
+	kept := len(c.buf)
+	c.keepHeader(p)
+	if c.whole {
+		c.passBody(p[len(c.buf)-kept:])
+	}
+}
+
+// passBody passes on the beginning of a body, which lies behind the header, and what follows it.
+func (c *content) passBody(rest []byte) {
+	if c.body == nil {
+		return
+	}
+	_, body, _ := message.SplitHeader(c.buf)
+	_, _ = c.body.Write(body)
+	_, _ = c.body.Write(rest)
 }
 
 // keepHeader goes on gathering the beginning of a blob until its header has ended or is too large to be one.

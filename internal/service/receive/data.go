@@ -27,7 +27,7 @@ func (s *session) data(arg []byte) error {
 	}
 	s.say(354, smtp.Enhanced{}, "send the message, end with a dot on a line of its own")
 	id := s.service.queue.NewID(time.Now())
-	c := newContent(s.service.blobs, s.service.memory, s.trace(id), max(0, s.tx.params.Size))
+	c := s.newBody(newContent(s.service.blobs, s.service.memory, s.trace(id), max(0, s.tx.params.Size)))
 	defer c.release()
 	err := s.receive(func() error {
 		_, err := s.in.ReadData(c, s.service.cfg.MessageSize)
@@ -106,6 +106,7 @@ func (s *session) accept(id mail.ID, c *content) error {
 		s.reply(r)
 		return nil
 	}
+	s.sign(header, c)
 	sealed, hash, err := c.seal()
 	if err != nil {
 		c.abort()

@@ -12,6 +12,7 @@ import (
 	"postroad/internal/core/mailbox"
 	"postroad/internal/core/routing"
 	"postroad/internal/core/trace"
+	"postroad/internal/proto/dkim"
 )
 
 // ErrFull says that there is no room to store a message. Queue and Blobs give it together with their own errors.
@@ -48,6 +49,13 @@ type Directory interface {
 type Facts interface {
 	// Fetch returns when the view knows the fact, or it cannot be had now.
 	Fetch(ctx context.Context, need routing.Need)
+}
+
+// Signer signs mail of our own users (RFC 6376).
+type Signer interface {
+	// Sign gives the signature fields of a message by an author of a domain, an A-label; none where the domain has no key
+	// that signs. body gives the hash of the message's body by relaxed canonicalization; it is called at most once.
+	Sign(ctx context.Context, domain string, header []byte, body func() *dkim.Body) []byte
 }
 
 // Turns starts mail that waits for a domain's own server.

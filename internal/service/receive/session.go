@@ -17,6 +17,7 @@ import (
 	"postroad/internal/core/mail"
 	"postroad/internal/core/routing"
 	"postroad/internal/core/trace"
+	"postroad/internal/proto/dkim"
 	"postroad/internal/proto/smtp"
 )
 
@@ -64,6 +65,7 @@ type transaction struct {
 	senderOf account.ID
 	taken    []trace.Decision // recipients that are taken, for the trace
 	chunks   *content         // BDAT content so far
+	body     *dkim.Body       // hashes the body of a content that will be signed
 	chunk    smtp.ChunkState
 	chunkOf  mail.ID // under which the chunks will be queued
 }

@@ -131,7 +131,7 @@ func next(d *directory.Domain, keys *dkimkey.Domain) string {
 	case len(waiting) > 0 && d.Zone == directory.ZoneHosted:
 		return "The key " + waiting[0].Selector + " signs once the world has been seen to have its record, which stands in the zone here."
 	case len(waiting) > 0:
-		return "Enter the record of the key " + waiting[0].Selector + " in the zone; it signs once it has been seen there. postroad dkim check " + d.Name + " looks at once."
+		return "Enter the record of the key " + waiting[0].Selector + " in the zone; it signs once it has been seen there. postroad dkim activate " + d.Name + " looks at once."
 	case len(keys.Signing()) == 0:
 		return "It has no key that signs; one is made when somebody sends as it, or by postroad dkim on " + d.Name + "."
 	}

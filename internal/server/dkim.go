@@ -1,0 +1,28 @@
+package server
+
+import (
+	"errors"
+	"time"
+
+	"postroad/internal/service/checks"
+	"postroad/internal/service/control"
+	"postroad/internal/service/dkimsign"
+	"postroad/internal/service/queue"
+)
+
+// joinDKIM makes the service that signs mail, and what looks after its keys.
+func (s *Server) joinDKIM(v *view) {
+	s.keys = checks.NewKeys(v, s.log)
+	s.dkim = dkimsign.New(dkimsign.Options{
+		Store: s.stores.control, Open: s.box.Open, Needed: s.keys.Needed, Log: s.log,
+		Missing: func(err error) bool { return errors.Is(err, control.ErrNotFound) },
+	})
+}
+
+// queueHold is how long mail is kept in the queue.
+func (s *Server) queueHold() time.Duration {
+	if s.cfg.Queue.Hold > 0 {
+		return s.cfg.Queue.Hold
+	}
+	return queue.DefaultHold
+}
