@@ -71,6 +71,32 @@ func (n *named) examples(block string) (ran int) {
 	return ran
 }
 
+// TestExamplesOfDNSSECRun runs the commands of docs/dnssec.md as they stand there, one after the other.
+func TestExamplesOfDNSSECRun(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("../../docs/dnssec.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSafe(t)
+	s.run("domain", "add", "acme.example", "--zone", "hosted", "--proved")
+	n := &named{instance: s.instance, dns: s.dns}
+	ran := 0
+	for i, block := range strings.Split(string(b), "```\n") {
+		if i%2 == 0 {
+			continue
+		}
+		ran += n.examples(block)
+		signed := strings.Contains(digAt(t, s.dns, "+dnssec", "acme.example", "SOA"), "RRSIG")
+		if off := strings.Contains(block, "dnssec off acme.example --yes"); signed == off {
+			t.Errorf("the zone is signed: %t, after\n%s", signed, block)
+		}
+	}
+	if ran < 7 {
+		t.Errorf("only %d commands", ran)
+	}
+}
+
 // TestExamplesOfZonesRun runs the commands of docs/dns.md as they stand there, with the zone file beside them.
 func TestExamplesOfZonesRun(t *testing.T) {
 	t.Parallel()
