@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -73,6 +74,8 @@ func (s *Server) openSocket(ctx context.Context) (net.Listener, error) {
 
 func (s *Server) serveHTTP(l net.Listener, server *http.Server) {
 	server.ReadHeaderTimeout, server.IdleTimeout, server.MaxHeaderBytes = headerTimeout, idleTimeout, maxHeader
+	server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)
+	l = newPatient(l, "http", s.log)
 	s.serving.Go(func() {
 		if err := server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			s.fail(fmt.Errorf("listener http: %w", err))

@@ -8,7 +8,8 @@
 //
 // # Known limits
 //
-// The rate limit counts what one network is answered, not all that it asks.
+// The rate limit counts what one network is answered, not all that it asks. Questions by TCP are read up to 4,094 octets. At
+// most 128 connections have answers that they do not take; then those that were waited for for the longest are cut off.
 package dnsd
 
 import (
@@ -49,7 +50,7 @@ type Service struct {
 	options answer.Options
 	meter   *meter
 	log     *slog.Logger
-	workers sync.Pool // *worker
+	places  chan *worker // for those that are answered by TCP; nil for one that was not needed yet
 	streams streams
 	ctx     context.Context // of what Transfers does, until Stop
 	stop    context.CancelFunc
@@ -86,7 +87,10 @@ func New(cfg Config, metrics *obs.Metrics, log *slog.Logger) *Service {
 		s.options.Limiter = answer.NewLimiter(cfg.RateLimit, [2]uint64{binary.LittleEndian.Uint64(key[:]), binary.LittleEndian.Uint64(key[8:])})
 	}
 	s.streams.init()
-	s.workers.New = func() any { return s.newWorker() }
+	s.places = make(chan *worker, maxAnswering)
+	for range maxAnswering {
+		s.places <- nil
+	}
 	return s
 }
 

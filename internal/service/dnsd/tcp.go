@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"postroad/internal/obs"
 	"postroad/internal/service/dnsd/answer"
 )
 
@@ -23,7 +24,14 @@ const (
 	// ends the one that has been silent for the longest.
 	maxStreams           = 2000
 	maxStreamsPerNetwork = 250
-	firstBuffer          = 4096 // octets; it grows with what really comes
+	// streamBuffer is what of questions is read at a time, in octets: none is longer.
+	streamBuffer = 4096
+	// maxAnswering is how many connections have answers made and written at a time, each in a buffer of its own: that is all
+	// memory that answers take. When all of them wait for their clients, one that waits for longer than slowTime is ended.
+	maxAnswering = 128
+	slowTime     = 50 * time.Millisecond
+	// fullAnswers is from how many octets on answers are written before more are made.
+	fullAnswers = 16 << 10
 )
 
 // streams are the connections that are open, those that were silent for longer before others.
@@ -32,6 +40,7 @@ type streams struct {
 	closed   bool
 	all      *list.List
 	networks map[netip.Prefix]*list.List
+	writing  *list.List // those that are answered, the longest first
 }
 
 type stream struct {
@@ -39,10 +48,46 @@ type stream struct {
 	network netip.Prefix
 	all     *list.Element
 	own     *list.Element
+	writing *list.Element
+	since   time.Time // it is in writing
 }
 
 func (l *streams) init() {
-	l.all, l.networks = list.New(), map[netip.Prefix]*list.List{}
+	l.all, l.networks, l.writing = list.New(), map[netip.Prefix]*list.List{}, list.New()
+}
+
+// begin says that a connection is answered from now on.
+func (l *streams) begin(s *stream) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.since, s.writing = time.Now(), l.writing.PushBack(s)
+}
+
+// done says that a connection has its answers.
+func (l *streams) done(s *stream) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s.writing != nil {
+		l.writing.Remove(s.writing)
+		s.writing = nil
+	}
+}
+
+// endSlowest ends the connection that has taken the longest to take its answers, if that is too long.
+func (l *streams) endSlowest() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.writing.Front()
+	if e == nil {
+		return
+	}
+	s, _ := e.Value.(*stream)
+	if time.Since(s.since) < slowTime {
+		return
+	}
+	l.writing.Remove(e)
+	s.writing = nil
+	l.end(e)
 }
 
 // enter adds a connection and ends another when there are too many.
@@ -115,41 +160,63 @@ func (l *streams) closeAll() {
 	}
 }
 
-// ServeTCP answers connections until the listener is closed, which is no error.
+// Where no connection can be taken the next one is tried after acceptWait, which doubles up to longestWait.
+const (
+	acceptWait  = 5 * time.Millisecond
+	longestWait = time.Second
+)
+
+// ServeTCP answers connections until the listener is closed, which is no error. While the machine has no more files or
+// memory for them, those that were silent for the longest give theirs.
 func (s *Service) ServeTCP(l net.Listener) error {
+	wait := acceptWait
+	var failures obs.Rarely
 	for {
 		conn, err := l.Accept()
 		if err != nil {
-			var temporary interface{ Temporary() bool }
 			if errors.Is(err, net.ErrClosed) {
 				return nil
 			}
-			if errors.As(err, &temporary) && temporary.Temporary() { // no more files: those that are silent give theirs
-				s.log.Error("a connection could not be taken", "error", err)
-				s.streams.endOldest()
-				time.Sleep(10 * time.Millisecond)
-				continue
-			}
-			return err
-		}
-		client := addrPort(conn.RemoteAddr())
-		st := &stream{conn: conn, network: network(client.Addr())}
-		if !s.streams.enter(st) {
-			_ = conn.Close()
+			failures.Warn(s.ctx, s.log, "connections cannot be taken", "listener", "dns", "error", err)
+			s.streams.endOldest()
+			s.pause(wait)
+			wait = min(2*wait, longestWait)
 			continue
 		}
-		s.meter.streams.Inc()
-		leave := func() {
-			_ = conn.Close()
-			s.streams.leave(st)
-			s.meter.streams.Dec()
-		}
-		if !s.begin(func() {
-			defer leave()
-			s.converse(st, client)
-		}) {
-			leave()
-		}
+		wait = acceptWait
+		s.take(conn)
+	}
+}
+
+// pause waits, or ends with Stop.
+func (s *Service) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.ctx.Done():
+	}
+}
+
+// take begins to answer a connection.
+func (s *Service) take(conn net.Conn) {
+	client := addrPort(conn.RemoteAddr())
+	st := &stream{conn: conn, network: network(client.Addr())}
+	if !s.streams.enter(st) {
+		_ = conn.Close()
+		return
+	}
+	s.meter.streams.Inc()
+	leave := func() {
+		_ = conn.Close()
+		s.streams.leave(st)
+		s.meter.streams.Dec()
+	}
+	if !s.begin(func() {
+		defer leave()
+		s.converse(st, client)
+	}) {
+		leave()
 	}
 }
 
@@ -182,7 +249,7 @@ func network(a netip.Addr) netip.Prefix {
 
 // converse answers what a connection asks, all whole questions that have come in one write (RFC 7766 §6.2.1.1).
 func (s *Service) converse(st *stream, client netip.AddrPort) {
-	buf := make([]byte, firstBuffer)
+	buf := make([]byte, streamBuffer)
 	have := 0
 	var renewed time.Time
 	for {
@@ -194,7 +261,7 @@ func (s *Service) converse(st *stream, client netip.AddrPort) {
 		}
 		for !whole(buf[:have]) {
 			if have == len(buf) {
-				buf = append(buf, make([]byte, min(len(buf), 2+maxMessage-len(buf)))...)
+				return // longer than any question
 			}
 			n, err := st.conn.Read(buf[have:])
 			if err != nil {
@@ -202,9 +269,12 @@ func (s *Service) converse(st *stream, client netip.AddrPort) {
 			}
 			have += n
 		}
-		used, err := s.answerAll(st.conn, buf[:have], client)
+		used, transfer, err := s.answerSome(st, buf[:have], client)
 		if err != nil {
 			return
+		}
+		if transfer != nil {
+			s.handOver(transfer, client, true, func(message []byte) error { return send(st.conn, message) })
 		}
 		have = copy(buf, buf[used:have])
 		s.streams.touch(st)
@@ -218,50 +288,69 @@ func whole(b []byte) bool {
 
 var errMalformed = errors.New("no message")
 
-// answerAll answers the whole messages in data and gives how many octets they take.
-func (s *Service) answerAll(conn net.Conn, data []byte, client netip.AddrPort) (used int, err error) {
-	w, _ := s.workers.Get().(*worker)
-	defer s.workers.Put(w)
-	if w.out == nil {
-		w.out = make([]byte, 2*(2+maxMessage))
+// answerSome answers whole messages in data, as many as fill a buffer, and gives how many octets they take. The last of them
+// is for Transfers where it gives one; the answers to those before it are written then.
+func (s *Service) answerSome(st *stream, data []byte, client netip.AddrPort) (used int, transfer []byte, err error) {
+	w := s.place()
+	if w == nil {
+		return 0, nil, net.ErrClosed
 	}
+	s.streams.begin(st)
+	defer func() {
+		s.meter.transports[1].add(&w.responder.Counts)
+		s.streams.done(st)
+		s.places <- w
+	}()
 	w.client = answer.Client{Addr: client.Addr(), TCP: true, Now: time.Now().UnixNano()}
-	defer func() { s.meter.transports[1].add(&w.responder.Counts) }()
 	n := 0
-	flush := func() error {
-		if n == 0 {
-			return nil
-		}
-		_, err := conn.Write(w.out[:n])
-		n = 0
-		return err
-	}
-	for whole(data[used:]) {
+	for n < fullAnswers && transfer == nil && whole(data[used:]) {
 		size := int(binary.BigEndian.Uint16(data[used:]))
 		packet := data[used+2 : used+2+size]
 		used += 2 + size
 		if size < 12 {
-			return used, errMalformed
+			return used, nil, errMalformed
 		}
 		length, outcome := w.answer(w.out[n+2:n+2+maxMessage], packet)
 		if outcome == answer.Handover {
-			if err := flush(); err != nil {
-				return used, err
-			}
-			s.handOver(packet, client, true, func(message []byte) error { return send(conn, message) })
-			continue
+			transfer = packet
 		}
-		if length == 0 {
-			continue
-		}
-		binary.BigEndian.PutUint16(w.out[n:], uint16(length)) //nolint:gosec // at most maxMessage
-		if n += 2 + length; n > maxMessage {
-			if err := flush(); err != nil {
-				return used, err
-			}
+		if length > 0 && outcome != answer.Handover {
+			binary.BigEndian.PutUint16(w.out[n:], uint16(length)) //nolint:gosec // at most maxMessage
+			n += 2 + length
 		}
 	}
-	return used, flush()
+	if n > 0 {
+		_, err = st.conn.Write(w.out[:n])
+	}
+	return used, transfer, err
+}
+
+// place gives a worker with a buffer, once one is free; nil at the end of the service. While none is, those that keep
+// theirs for too long are ended.
+func (s *Service) place() *worker {
+	for {
+		var w *worker
+		select {
+		case w = <-s.places:
+		default:
+			s.streams.endSlowest()
+			timer := time.NewTimer(slowTime)
+			select {
+			case w = <-s.places:
+			case <-timer.C:
+				continue
+			case <-s.ctx.Done():
+				timer.Stop()
+				return nil
+			}
+			timer.Stop()
+		}
+		if w == nil {
+			w = s.newWorker()
+			w.out = make([]byte, fullAnswers+2+maxMessage)
+		}
+		return w
+	}
 }
 
 // send writes one message of a transfer; the client has idleTime to take it.

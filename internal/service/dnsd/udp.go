@@ -7,8 +7,10 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"syscall"
 	"time"
 
+	"postroad/internal/obs"
 	"postroad/internal/service/dnsd/answer"
 )
 
@@ -61,17 +63,38 @@ func closed(err error) error {
 	return err
 }
 
+// failing is a socket that gives errors in the place of packets.
+type failing struct {
+	next time.Duration
+	told obs.Rarely
+}
+
+// wait waits before the socket is asked again, longer each time.
+func (f *failing) wait(s *Service, err error) {
+	f.told.Warn(s.ctx, s.log, "packets cannot be read", "listener", "dns", "error", err)
+	f.next = min(max(acceptWait, 2*f.next), longestWait)
+	s.pause(f.next)
+}
+
+// over says that the socket gives packets again.
+func (f *failing) over() { f.next = 0 }
+
 // serveOne answers one packet after the other.
 func (w *worker) serveOne(conn *net.UDPConn) error {
 	in, out := make([]byte, maxQuestion), make([]byte, maxDatagram)
+	var failures failing
 	for {
 		n, client, err := conn.ReadFromUDPAddrPort(in)
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				return err
 			}
-			continue // an ICMP message about an answer
+			if !errors.Is(err, syscall.ECONNREFUSED) { // an ICMP message about an answer
+				failures.wait(w.s, err)
+			}
+			continue
 		}
+		failures.over()
 		w.client = answer.Client{Addr: client.Addr().Unmap().WithZone(""), Now: time.Now().UnixNano()}
 		length, outcome := w.answer(out, in[:n])
 		switch {

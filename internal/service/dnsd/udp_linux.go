@@ -81,13 +81,16 @@ func (w *worker) serveBatches(conn *net.UDPConn, everywhere bool) error {
 	}
 	receive := func(fd uintptr) bool { return b.receive(fd, everywhere) }
 	send := b.send
+	var failures failing
 	for {
 		if err := raw.Read(receive); err != nil {
 			return err
 		}
-		if b.err != nil {
-			return b.err
+		if b.err != nil { // the system has no memory just now, or a way to fail that is new
+			failures.wait(w.s, b.err)
+			continue
 		}
+		failures.over()
 		w.answerBatch(b, conn)
 		if b.until == 0 {
 			continue

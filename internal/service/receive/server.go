@@ -69,6 +69,7 @@ func (s *Service) Serve(l net.Listener, kind Kind) error {
 	s.listeners = append(s.listeners, l)
 	s.mu.Unlock()
 	wait := 5 * time.Millisecond
+	var failures obs.Rarely
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -76,7 +77,7 @@ func (s *Service) Serve(l net.Listener, kind Kind) error {
 				return nil
 			}
 			// Out of descriptors, most likely: sessions in progress give theirs back.
-			s.log.Warn("accept failed", "listener", kind.String(), "error", err)
+			failures.Warn(s.live(), s.log, "connections cannot be taken", "listener", kind.String(), "error", err)
 			time.Sleep(wait)
 			wait = min(2*wait, time.Second)
 			continue
