@@ -360,13 +360,20 @@ func TestARemovedMailboxIsGone(t *testing.T) {
 		}
 		w.deliver(t, items...)
 		w.deliver(t, item("b", "stays"))
+		w.remove(t, "a", 1)
+		_, err := w.SetFlags(ctx, system, "a", mailbox.Inbox, mailbox.FlagChange{UIDs: []uint32{2}, Mode: mailbox.FlagsAdd, Flags: []string{"word"}, UnchangedSince: -1})
+		must(t, err)
+		_, err = w.Copy(ctx, system, "a", mailbox.Inbox, []uint32{2}, 2)
+		must(t, err)
+		must(t, w.Store.Note(ctx, system, "a", mailbox.Inbox, []mailbox.Note{{UID: 2, Text: []byte("x")}}))
 		must(t, w.Remove(ctx, system, "a"))
 		if _, err := w.Folders(ctx, system, "a"); !errors.Is(err, mailbox.ErrNoMailbox) {
 			t.Error(err)
 		}
 		for table, where := range map[string]string{
 			"message": "mailbox_id = 'a'", "delivered": "mailbox_id = 'a'", "expunged": "mailbox_id = 'a'", "folder": "mailbox_id = 'a'",
-			"removal": "TRUE", "body": "NOT EXISTS (SELECT 1 FROM message WHERE body = body.id)",
+			"keyword": "mailbox_id = 'a'", "subscription": "mailbox_id = 'a'", "listing": "mailbox_id = 'a'", "note": "TRUE",
+			"removal": "TRUE", "folder_removal": "TRUE", "body": "NOT EXISTS (SELECT 1 FROM message WHERE body = body.id)",
 		} {
 			for _, db := range w.Databases() {
 				var n int

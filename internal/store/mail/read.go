@@ -17,15 +17,6 @@ const (
 	messagesSQL sqldb.Stmt = `SELECT uid, modseq, bits, received, size, sender, subject, sent FROM message
 		WHERE mailbox_id = $1 AND folder = $2 AND uid > $3 AND @scope(account_id) ORDER BY uid LIMIT $4`
 
-	indexSQL sqldb.Stmt = `SELECT uid, bits, modseq FROM message
-		WHERE mailbox_id = $1 AND folder = $2 AND @scope(account_id) ORDER BY uid`
-
-	changedSQL sqldb.Stmt = `SELECT uid, bits, modseq FROM message
-		WHERE mailbox_id = $1 AND folder = $2 AND modseq > $3 AND @scope(account_id) ORDER BY uid`
-
-	vanishedSQL sqldb.Stmt = `SELECT uid FROM expunged
-		WHERE mailbox_id = $1 AND folder = $2 AND modseq > $3 AND @scope(account_id) ORDER BY uid`
-
 	factsSQL sqldb.Stmt = `SELECT uid, size, received, content FROM message LEFT JOIN note ON note.body = message.body
 		WHERE mailbox_id = $1 AND folder = $2 AND @in(uid, $3) AND @scope(message.account_id) ORDER BY uid`
 
@@ -69,7 +60,9 @@ func (s *Store) Messages(ctx context.Context, scope account.Scope, id, name stri
 // Index implements mailstore.Reader.
 func (s *Store) Index(ctx context.Context, scope account.Scope, id string, folder int64, have *mailbox.Index) (*mailbox.Index, error) {
 	var index *mailbox.Index
+	var worth bool
 	err := s.of(id).Read(ctx, scope, func(tx *sqldb.Tx) error {
+		worth = false
 		f, err := one(tx, folderSQL, id, folder)
 		if err != nil {
 			return err
@@ -83,51 +76,16 @@ func (s *Store) Index(ctx context.Context, scope account.Scope, id string, folde
 			return err
 		}
 		if have == nil {
-			entries, err := entries(tx, make([]mailbox.Entry, 0, f.Messages), indexSQL, id, folder)
-			index = mailbox.NewIndex(f, known, entries)
+			index, worth, err = load(tx, id, f, known)
 			return err
 		}
-		since := have.Folder().HighestModSeq
-		changed, err := entries(tx, nil, changedSQL, id, folder, since)
-		if err != nil {
-			return err
-		}
-		gone, err := vanished(tx, id, folder, since)
-		index = have.Apply(f, known, changed, gone)
+		index, _, err = follow(tx, id, f, known, have, have.Folder().HighestModSeq)
 		return err
 	})
+	if err == nil && worth {
+		s.keepListing(scope, id, index)
+	}
 	return index, err
-}
-
-func entries(tx *sqldb.Tx, list []mailbox.Entry, stmt sqldb.Stmt, args ...any) ([]mailbox.Entry, error) {
-	rows, err := tx.Query(stmt, args...)
-	if err != nil {
-		return nil, err
-	}
-	for rows.Next() {
-		var e mailbox.Entry
-		if rows.Scan(&e.UID, &e.Flags, &e.ModSeq) != nil {
-			break // Close gives the error
-		}
-		list = append(list, e)
-	}
-	return list, rows.Close()
-}
-
-func vanished(tx *sqldb.Tx, id string, folder, since int64) ([]uint32, error) {
-	rows, err := tx.Query(vanishedSQL, id, folder, since)
-	if err != nil {
-		return nil, err
-	}
-	var list []uint32
-	for rows.Next() {
-		var uid uint32
-		if rows.Scan(&uid) != nil {
-			break // Close gives the error
-		}
-		list = append(list, uid)
-	}
-	return list, rows.Close()
 }
 
 // Vanished implements mailstore.Reader.

@@ -226,6 +226,9 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 			if _, err := tx.Exec("INSERT INTO folder_removal (mailbox_id, folder, account_id) VALUES ('gone', 2, 'acc-a')"); err != nil {
 				return err
 			}
+			if _, err := tx.Exec("INSERT INTO listing (mailbox_id, folder, account_id, modseq, content) VALUES ('a', 1, 'acc-a', 1, '')"); err != nil {
+				return err
+			}
 			_, err := tx.Exec("INSERT INTO removal (mailbox_id, account_id) VALUES ('gone', 'acc-a')")
 			return err
 		}))

@@ -91,6 +91,7 @@ const (
 	dropDeliveriesSQL sqldb.Stmt = `DELETE FROM delivered WHERE mailbox_id = $1`
 	dropKeywordsSQL   sqldb.Stmt = `DELETE FROM keyword WHERE mailbox_id = $1`
 	dropNamesSQL      sqldb.Stmt = `DELETE FROM subscription WHERE mailbox_id = $1`
+	dropListingsSQL   sqldb.Stmt = `DELETE FROM listing WHERE mailbox_id = $1`
 	dropIntentsSQL    sqldb.Stmt = `DELETE FROM folder_removal WHERE mailbox_id = $1`
 
 	clearChunkSQL  sqldb.Stmt = `SELECT folder, uid, body, blob FROM message WHERE mailbox_id = $1 AND folder >= $2 ORDER BY folder, uid LIMIT $3`
@@ -98,6 +99,7 @@ const (
 
 	getFolderRemovalsSQL sqldb.Stmt = `SELECT mailbox_id, folder FROM folder_removal`
 	dropFolderRemovalSQL sqldb.Stmt = `DELETE FROM folder_removal WHERE mailbox_id = $1 AND folder = $2`
+	dropFolderListingSQL sqldb.Stmt = `DELETE FROM listing WHERE mailbox_id = $1 AND folder = $2`
 	dropFolderGoneSQL    sqldb.Stmt = `DELETE FROM expunged WHERE mailbox_id = $1 AND folder = $2`
 
 	usageSQL    sqldb.Stmt = `SELECT id, messages, bytes, quota FROM mailbox WHERE @in(id, $1) AND @scope(account_id)`
@@ -267,9 +269,9 @@ func (r rest) step(tx *sqldb.Tx) (blobs []string, done bool, err error) {
 // forget drops what is remembered of a mailbox or folder beside its messages.
 func (r rest) forget(tx *sqldb.Tx) error {
 	if r.folder != 0 {
-		return errors.Join(tx.Post(dropFolderGoneSQL, r.mailbox, r.folder), tx.Post(dropFolderRemovalSQL, r.mailbox, r.folder))
+		return errors.Join(tx.Post(dropFolderGoneSQL, r.mailbox, r.folder), tx.Post(dropFolderListingSQL, r.mailbox, r.folder), tx.Post(dropFolderRemovalSQL, r.mailbox, r.folder))
 	}
-	for _, stmt := range []sqldb.Stmt{dropExpungedSQL, dropDeliveriesSQL, dropKeywordsSQL, dropNamesSQL, dropIntentsSQL, dropRemovalSQL} {
+	for _, stmt := range []sqldb.Stmt{dropExpungedSQL, dropDeliveriesSQL, dropKeywordsSQL, dropNamesSQL, dropListingsSQL, dropIntentsSQL, dropRemovalSQL} {
 		if err := tx.Post(stmt, r.mailbox); err != nil {
 			return err
 		}
