@@ -141,6 +141,10 @@ type Limits struct {
 	Sessions           int   // SMTP sessions at a time; default 10,000
 	SessionsPerAddress int   // SMTP sessions at a time from one address or IPv6 /64; default 100
 	Memory             int64 // octets for message content held in memory; default 256 MiB
+
+	IMAPSessions           int // IMAP sessions at a time; default 20,000
+	IMAPSessionsPerAddress int // IMAP sessions at a time from one address or IPv6 /64; default 500
+	IMAPSessionsPerMailbox int // IMAP sessions at a time of one mailbox; default 50
 }
 
 // DefaultDataDir is the data folder when none is named.
@@ -182,6 +186,9 @@ func (c Config) WithDefaults(machine string) Config {
 	orNumber(&c.Limits.Sessions, 10_000)
 	orNumber(&c.Limits.SessionsPerAddress, min(100, c.Limits.Sessions))
 	orNumber(&c.Limits.Memory, 256<<20)
+	orNumber(&c.Limits.IMAPSessions, 20_000)
+	orNumber(&c.Limits.IMAPSessionsPerAddress, min(500, c.Limits.IMAPSessions))
+	orNumber(&c.Limits.IMAPSessionsPerMailbox, min(50, c.Limits.IMAPSessions))
 	return c
 }
 

@@ -51,7 +51,7 @@ func TestDefaultsAreThoseOfTheInterface(t *testing.T) {
 		Notices: config.Notices{Wait: 5 * time.Minute, Interval: 6 * time.Hour},
 		Support: config.Support{URL: "mailto:postmaster@vm1.example.net"},
 		DNS:     config.DNS{RateLimit: 200},
-		Limits:  config.Limits{MessageSize: 50 << 20, Recipients: 1000, Sessions: 10000, SessionsPerAddress: 100, Memory: 256 << 20},
+		Limits:  config.Limits{MessageSize: 50 << 20, Recipients: 1000, Sessions: 10000, SessionsPerAddress: 100, Memory: 256 << 20, IMAPSessions: 20000, IMAPSessionsPerAddress: 500, IMAPSessionsPerMailbox: 50},
 	}
 	if d := cmp.Diff(want, parse(t, "")); d != "" {
 		t.Error(d)

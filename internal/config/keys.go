@@ -249,5 +249,20 @@ func limitKeys() []key {
 			doc: "Memory for message content and other large buffers. When it is short, messages go to files; when it is used up, MAIL gets 452.",
 			put: size(func(c *Config) *int64 { return &c.Limits.Memory }, 16<<20, 1<<40),
 		},
+		{
+			name: "limits.imap_sessions", kind: kindNumber, def: "20000", example: "20000",
+			doc: "IMAP sessions at a time. Sessions without a login may take half of the places; the oldest of them is ended for a new one.",
+			put: number(func(c *Config) *int { return &c.Limits.IMAPSessions }, 1, 1_000_000),
+		},
+		{
+			name: "limits.imap_sessions_per_address", kind: kindNumber, def: "500", example: "500",
+			doc: "IMAP sessions at a time from one IPv4 address or one IPv6 /64. A mail client has up to ten for each mailbox.",
+			put: number(func(c *Config) *int { return &c.Limits.IMAPSessionsPerAddress }, 1, 1_000_000),
+		},
+		{
+			name: "limits.imap_sessions_per_mailbox", kind: kindNumber, def: "50", example: "50",
+			doc: "IMAP sessions at a time of one mailbox, over all of its user's devices.",
+			put: number(func(c *Config) *int { return &c.Limits.IMAPSessionsPerMailbox }, 1, 1_000_000),
+		},
 	}
 }

@@ -45,6 +45,14 @@ type Metrics struct {
 	SMTPLogins          *prometheus.CounterVec
 	SMTPPanics          prometheus.Counter
 
+	IMAPSessions        *prometheus.GaugeVec
+	IMAPSessionsTotal   *prometheus.CounterVec
+	IMAPSessionsRefused *prometheus.CounterVec
+	IMAPCommands        *prometheus.CounterVec
+	IMAPTLSHandshakes   *prometheus.CounterVec
+	IMAPLogins          *prometheus.CounterVec
+	IMAPPanics          prometheus.Counter
+
 	MessagesReceived *prometheus.CounterVec
 	BytesReceived    *prometheus.CounterVec
 	MessagesRefused  *prometheus.CounterVec
@@ -119,6 +127,14 @@ func Definitions() []Definition {
 		{Name: "postroad_smtp_logins_total", Kind: Counter, Labels: []string{"mechanism", "result"}, Help: "AUTH attempts: ok, failed or busy."},
 		{Name: "postroad_smtp_panics_total", Kind: Counter, Help: "Sessions ended by a fault in the program; anything but 0 deserves a report."},
 
+		{Name: "postroad_imap_sessions", Kind: Gauge, Labels: []string{"listener"}, Help: "IMAP sessions that are open."},
+		{Name: "postroad_imap_sessions_total", Kind: Counter, Labels: []string{"listener"}, Help: "IMAP sessions begun."},
+		{Name: "postroad_imap_sessions_refused_total", Kind: Counter, Labels: []string{"listener", "reason"}, Help: "IMAP connections turned away: limit or stopping."},
+		{Name: "postroad_imap_commands_total", Kind: Counter, Labels: []string{"command"}, Help: "IMAP commands that were understood."},
+		{Name: "postroad_imap_tls_handshakes_total", Kind: Counter, Labels: []string{"result"}, Help: "TLS handshakes of IMAP clients: ok or failed."},
+		{Name: "postroad_imap_logins_total", Kind: Counter, Labels: []string{"mechanism", "result"}, Help: "IMAP logins: ok, failed, busy, or limit (too many sessions of one mailbox)."},
+		{Name: "postroad_imap_panics_total", Kind: Counter, Help: "IMAP sessions ended by a fault in the program; anything but 0 deserves a report."},
+
 		{Name: "postroad_messages_received_total", Kind: Counter, Labels: []string{"listener"}, Help: "Messages acknowledged with 250."},
 		{Name: "postroad_received_bytes_total", Kind: Counter, Labels: []string{"listener"}, Help: "Octets of the messages acknowledged."},
 		{Name: "postroad_messages_refused_total", Kind: Counter, Labels: []string{"reason"}, Help: "Transactions refused at MAIL, at RCPT for every recipient, or after the data."},
@@ -186,6 +202,14 @@ func NewMetrics() *Metrics {
 		SMTPTLSHandshakes:   b.counters("postroad_smtp_tls_handshakes_total"),
 		SMTPLogins:          b.counters("postroad_smtp_logins_total"),
 		SMTPPanics:          b.counters("postroad_smtp_panics_total").WithLabelValues(),
+
+		IMAPSessions:        b.gauges("postroad_imap_sessions"),
+		IMAPSessionsTotal:   b.counters("postroad_imap_sessions_total"),
+		IMAPSessionsRefused: b.counters("postroad_imap_sessions_refused_total"),
+		IMAPCommands:        b.counters("postroad_imap_commands_total"),
+		IMAPTLSHandshakes:   b.counters("postroad_imap_tls_handshakes_total"),
+		IMAPLogins:          b.counters("postroad_imap_logins_total"),
+		IMAPPanics:          b.counters("postroad_imap_panics_total").WithLabelValues(),
 
 		MessagesReceived: b.counters("postroad_messages_received_total"),
 		BytesReceived:    b.counters("postroad_received_bytes_total"),

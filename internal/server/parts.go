@@ -329,7 +329,7 @@ func (s *Server) secret(ctx context.Context, setting string) (string, error) {
 	return secret, nil
 }
 
-// logins checks mailbox users' passwords on the submission listeners.
+// logins checks mailbox users' passwords, on the submission listeners and on those of IMAP.
 func (s *Server) logins(ctx context.Context, v *view) (logins, error) {
 	secret, err := s.secret(ctx, settingLoginSecret)
 	if err != nil {

@@ -19,7 +19,7 @@ const (
 	RoleDeliver Role = "deliver"
 	// RoleDNS is answering questions for the zones of hosted domains, over UDP and TCP.
 	RoleDNS Role = "dns"
-	// RoleIMAP is reading mail by IMAP; not built yet.
+	// RoleIMAP is reading mail by IMAP.
 	RoleIMAP Role = "imap"
 	// RolePanel is the API on the http listeners. Without it they answer for health and metrics alone; the operator's
 	// socket in the data folder is there in any case.

@@ -32,6 +32,7 @@ import (
 	"postroad/internal/service/deliver"
 	"postroad/internal/service/dkimsign"
 	"postroad/internal/service/dnsd"
+	"postroad/internal/service/imapd"
 	"postroad/internal/service/mailstore"
 	"postroad/internal/service/notices"
 	"postroad/internal/service/providers"
@@ -77,11 +78,13 @@ type Server struct {
 	keys      *checks.KeyRounds
 	access    *access.Service
 	receive   *receive.Service
+	imapd     *imapd.Service
 	trace     *trace.Service     // nil: no traces are kept
 	dnsd      *dnsd.Service      // nil: this node does not answer questions
 	transfers *transfers.Service // nil with it
 	self      *self
 	listeners []listening
+	imap      []reading
 	dns       []answering
 	web       []net.Listener          // for http
 	ending    []func(context.Context) // in reverse order of start
@@ -141,7 +144,7 @@ func (s *Server) start(ctx context.Context) error {
 	s.health.NotReady("starting")
 	s.metrics.BuildInfo.WithLabelValues(Version()).Set(1)
 	for _, step := range []func(context.Context) error{
-		s.openFolder, s.openListeners, s.openDNS, s.openStores, s.join, s.found, s.openAPI, s.serve, s.startTransfers, s.serveDNS, s.sweep, s.greet,
+		s.openFolder, s.openListeners, s.openIMAP, s.openDNS, s.openStores, s.join, s.found, s.openAPI, s.serve, s.serveIMAP, s.startTransfers, s.serveDNS, s.sweep, s.greet,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -243,6 +246,7 @@ func (s *Server) join(ctx context.Context) error {
 		Sessions: s.cfg.Limits.Sessions, SessionsPerAddress: s.cfg.Limits.SessionsPerAddress, Memory: memory, Boxes: s.mailstore,
 		Trace: tracer, Facts: s.verify, Recorder: s.recorder(), Turns: s.queue, Findings: findings{s.stores.control}, Signer: s.dkim,
 	}, queueing{s.queue}, view, blobs{s.stores.blobs}, logins, s.metrics, s.log)
+	s.joinIMAP(certificate, memory, logins)
 	if err := s.control.Start(ctx); err != nil {
 		return err
 	}
@@ -388,6 +392,9 @@ func (s *Server) greet(ctx context.Context) error {
 	for _, l := range s.listeners {
 		s.log.InfoContext(ctx, "listening", "listener", l.kind.String(), "address", l.listener.Addr().String())
 	}
+	for _, l := range s.imap {
+		s.log.InfoContext(ctx, "listening", "listener", l.kind.String(), "address", l.listener.Addr().String())
+	}
 	for _, a := range s.dns {
 		s.log.InfoContext(ctx, "listening", "listener", "dns", "address", a.tcp.Addr().String())
 	}
@@ -396,8 +403,6 @@ func (s *Server) greet(ctx context.Context) error {
 		role      Role
 		addresses []string
 	}{
-		{"imap", RoleIMAP, s.cfg.Listen.IMAP},
-		{"imaps", RoleIMAP, s.cfg.Listen.IMAPS},
 		{"lmtp", RoleReceive, s.cfg.Listen.LMTP},
 		{"https", RolePanel, s.cfg.Listen.HTTPS},
 	} {
@@ -411,6 +416,9 @@ func (s *Server) greet(ctx context.Context) error {
 	}
 	s.say("Postroad serves %s.\n", s.cfg.Hostname)
 	for _, l := range s.listeners {
+		s.say("  %-12s %s\n", l.kind, l.listener.Addr())
+	}
+	for _, l := range s.imap {
 		s.say("  %-12s %s\n", l.kind, l.listener.Addr())
 	}
 	for _, a := range s.dns {

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"net/netip"
 
@@ -90,6 +91,40 @@ func (x *Exchange) Login() (address string, owner account.ID) {
 		return x.who.login, ""
 	}
 	return "", ""
+}
+
+// User is who has logged in, so that it can be asked for later whether that still holds.
+type User struct {
+	Address string
+	Account account.ID
+	Mailbox string // the mailbox's id
+	Stamp   string // tells one password from another one; of no use to guess it
+}
+
+// User tells who it was, once done was true; before, and after a failure, the address that was claimed alone, as Login
+// does.
+func (x *Exchange) User() User {
+	address, owner := x.Login()
+	if !x.done {
+		return User{Address: address}
+	}
+	return User{Address: address, Account: owner, Mailbox: x.who.mailbox, Stamp: stamp(x.who.stored)}
+}
+
+// stamp is a short text that another password changes. A stored password has a salt of its own.
+func stamp(stored string) string {
+	sum := sha256.Sum256([]byte(stored))
+	return string(sum[:16])
+}
+
+// Holds reports whether a user would log in still: the mailbox is there, its domain is proved, and the password is
+// the same. An error says that nobody can tell now.
+func (l *Logins) Holds(ctx context.Context, who User) (bool, error) {
+	c, err := l.identify(ctx, l.claim(who.Address))
+	if err != nil {
+		return false, err
+	}
+	return c.stored != "" && c.mailbox == who.Mailbox && c.owner == who.Account && stamp(c.stored) == who.Stamp, nil
 }
 
 // refusal is what the client is told. The cause of trouble of our own goes no further, so it is logged here.

@@ -68,6 +68,7 @@ type claimant struct {
 	login    string // the address, canonical; what was said, in lower case, when it is no address
 	address  bool
 	owner    account.ID    // of the mailbox; empty when there is none
+	mailbox  string        // its id
 	verifier sasl.Verifier // one that no password fits when there is no mailbox
 	stored   string        // the verifier's stored form; empty when there is no mailbox
 }
@@ -109,7 +110,7 @@ func (l *Logins) identify(ctx context.Context, c claimant) (claimant, error) {
 	if err != nil {
 		return c, fmt.Errorf("verifier of mailbox %s: %w", id, err)
 	}
-	c.verifier, c.stored, c.owner = v, stored, box.Account
+	c.verifier, c.stored, c.owner, c.mailbox = v, stored, box.Account, box.ID
 	return c, nil
 }
 

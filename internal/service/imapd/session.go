@@ -1,0 +1,298 @@
+package imapd
+
+import (
+	"container/list"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/proto/imap"
+)
+
+// session is one client's dialogue. Its goroutine holds mu except while it idles.
+type session struct {
+	service  *Service
+	raw      net.Conn // as accepted; what others may touch
+	kind     Kind
+	addr     netip.Addr
+	key      netip.Addr            // by which sessions are counted
+	stranger *list.Element         // in the service's list, under its lock; nil after a login
+	evicted  bool                  // ended because others came; under the service's lock
+	who      atomic.Pointer[Login] // nil before a login
+	ending   atomic.Pointer[string]
+	killed   atomic.Bool // ended at once, whatever is on the way
+	receives atomic.Bool // a message is being appended: its answer is waited for
+	idling   atomic.Bool // the goroutine waits for the end of IDLE and does not hold mu
+	telling  atomic.Bool // another goroutine is about to tell the client what has changed
+
+	mu   sync.Mutex
+	conn net.Conn // raw, or TLS over it
+	in   *imap.Reader
+	out  *imap.Writer
+	wait waiting
+
+	secured int64 // octets of memory counted for TLS
+	tls     bool
+	scope   account.Scope
+	enabled enabled
+	sel     *selected // nil: no folder is selected
+	saved   savedResult
+
+	errors, failures int
+}
+
+// enabled is what the client has switched on (RFC 5161).
+type enabled struct {
+	condStore, qresync, utf8, rev2 bool
+}
+
+// waiting is what the next octets from the client are waited for.
+type waiting struct {
+	inside   bool      // a command has begun
+	until    time.Time // by when it must be over
+	transfer bool      // a message comes
+	begun    time.Time // of the transfer
+	octets   int64     // of it
+}
+
+var (
+	// errQuit ends a session without a further word; the last response has been written.
+	errQuit    = errors.New("session ended")
+	errTooSlow = errors.New("the message comes too slowly")
+)
+
+func newSession(s *Service, conn net.Conn, kind Kind, addr netip.Addr) *session {
+	return &session{service: s, raw: conn, conn: conn, kind: kind, addr: addr, key: limitKey(addr)}
+}
+
+// box is the id of the session's mailbox.
+func (s *session) box() string { return s.who.Load().Mailbox }
+
+// context is that of work for the client: it ends when the service stops.
+func (s *session) context() context.Context { return s.service.live() }
+
+// interrupt ends the session as soon as it is not receiving a message.
+func (s *session) interrupt(reason string) {
+	s.ending.CompareAndSwap(nil, &reason)
+	if !s.receives.Load() {
+		_ = s.raw.SetReadDeadline(time.Now())
+	}
+}
+
+// end ends the session at once.
+func (s *session) end(reason string) {
+	s.killed.Store(true)
+	s.ending.CompareAndSwap(nil, &reason)
+	_ = s.raw.SetReadDeadline(time.Now())
+	_ = s.raw.SetWriteDeadline(time.Now().Add(5 * time.Second))
+}
+
+// ended tells whether long work for the client should be left off.
+func (s *session) ended() bool {
+	return s.killed.Load() || s.ending.Load() != nil && !s.receives.Load()
+}
+
+// Read is the reader's source: what was answered so far is sent before the session waits for more.
+func (s *session) Read(p []byte) (int, error) {
+	if !s.idling.Load() {
+		if err := s.out.Flush(); err != nil {
+			return 0, err
+		}
+	}
+	until, err := s.deadline(time.Now())
+	if err != nil {
+		return 0, err
+	}
+	if err := s.raw.SetReadDeadline(until); err != nil {
+		return 0, err
+	}
+	if s.ended() {
+		return 0, os.ErrDeadlineExceeded
+	}
+	n, err := s.conn.Read(p)
+	if n > 0 {
+		w := &s.wait
+		if w.transfer {
+			w.octets += int64(n)
+		} else if !w.inside {
+			w.inside, w.until = true, time.Now().Add(commandTimeout)
+		}
+	}
+	return n, err
+}
+
+// deadline is by when the next octet must come.
+func (s *session) deadline(now time.Time) (time.Time, error) {
+	w := &s.wait
+	switch {
+	case w.transfer:
+		if gone := now.Sub(w.begun); gone > minRateAfter && w.octets < int64(gone/time.Second)*minRate {
+			return now, errTooSlow
+		}
+		return now.Add(commandTimeout), nil
+	case s.who.Load() == nil:
+		return w.until, nil
+	case w.inside:
+		return w.until, nil
+	}
+	return now.Add(idleTimeout), nil
+}
+
+// Write is the writer's target.
+func (s *session) Write(p []byte) (int, error) {
+	limit := writeTimeout
+	if s.killed.Load() {
+		limit = 5 * time.Second
+	}
+	if err := s.raw.SetWriteDeadline(time.Now().Add(limit)); err != nil {
+		return 0, err
+	}
+	return s.conn.Write(p)
+}
+
+// proceed asks the client to go on.
+func (s *session) proceed() error {
+	s.out.Continue("Go on.")
+	return s.out.Flush()
+}
+
+// run is the session from the first octet to the last.
+func (s *session) run() {
+	defer s.service.leave(s)
+	defer func() { s.service.cfg.Memory.Give(s.secured) }()
+	defer func() { _ = s.conn.Close() }() // of TLS, where it was begun
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wait.until = time.Now().Add(loginTimeout)
+	s.out = imap.NewWriter(s)
+	s.in = imap.NewReader(s, imap.BeforeLogin(), s.proceed)
+	defer s.in.Close()
+	defer s.unselect()
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(p)
+			s.out.Status(imap.BYE, imap.CodeServerBug, "Internal error.")
+			_ = s.out.Flush()
+		}
+	}()
+	if s.kind == IMAPS {
+		if err := s.handshake(); err != nil {
+			return
+		}
+	}
+	s.out.Status(imap.OK, imap.CodeCapability(s.capabilities()), "Postroad is ready.")
+	s.farewell(s.loop())
+}
+
+func (s *session) panicked(p any) {
+	s.service.m.IMAPPanics.Inc()
+	s.service.log.Error("session panicked", "client", s.addr.String(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+}
+
+// loop reads and answers commands until the session ends.
+func (s *session) loop() error {
+	for {
+		if s.ended() {
+			return os.ErrDeadlineExceeded
+		}
+		w := &s.wait
+		if s.who.Load() != nil {
+			w.inside, w.transfer = s.in.Buffered() > 0, false
+			w.until = time.Now().Add(commandTimeout)
+		}
+		request, err := s.in.Next()
+		if err == nil {
+			s.service.m.IMAPCommands.WithLabelValues(request.Command.Name()).Inc()
+			err = s.command(request)
+		}
+		if err = s.answered(err); err != nil {
+			return err
+		}
+	}
+}
+
+// answered tells the client of a command that was refused, and gives the error that ends the session, if there is one.
+func (s *session) answered(err error) error {
+	refused, ok := errors.AsType[*imap.Error](err)
+	if !ok {
+		if err == nil {
+			s.errors = 0
+		}
+		return err
+	}
+	s.out.Refuse(refused)
+	most := maxErrors
+	if s.who.Load() == nil {
+		most = maxErrorsBefore
+	}
+	switch {
+	case refused.Fatal():
+		return errQuit
+	case refused.Status != imap.BAD:
+		return nil
+	}
+	if s.errors++; s.errors > most {
+		s.out.Status(imap.BYE, "", "Too many commands that are wrong.")
+		return errQuit
+	}
+	return nil
+}
+
+// farewell says why a session ends, where the client may still hear it.
+func (s *session) farewell(err error) {
+	reason := s.ending.Load()
+	switch {
+	case errors.Is(err, errQuit):
+	case reason != nil && errors.Is(err, os.ErrDeadlineExceeded):
+		s.out.Status(imap.BYE, imap.CodeUnavailable, *reason)
+	case errors.Is(err, errTooSlow):
+		s.out.Status(imap.BYE, "", "The message comes too slowly.")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.out.Status(imap.BYE, "", "Nothing was heard for too long.")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return
+	}
+	_ = s.out.Flush()
+}
+
+// tlsBuffers is about what a session under TLS costs beside its other buffers, in octets.
+const tlsBuffers = 8 << 10
+
+// errNoMemory says that a session under TLS would be one too many.
+var errNoMemory = errors.New("the memory set aside for mail is used up")
+
+// handshake puts the connection under TLS.
+func (s *session) handshake() error {
+	if s.service.cfg.TLS == nil || s.service.cfg.Memory.Spent() {
+		return errNoMemory
+	}
+	s.secured = tlsBuffers
+	s.service.cfg.Memory.Force(tlsBuffers)
+	if err := s.raw.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
+		return err
+	}
+	if s.ended() {
+		return os.ErrDeadlineExceeded
+	}
+	conn := tls.Server(s.raw, s.service.cfg.TLS)
+	ctx, cancel := context.WithTimeout(s.context(), handshakeTimeout)
+	defer cancel()
+	if err := conn.HandshakeContext(ctx); err != nil {
+		s.service.m.IMAPTLSHandshakes.WithLabelValues("failed").Inc()
+		s.service.log.Info("handshake failed", "client", s.addr.String(), "listener", s.kind.String(), "error", err)
+		return err
+	}
+	s.service.m.IMAPTLSHandshakes.WithLabelValues("ok").Inc()
+	s.conn, s.tls = conn, true
+	return nil
+}
