@@ -3,14 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"postroad/cmd/postroad/sheet"
 	"postroad/internal/edge/api"
 	"postroad/internal/service/control"
 )
@@ -40,7 +38,7 @@ func (a *app) explainCommand() *cobra.Command {
 			if a.json {
 				return a.printJSON(e)
 			}
-			a.printExplanation(e)
+			sheet.Explanation(a.out, e)
 			return nil
 		}),
 	}
@@ -67,52 +65,11 @@ func (a *app) explainChange(cmd *cobra.Command, q api.ExplainChange) error {
 	}
 	a.printPlan(control.Plan{Sentences: e.Sentences, Warnings: e.Warnings})
 	a.say("\nBefore\n")
-	a.printExplanation(e.Before)
+	sheet.Explanation(a.out, e.Before)
 	a.say("\nAfter\n")
-	a.printExplanation(e.After)
+	sheet.Explanation(a.out, e.After)
 	a.say("\n")
 	a.printAltered(e.AlteredRoutes, len(e.AlteredRoutes.Routes))
 	a.say("Nothing is done yet.\n")
 	return nil
-}
-
-// shownHop is a next hop in one word; a unix socket is its path.
-func shownHop(h control.ExplainHop) string {
-	if h.Port == 0 {
-		return h.Host
-	}
-	return net.JoinHostPort(h.Host, strconv.Itoa(int(h.Port)))
-}
-
-func (a *app) printExplanation(e control.Explanation) {
-	verdict := "refused"
-	if e.Reply.Code == 250 {
-		verdict = "accepted"
-	}
-	a.say("%s: %s, %d %s %s\n", clean(e.Address), verdict, e.Reply.Code, e.Reply.Enhanced, clean(e.Reply.Text))
-	if e.EffectiveMode != "" {
-		a.say("  mode       %s\n", e.EffectiveMode)
-	}
-	if len(e.Mailboxes) > 0 {
-		a.say("  mailboxes  %s\n", clean(strings.Join(e.Mailboxes, ", ")))
-	}
-	for i, h := range e.NextHops {
-		head := ""
-		if i == 0 {
-			head = "next hops"
-		}
-		a.say("  %-10s %s (%s, preference %d, TLS %s)\n", head, clean(shownHop(h)), h.Transport, h.Preference, h.TLS)
-	}
-	a.say("Why:\n")
-	for _, r := range e.Reasons {
-		age := ""
-		if r.Age > 0 {
-			age = " [" + strconv.FormatInt(r.Age, 10) + " s old]"
-		}
-		a.say("  %s%s\n", clean(r.Sentence), age)
-	}
-	a.say("Why not otherwise:\n")
-	for _, n := range e.WhyNot {
-		a.say("  %s\n", clean(n.Sentence))
-	}
 }

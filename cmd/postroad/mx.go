@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postroad/cmd/postroad/sheet"
 	"postroad/internal/core/zone"
 	"postroad/internal/edge/api"
 	"postroad/internal/service/control"
@@ -63,7 +64,7 @@ func (a *app) mxCommand() *cobra.Command {
 				if a.json {
 					return a.printJSON(l)
 				}
-				return a.printExchangers(l)
+				return sheet.Exchangers(a.out, l)
 			}),
 		},
 		a.mxAdd(), a.mxEdit(),
@@ -137,64 +138,6 @@ func (a *app) mxReplace() *cobra.Command {
 	})
 	c.Flags().BoolVar(&null, "null", false, "the domain takes no mail: the null MX (RFC 7505)")
 	return c
-}
-
-func (a *app) printExchangers(l control.ExchangerListing) error {
-	if l.Zone == "hosted" {
-		a.say("%s, in the zone %s that is hosted here, serial %d\n", clean(l.Owner), clean(l.Domain), l.Serial)
-	} else {
-		a.say("%s: its zone is not hosted here\n", clean(l.Owner))
-	}
-	if l.Set != "" {
-		a.say("by the exchanger set %s\n", clean(l.Set))
-	}
-	if l.Pending {
-		a.say("not answered yet: nothing but SOA and NS is, until the domain's ownership is shown\n")
-	}
-	rows := make([][]string, 0, len(l.Exchangers))
-	for _, x := range l.Exchangers {
-		rows = append(rows, []string{strconv.Itoa(int(x.Preference)), x.Host, x.Role})
-	}
-	if err := a.table("PREFERENCE HOST ROLE", rows); err != nil {
-		return err
-	}
-	for _, x := range l.Exchangers {
-		if x.Finding != "" {
-			a.say("%s: %s\n", clean(x.Finding), clean(x.Sentence))
-		}
-	}
-	a.printEnter(l.Enter)
-	if l.Public != "" {
-		a.say("%s\n", clean(l.Public))
-	}
-	if l.Zone != "hosted" && l.Matches {
-		a.say("Public DNS shows these exchangers and no others.\n")
-	}
-	return nil
-}
-
-// printEnter shows records to enter elsewhere, part by part and whole.
-func (a *app) printEnter(list []control.ExchangerEnter) {
-	for _, e := range list {
-		a.say("\nEnter where the zone is:\n")
-		owner := e.Owner + "   (panels that want the full name: " + e.Name
-		if e.Parent != "" {
-			owner += "; in the zone " + e.Parent + ": " + e.ParentOwner
-		}
-		line := func(name, value string) { a.say("  %-11s %s\n", name, clean(value)) }
-		line("owner", owner+")")
-		line("type", e.Type)
-		if e.Preference != nil {
-			line("preference", strconv.Itoa(*e.Preference)+"   (also called priority)")
-			line("target", e.Target+"   (also called destination; some panels want the last dot: "+e.Target+".)")
-		} else {
-			line("value", e.Value)
-		}
-		line("whole", e.Line)
-	}
-	if len(list) > 0 {
-		a.say("\n")
-	}
 }
 
 // setFlags are what an exchanger set says, as flags.

@@ -1,52 +1,21 @@
 package main
 
 import (
-	"fmt"
-	"strings"
-	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
+
+	"postroad/cmd/postroad/sheet"
 )
 
-// clean makes a text that strangers may have written safe for a terminal: what is not visible becomes a space.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || unicode.IsGraphic(r) {
-			return r
-		}
-		return ' '
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-}
+// clean is sheet.Clean.
+func clean(s string) string { return sheet.Clean(s) }
 
-// table prints columns under their heads; nothing but the heads for an empty one.
-func (a *app) table(heads string, rows [][]string) error {
-	w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
-	if _, err := fmt.Fprintln(w, strings.ReplaceAll(heads, " ", "\t")); err != nil {
-		return err
-	}
-	for _, r := range rows {
-		for i := range r {
-			r[i] = clean(r[i])
-			if r[i] == "" {
-				r[i] = "-"
-			}
-		}
-		if _, err := fmt.Fprintln(w, strings.Join(r, "\t")); err != nil {
-			return err
-		}
-	}
-	return w.Flush()
-}
+// table prints columns under their heads.
+func (a *app) table(heads string, rows [][]string) error { return sheet.Table(a.out, heads, rows) }
 
-// when writes a time for people.
-func when(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.Local().Format("2006-01-02 15:04:05")
-}
+// when is sheet.When.
+func when(t time.Time) string { return sheet.When(t) }
 
 // show prints a listing: JSON, or a table made of it.
 func show[T any](a *app, list []T, heads string, row func(v T) []string) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postroad/cmd/postroad/sheet"
 	"postroad/internal/service/control"
 )
 
@@ -117,7 +118,7 @@ func (a *app) traceReplay() *cobra.Command {
 					a.say("Now the same would happen.\n")
 				}
 				a.say("Now: ")
-				a.printExplanation(x.Now)
+				sheet.Explanation(a.out, x.Now)
 			}
 			return nil
 		}),

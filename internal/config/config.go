@@ -10,7 +10,9 @@
 package config
 
 import (
+	"net"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"postroad/internal/service/queue"
@@ -36,6 +38,7 @@ type Config struct {
 	Trace    Trace
 	Notices  Notices
 	Support  Support
+	Clients  Clients
 	DNS      DNS
 	TLS      TLS
 	Receive  Receive
@@ -114,6 +117,17 @@ type Support struct {
 	URL string
 }
 
+// Clients is where users' mail programs are told to connect. Ports: negative, written as 0, is not offered; default that
+// of the first listener of the kind, which is wrong where a router in front of this machine has others.
+type Clients struct {
+	Host        string // default Hostname
+	IMAPS       int
+	IMAP        int
+	Submissions int
+	Submission  int
+	HTTPS       int
+}
+
 // DNS is how questions are answered.
 type DNS struct {
 	// RateLimit is the number of equal UDP answers a second to one network; negative, written as 0, is no limit. Default 200.
@@ -180,6 +194,12 @@ func (c Config) WithDefaults(machine string) Config {
 	orNumber(&c.DNS.RateLimit, 200)
 	orNumber(&c.Notices.Wait, 5*time.Minute)
 	orNumber(&c.Notices.Interval, 6*time.Hour)
+	orText(&c.Clients.Host, c.Hostname)
+	orNumber(&c.Clients.IMAPS, firstPort(l.IMAPS))
+	orNumber(&c.Clients.IMAP, firstPort(l.IMAP))
+	orNumber(&c.Clients.Submissions, firstPort(l.Submissions))
+	orNumber(&c.Clients.Submission, firstPort(l.Submission))
+	orNumber(&c.Clients.HTTPS, firstPort(l.HTTPS))
 	orText(&c.Support.URL, "mailto:postmaster@"+c.Hostname)
 	orNumber(&c.Limits.MessageSize, 50<<20)
 	orNumber(&c.Limits.Recipients, 1000)
@@ -190,6 +210,22 @@ func (c Config) WithDefaults(machine string) Config {
 	orNumber(&c.Limits.IMAPSessionsPerAddress, min(500, c.Limits.IMAPSessions))
 	orNumber(&c.Limits.IMAPSessionsPerMailbox, min(50, c.Limits.IMAPSessions))
 	return c
+}
+
+// firstPort is the port of the first of some listeners, 0 where there is none.
+func firstPort(addresses []string) int {
+	if len(addresses) == 0 {
+		return 0
+	}
+	_, text, err := net.SplitHostPort(addresses[0])
+	if err != nil {
+		return 0
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return 0
+	}
+	return int(port)
 }
 
 func orText(v *string, def string) {

@@ -50,6 +50,7 @@ func TestDefaultsAreThoseOfTheInterface(t *testing.T) {
 		Trace:   config.Trace{Keep: 720 * time.Hour},
 		Notices: config.Notices{Wait: 5 * time.Minute, Interval: 6 * time.Hour},
 		Support: config.Support{URL: "mailto:postmaster@vm1.example.net"},
+		Clients: config.Clients{Host: "vm1.example.net", IMAPS: 2993, IMAP: 2143, Submissions: 2465, Submission: 2587},
 		DNS:     config.DNS{RateLimit: 200},
 		Limits:  config.Limits{MessageSize: 50 << 20, Recipients: 1000, Sessions: 10000, SessionsPerAddress: 100, Memory: 256 << 20, IMAPSessions: 20000, IMAPSessionsPerAddress: 500, IMAPSessionsPerMailbox: 50},
 	}

@@ -93,6 +93,7 @@ func keys() []key {
 	}
 	out = append(out, listenKeys()...)
 	out = append(out, serviceKeys()...)
+	out = append(out, clientKeys()...)
 	return append(out, limitKeys()...)
 }
 
@@ -220,6 +221,31 @@ func serviceKeys() []key {
 			put: list(func(c *Config) *[]netip.Prefix { return &c.Receive.TrustedNetworks }, network),
 		},
 	}
+}
+
+func clientKeys() []key {
+	out := []key{{
+		name: "clients.host", def: "hostname", example: `"mail.example.com"`,
+		doc: "Host that mail programs of users are told to connect to, by set-up files and SRV records.",
+		put: name(func(c *Config) *string { return &c.Clients.Host }),
+	}}
+	for _, p := range []struct {
+		name, what, example string
+		field               func(c *Config) *int
+	}{
+		{"imaps", "IMAP over TLS", "993", func(c *Config) *int { return &c.Clients.IMAPS }},
+		{"imap", "IMAP with STARTTLS", "143", func(c *Config) *int { return &c.Clients.IMAP }},
+		{"submissions", "submission over TLS", "465", func(c *Config) *int { return &c.Clients.Submissions }},
+		{"submission", "submission with STARTTLS", "587", func(c *Config) *int { return &c.Clients.Submission }},
+		{"https", "set-up files over TLS", "443", func(c *Config) *int { return &c.Clients.HTTPS }},
+	} {
+		out = append(out, key{
+			name: "clients." + p.name, kind: kindNumber, def: "port of the first listen." + p.name, example: p.example,
+			doc: "Port of " + p.what + " that they are told. Another than the listener's where a router in front of this machine has another. 0 is not offered.",
+			put: numberOrOff(p.field, 1, 65535),
+		})
+	}
+	return out
 }
 
 func limitKeys() []key {

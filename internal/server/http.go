@@ -12,7 +12,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"postroad/internal/core/clientsetup"
 	"postroad/internal/edge/api"
+	"postroad/internal/edge/setup"
 )
 
 // SocketName is the API's socket in the data folder. Whoever may open it is the operator.
@@ -41,6 +43,7 @@ func (s *Server) openAPI(ctx context.Context) error {
 	}
 	all, outside := watched(), watched()
 	all.Handle("/", handler)
+	setup.Register(all, setup.Options{Service: s.clients(), Domain: s.control.ClientDomain})
 	if s.runs(RolePanel) {
 		outside = all
 	}
@@ -53,6 +56,15 @@ func (s *Server) openAPI(ctx context.Context) error {
 		s.serveHTTP(l, &http.Server{Handler: outside})
 	}
 	return nil
+}
+
+// clients is where users' mail programs connect.
+func (s *Server) clients() clientsetup.Service {
+	c := &s.cfg.Clients
+	port := func(n int) uint16 { return uint16(max(n, 0)) } //nolint:gosec // config checks the range
+	return clientsetup.Service{
+		Host: c.Host, IMAPS: port(c.IMAPS), IMAP: port(c.IMAP), Submissions: port(c.Submissions), Submission: port(c.Submission), HTTPS: port(c.HTTPS),
+	}
 }
 
 // openSocket makes the socket, readable by the operator alone. One that a crash left is replaced: the folder's lock

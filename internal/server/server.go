@@ -232,7 +232,7 @@ func (s *Server) join(ctx context.Context) error {
 		Hops: view.hops, Facts: s.verify, Dial: s.tries, Fetcher: s.verify, Answers: s.self.Answers, Verifier: verifier,
 		Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Addresses: s.cfg.Addresses, Listeners: s.self.listeners,
 		DeliverPort: uint16(s.cfg.Deliver.Port), TrustedNetworks: s.cfg.Receive.TrustedNetworks, //nolint:gosec // config checks the range
-		Writer: &providers.Service{}, Seal: s.box, Providers: providers.Kinds(), Keyring: s.dkim, Hold: s.queueHold(), Support: s.cfg.Support.URL, Metrics: s.metrics, Log: s.log,
+		Writer: &providers.Service{}, Seal: s.box, Providers: providers.Kinds(), Keyring: s.dkim, Hold: s.queueHold(), Support: s.cfg.Support.URL, Clients: s.clients(), Metrics: s.metrics, Log: s.log,
 	})
 	view.directory = s.control.Directory
 	s.access = access.New(tokens(s.stores.control))

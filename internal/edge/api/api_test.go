@@ -392,6 +392,10 @@ func calls(h *house) map[string][3]string {
 		"provider-list":     {"", "", ""},
 		"provider-set":      {"PUT", "/domains/two.ann.example/provider", `{"kind":"rfc2136","server":"ns.away.example","key":"k","secret":"YWFhYWFhYWFhYWFhYWFhYQ=="}`},
 		"provider-remove":   {"DELETE", "/domains/two.ann.example/provider", ""},
+		"client-setup-show": {"GET", "/domains/ann.example/client-setup", ""},
+
+		"client-setup-publish": {"POST", "/domains/ann.example/client-setup", ""},
+
 		"publish":           {"POST", "/domains/two.ann.example/publish", ""},
 		"dkim-list":         {"", "", ""},
 		"dkim-show":         {"GET", "/domains/ann.example/dkim", ""},

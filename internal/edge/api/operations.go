@@ -44,6 +44,7 @@ func (a *api) register() {
 	a.registerNotices()
 	a.registerPublishing()
 	a.registerDKIM()
+	a.registerClients()
 	a.registerLookUp()
 	a.registerReading()
 }

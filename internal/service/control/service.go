@@ -14,12 +14,14 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/clientsetup"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/routing"
 	"postroad/internal/core/zone"
 	"postroad/internal/obs"
 	"postroad/internal/service/control/accounts"
 	"postroad/internal/service/control/boxes"
+	"postroad/internal/service/control/clients"
 	"postroad/internal/service/control/delegations"
 	"postroad/internal/service/control/dkim"
 	"postroad/internal/service/control/domains"
@@ -69,6 +71,8 @@ type Options struct {
 	// Hostname and RoutingDomain are the installation's own names: nobody but the operator adds them as domains.
 	Hostname      string
 	RoutingDomain string
+	// Clients is where users' mail programs connect; the zero value: nowhere.
+	Clients clientsetup.Service
 	// Support is where people ask: an address of mail, or a URL with {domain} and {text} in it; empty: nowhere.
 	Support string
 	// Writer writes into zones that others answer for, of the kinds in Providers; Seal keeps their secrets. nil: none is written.
@@ -117,6 +121,7 @@ type Service struct {
 	delegated  *delegations.Access
 	recipients recipients.Access
 	exchangers exchangers.Access
+	clients    clients.Access
 	publishing publishing.Access
 	dkim       dkim.Access
 	mailboxes  mailboxes.Access
@@ -167,6 +172,7 @@ func New(o Options) *Service {
 	s.exchangers = exchangers.Access{
 		Store: o.Store, Resolver: o.Resolver, Hostname: o.Hostname, Addresses: o.Addresses, Answers: o.Answers, Altered: s.explainer.Altered, Public: s.public, NewID: newID,
 	}
+	s.clients = clients.Access{Store: o.Store, Service: o.Clients}
 	s.publishing = publishing.Access{Store: o.Store, Writer: o.Writer, Seal: o.Seal, Kinds: o.Providers, Sides: sides, Back: zones.Back, Proof: s.proofRecord}
 	s.dkim = dkim.Access{Store: o.Store, Zones: o.Store, Hold: o.Hold}
 	if o.Seal != nil {
@@ -186,7 +192,7 @@ func New(o Options) *Service {
 	s.ways = ways.Access{Ours: &s.ours, Explainer: &s.explainer, Resolver: o.Resolver, Answers: o.Answers}
 	s.mailboxes = mailboxes.Access{Reading: &s.reading, Ways: &s.ways, NewID: newID}
 	s.domains = domains.Access{
-		Store: o.Store, Ours: &s.ours, Explainer: &s.explainer, Exchangers: &s.exchangers, Ownership: &s.ownership, Delegated: s.delegated, Hosted: &s.hosted,
+		Store: o.Store, Ours: &s.ours, Explainer: &s.explainer, Exchangers: &s.exchangers, Clients: s.clients.Follow, Ownership: &s.ownership, Delegated: s.delegated, Hosted: &s.hosted,
 		Zones: &s.zones, Keys: o.Store, Signs: o.Signer != nil, Reading: &s.reading, Ways: &s.ways, NewID: newID, Support: o.Support, Log: o.Log,
 		Hosting: func(ctx context.Context, old, d *directory.Domain) error { return s.Transfers().Hosting(ctx, old, d) },
 	}

@@ -17,6 +17,7 @@ import (
 	"postroad/internal/service/control/exchangers"
 	"postroad/internal/service/control/inspect"
 	"postroad/internal/service/control/ownership"
+	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/reading"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/settings"
@@ -50,6 +51,8 @@ type Access struct {
 	Ways       *ways.Access
 	// Hosting refuses that a zone gets its home here; old is nil for a new domain.
 	Hosting func(ctx context.Context, old, d *directory.Domain) error
+	// Clients has a plan write into a domain's zone what mail programs look for; old is nil for a new domain.
+	Clients func(ctx context.Context, p *plan.Plan, old, d *directory.Domain) error
 	NewID   func() string
 	Support string // where people ask; empty: nowhere
 	Log     *slog.Logger

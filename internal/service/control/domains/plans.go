@@ -60,6 +60,9 @@ func (a *Access) PlanAdd(ctx context.Context, actor rights.Actor, st *rights.Sta
 	if err := a.Exchangers.Publish(ctx, actor, st, &p, nil, &d); err != nil {
 		return plan.Plan{}, err
 	}
+	if err := a.Clients(ctx, &p, nil, &d); err != nil {
+		return plan.Plan{}, err
+	}
 	if err := a.Ways.Check(ctx, actor, st, &p, nil, &d); err != nil {
 		return plan.Plan{}, err
 	}
@@ -118,6 +121,9 @@ func (a *Access) Changed(ctx context.Context, actor rights.Actor, st *rights.Sta
 		return plan.Plan{}, err
 	}
 	if err := a.Exchangers.Publish(ctx, actor, st, &p, old, &d); err != nil {
+		return plan.Plan{}, err
+	}
+	if err := a.Clients(ctx, &p, old, &d); err != nil {
 		return plan.Plan{}, err
 	}
 	if err := a.Ways.Check(ctx, actor, st, &p, old, &d); err != nil {
