@@ -80,8 +80,8 @@ func list[T any](ctx context.Context, a *app, path string, query url.Values) ([]
 }
 
 // download writes exact bytes.
-func (a *app) download(ctx context.Context, path string) error {
-	body, err := a.send(ctx, http.MethodGet, path, nil, nil)
+func (a *app) download(ctx context.Context, path string, query url.Values) error {
+	body, err := a.send(ctx, http.MethodGet, path, query, nil)
 	if err != nil {
 		return err
 	}

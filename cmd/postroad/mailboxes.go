@@ -78,41 +78,47 @@ func (a *app) mailboxCommand() *cobra.Command {
 			Use: "import FILE.csv", Short: "Add many mailboxes from lines of address,password; - is stdin", Args: cobra.ExactArgs(1),
 			RunE: work(func(cmd *cobra.Command, args []string) error { return a.importMailboxes(cmd.Context(), args[0]) }),
 		}),
-		a.mailboxMessages(),
-		&cobra.Command{
-			Use: "message ADDRESS UID", Short: "Write one message's exact bytes", Args: cobra.ExactArgs(2),
-			RunE: work(func(cmd *cobra.Command, args []string) error {
-				if _, err := strconv.ParseUint(args[1], 10, 32); err != nil {
-					return usagef("%q is no UID", args[1])
-				}
-				return a.download(cmd.Context(), "/mailboxes"+segment(args[0])+"/messages"+segment(args[1]))
-			}),
-		},
+		a.mailboxMessages(), a.mailboxMessage(),
 	)
 }
 
 func (a *app) showMailboxes(all []control.MailboxUsage) error {
-	return show(a, all, "ADDRESS MESSAGES BYTES QUOTA ROUTING-ADDRESS", func(m control.MailboxUsage) []string {
-		quota := "-"
+	return show(a, all, "ADDRESS MESSAGES BYTES QUOTA USED ROUTING-ADDRESS", func(m control.MailboxUsage) []string {
+		quota, used := "-", "-"
 		if m.Quota > 0 {
-			quota = strconv.FormatInt(m.Quota, 10)
+			quota, used = strconv.FormatInt(m.Quota, 10), strconv.FormatInt(m.Bytes*100/m.Quota, 10)+"%"
 		}
-		return []string{m.Address, strconv.FormatInt(m.Messages, 10), strconv.FormatInt(m.Bytes, 10), quota, m.Routing}
+		return []string{m.Address, strconv.FormatInt(m.Messages, 10), strconv.FormatInt(m.Bytes, 10), quota, used, m.Routing}
+	})
+}
+
+// showFolders lists a mailbox's folders.
+func (a *app) showFolders(all []control.MailboxFolder) error {
+	return show(a, all, "FOLDER MESSAGES UNSEEN BYTES SUBSCRIBED USE", func(f control.MailboxFolder) []string {
+		subscribed := "no"
+		if f.Subscribed {
+			subscribed = "yes"
+		}
+		return []string{f.Name, strconv.FormatInt(f.Messages, 10), strconv.FormatInt(f.Unseen, 10), strconv.FormatInt(f.Bytes, 10), subscribed, f.SpecialUse}
 	})
 }
 
 func (a *app) mailboxShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show ADDRESS", Short: "Show a mailbox with its routing address", Args: cobra.ExactArgs(1),
+		Use: "show ADDRESS", Short: "Show a mailbox with its routing address, its folders and what they hold", Args: cobra.ExactArgs(1),
 		RunE: work(func(cmd *cobra.Command, args []string) error {
-			m, err := get[control.MailboxUsage](cmd.Context(), a, "/mailboxes"+segment(args[0]), nil)
+			m, err := get[control.MailboxDetail](cmd.Context(), a, "/mailboxes"+segment(args[0]), nil)
 			if err != nil {
 				return err
 			}
 			if a.json {
 				return a.printJSON(m)
 			}
-			return a.showMailboxes([]control.MailboxUsage{m})
+			if err := a.showMailboxes([]control.MailboxUsage{m.Usage}); err != nil {
+				return err
+			}
+			a.say("\n")
+			return a.showFolders(m.Folders)
 		}),
 	}
 }
@@ -140,29 +146,46 @@ func (a *app) mailboxList() *cobra.Command {
 // messagesPage is how many messages are asked for at a time.
 const messagesPage = 1000
 
+// folderFlag lets a command say which folder it means.
+func folderFlag(c *cobra.Command) *string {
+	return c.Flags().String("folder", "INBOX", "the folder, as mailbox show names it")
+}
+
 func (a *app) mailboxMessages() *cobra.Command {
-	return &cobra.Command{
-		Use: "messages ADDRESS", Short: "List all messages of a mailbox", Args: cobra.ExactArgs(1),
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			all, query := []control.MessageInfo{}, url.Values{"limit": {strconv.Itoa(messagesPage)}}
-			for {
-				page, err := list[control.MessageInfo](cmd.Context(), a, "/mailboxes"+segment(args[0])+"/messages", query)
-				if err != nil {
-					return err
-				}
-				all = append(all, page...)
-				if len(page) < messagesPage {
-					break
-				}
-				query.Set("after", strconv.FormatUint(uint64(page[len(page)-1].UID), 10))
+	c := &cobra.Command{Use: "messages ADDRESS", Short: "List all messages of a folder", Args: cobra.ExactArgs(1)}
+	folder := folderFlag(c)
+	c.RunE = work(func(cmd *cobra.Command, args []string) error {
+		all, query := []control.MessageInfo{}, url.Values{"limit": {strconv.Itoa(messagesPage)}, "folder": {*folder}}
+		for {
+			page, err := list[control.MessageInfo](cmd.Context(), a, "/mailboxes"+segment(args[0])+"/messages", query)
+			if err != nil {
+				return err
 			}
-			return show(a, all, "UID DATE SIZE FROM SUBJECT FLAGS", func(m control.MessageInfo) []string {
-				return []string{
-					strconv.FormatUint(uint64(m.UID), 10), when(m.Date), strconv.FormatInt(m.Size, 10), m.From, m.Subject, strings.Join(m.Flags, " "),
-				}
-			})
-		}),
-	}
+			all = append(all, page...)
+			if len(page) < messagesPage {
+				break
+			}
+			query.Set("after", strconv.FormatUint(uint64(page[len(page)-1].UID), 10))
+		}
+		return show(a, all, "UID DATE SIZE FROM SUBJECT FLAGS", func(m control.MessageInfo) []string {
+			return []string{
+				strconv.FormatUint(uint64(m.UID), 10), when(m.Date), strconv.FormatInt(m.Size, 10), m.From, m.Subject, strings.Join(m.Flags, " "),
+			}
+		})
+	})
+	return c
+}
+
+func (a *app) mailboxMessage() *cobra.Command {
+	c := &cobra.Command{Use: "message ADDRESS UID", Short: "Write one message's exact bytes", Args: cobra.ExactArgs(2)}
+	folder := folderFlag(c)
+	c.RunE = work(func(cmd *cobra.Command, args []string) error {
+		if _, err := strconv.ParseUint(args[1], 10, 32); err != nil {
+			return usagef("%q is no UID", args[1])
+		}
+		return a.download(cmd.Context(), "/mailboxes"+segment(args[0])+"/messages"+segment(args[1]), url.Values{"folder": {*folder}})
+	})
+	return c
 }
 
 var errNothingImported = errors.New("nothing was added")

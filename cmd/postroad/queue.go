@@ -138,7 +138,7 @@ func (a *app) queueShow() *cobra.Command {
 		RunE: work(func(cmd *cobra.Command, args []string) error {
 			path := "/queue" + segment(args[0])
 			if content {
-				return a.download(cmd.Context(), path+"/content")
+				return a.download(cmd.Context(), path+"/content", nil)
 			}
 			m, err := get[control.QueuedMessage](cmd.Context(), a, path, nil)
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"postroad/internal/core/mailbox"
 	"postroad/internal/proto/message"
 	"postroad/internal/proto/smtp"
 	"postroad/internal/service/control"
@@ -130,12 +131,12 @@ func (s *Server) awaitDemo(ctx context.Context, address string) ([]byte, error) 
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		list, err := s.control.Messages(ctx, control.System(), address, 0, 1000)
+		list, err := s.control.Messages(ctx, control.System(), address, mailbox.InboxName, 0, 1000)
 		if err != nil {
 			return nil, err
 		}
 		if n := len(list); n > 0 {
-			r, err := s.control.Message(ctx, control.System(), address, list[n-1].UID)
+			r, err := s.control.Message(ctx, control.System(), address, mailbox.InboxName, list[n-1].UID)
 			if err != nil {
 				return nil, err
 			}

@@ -237,14 +237,21 @@ type AddressPath struct {
 	Address string `path:"address"`
 }
 
+// FolderQuery is the folder that is meant.
+type FolderQuery struct {
+	Folder string `query:"folder" default:"INBOX" doc:"Name of the folder, levels parted by /"`
+}
+
 type mailboxMessages struct {
 	AddressPath
+	FolderQuery
 	After uint32 `query:"after" doc:"UIDs above this one"`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"1000"`
 }
 
 type mailboxMessage struct {
 	AddressPath
+	FolderQuery
 	UID uint32 `path:"uid"`
 }
 
@@ -252,15 +259,15 @@ func (a *api) registerMailboxes() {
 	listing(a, "mailbox-list", "/mailboxes", "List mailboxes with what they hold", func(ctx context.Context, actor control.Actor, in *DomainFilter) ([]control.MailboxUsage, error) {
 		return a.control.Mailboxes(ctx, actor, in.Domain)
 	})
-	showing(a, "mailbox-show", "/mailboxes/{address}", "Show a mailbox with its routing address", func(ctx context.Context, actor control.Actor, in *AddressPath) (control.MailboxUsage, error) {
+	showing(a, "mailbox-show", "/mailboxes/{address}", "Show a mailbox with its routing address and its folders", func(ctx context.Context, actor control.Actor, in *AddressPath) (control.MailboxDetail, error) {
 		return a.control.Mailbox(ctx, actor, in.Address)
 	})
-	listing(a, "mailbox-messages", "/mailboxes/{address}/messages", "List the messages of a mailbox", func(ctx context.Context, actor control.Actor, in *mailboxMessages) ([]control.MessageInfo, error) {
-		return a.control.Messages(ctx, actor, in.Address, in.After, in.Limit)
+	listing(a, "mailbox-messages", "/mailboxes/{address}/messages", "List the messages of a folder", func(ctx context.Context, actor control.Actor, in *mailboxMessages) ([]control.MessageInfo, error) {
+		return a.control.Messages(ctx, actor, in.Address, in.Folder, in.After, in.Limit)
 	})
 	huma.Register(a.huma, a.streaming("mailbox-message", "/mailboxes/{address}/messages/{uid}", "One message's exact bytes"),
 		func(ctx context.Context, in *mailboxMessage) (*huma.StreamResponse, error) {
-			body, err := a.control.Message(ctx, actorOf(ctx), in.Address, in.UID)
+			body, err := a.control.Message(ctx, actorOf(ctx), in.Address, in.Folder, in.UID)
 			if err != nil {
 				return nil, a.refuse("mailbox-message", err)
 			}

@@ -44,8 +44,10 @@ func deedsOnAnn(t *testing.T) []deed {
 			return planned(w.PlanMailboxSet(a, "box@ann.example", control.MailboxSettings{Password: control.NewSecret("12345678")}))
 		}},
 		{"mailbox remove", func(w *world, a control.Actor) error { return planned(w.PlanMailboxRemove(ctx, a, "box@ann.example")) }},
-		{"mailbox messages", func(w *world, a control.Actor) error { return only(w.Messages(ctx, a, "box@ann.example", 0, 10)) }},
-		{"mailbox message", func(w *world, a control.Actor) error { return only(w.Message(ctx, a, "box@ann.example", 1)) }},
+		{"mailbox messages", func(w *world, a control.Actor) error {
+			return only(w.Messages(ctx, a, "box@ann.example", "INBOX", 0, 10))
+		}},
+		{"mailbox message", func(w *world, a control.Actor) error { return only(w.Message(ctx, a, "box@ann.example", "INBOX", 1)) }},
 		{"alias list", func(w *world, a control.Actor) error {
 			return only(w.Rules(a, directory.RuleAlias, "ann.example"))
 		}},

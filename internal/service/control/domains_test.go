@@ -330,20 +330,34 @@ func TestMailboxListingsAndMessages(t *testing.T) {
 	if d := cmp.Diff([]control.MailboxUsage{{Address: "box@ann.example", Routing: "box=ann.example@in.mx.host.example", Messages: 1, Bytes: 22}}, list); d != "" || err != nil {
 		t.Error(d, err)
 	}
-	msgs, err := w.Messages(t.Context(), w.ann, "box@ann.example", 0, 10)
+	msgs, err := w.Messages(t.Context(), w.ann, "box@ann.example", "INBOX", 0, 10)
 	want := []control.MessageInfo{{UID: 1, From: "x@away.example", Subject: "hello", Date: time.Unix(1, 0).UTC(), Size: 22, Flags: []string{}}}
 	if d := cmp.Diff(want, msgs); d != "" || err != nil {
 		t.Error(d, err)
 	}
-	body, err := w.Message(t.Context(), w.ann, "box@ann.example", 1)
+	body, err := w.Message(t.Context(), w.ann, "box@ann.example", "INBOX", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := body.Close(); err != nil {
 		t.Error(err)
 	}
+	shown, err := w.Mailbox(t.Context(), w.ann, "box@ann.example")
+	folders := []control.MailboxFolder{{Name: "INBOX", Messages: 1, Unseen: 1, Subscribed: true}, {Name: "Junk", SpecialUse: `\Junk`}}
+	if d := cmp.Diff(folders, shown.Folders); d != "" || err != nil || shown.Bytes != 22 {
+		t.Error(d, err)
+	}
+	if msgs, err = w.Messages(t.Context(), w.ann, "box@ann.example", "Junk", 0, 10); err != nil || len(msgs) != 0 {
+		t.Error(msgs, err)
+	}
+	if _, err = w.Messages(t.Context(), w.ann, "box@ann.example", "Nowhere", 0, 10); !errors.Is(err, control.ErrNotFound) {
+		t.Error(err)
+	}
+	if _, err = w.Message(t.Context(), w.ann, "box@ann.example", "Nowhere", 1); !errors.Is(err, control.ErrNotFound) {
+		t.Error(err)
+	}
 	for _, uid := range []uint32{0, 2, 1 << 31} {
-		if _, err := w.Message(t.Context(), w.ann, "box@ann.example", uid); !errors.Is(err, control.ErrNotFound) {
+		if _, err := w.Message(t.Context(), w.ann, "box@ann.example", "INBOX", uid); !errors.Is(err, control.ErrNotFound) {
 			t.Errorf("uid %d: %v", uid, err)
 		}
 	}

@@ -19,6 +19,10 @@ type (
 	MailboxInfo = undo.Mailbox
 	// MailboxUsage is a mailbox as listings show it.
 	MailboxUsage = reading.Usage
+	// MailboxDetail is a mailbox with its folders.
+	MailboxDetail = reading.MailboxDetail
+	// MailboxFolder is a folder of a mailbox.
+	MailboxFolder = reading.MailboxFolder
 	// MessageInfo is a message as listings show it.
 	MessageInfo = reading.Message
 )
@@ -28,19 +32,19 @@ func (s *Service) Mailboxes(ctx context.Context, actor Actor, domain string) ([]
 	return s.reading.List(ctx, actor, s.current.Load(), domain)
 }
 
-// Mailbox shows one mailbox with what it holds.
-func (s *Service) Mailbox(ctx context.Context, actor Actor, address string) (MailboxUsage, error) {
+// Mailbox shows one mailbox with its folders and what they hold.
+func (s *Service) Mailbox(ctx context.Context, actor Actor, address string) (MailboxDetail, error) {
 	return s.reading.Show(ctx, actor, s.current.Load(), address)
 }
 
-// Messages lists the INBOX of a mailbox by UID from behind after on, at most limit.
-func (s *Service) Messages(ctx context.Context, actor Actor, address string, after uint32, limit int) ([]MessageInfo, error) {
-	return s.reading.Messages(ctx, actor, s.current.Load(), address, after, limit)
+// Messages lists a folder of a mailbox by UID from behind after on, at most limit.
+func (s *Service) Messages(ctx context.Context, actor Actor, address, folder string, after uint32, limit int) ([]MessageInfo, error) {
+	return s.reading.Messages(ctx, actor, s.current.Load(), address, folder, after, limit)
 }
 
-// Message opens one message's exact bytes; the caller closes it. ErrNotFound when the mailbox has no such UID.
-func (s *Service) Message(ctx context.Context, actor Actor, address string, uid uint32) (io.ReadCloser, error) {
-	return s.reading.Message(ctx, actor, s.current.Load(), address, uid)
+// Message opens one message's exact bytes; the caller closes it. ErrNotFound when the folder has no such UID.
+func (s *Service) Message(ctx context.Context, actor Actor, address, folder string, uid uint32) (io.ReadCloser, error) {
+	return s.reading.Message(ctx, actor, s.current.Load(), address, folder, uid)
 }
 
 // PlanMailboxAdd plans one new mailbox.

@@ -16,6 +16,8 @@ type Boxes interface {
 	Remove(ctx context.Context, scope account.Scope, mailbox string) error
 	// Usage gives message counts and octets of mailboxes by id, of all in scope when ids is empty.
 	Usage(ctx context.Context, scope account.Scope, ids []string) (map[string]mailbox.Usage, error)
+	// Folders lists a mailbox's folders, INBOX first, then by name.
+	Folders(ctx context.Context, scope account.Scope, mailbox string) ([]mailbox.Folder, error)
 	// Messages lists a folder by UID from behind after on, at most limit.
 	Messages(ctx context.Context, scope account.Scope, mailbox, folder string, after uint32, limit int) ([]mailbox.Message, error)
 	// Body opens one message's exact bytes.

@@ -63,7 +63,7 @@ type Memory struct {
 
 	// What others keep.
 	Boxes      map[string]mailbox.Mailbox
-	Stored     map[string][]mailbox.Message // by mailbox
+	Stored     map[string][]mailbox.Message // by mailbox; of its Junk with "/Junk" behind
 	Bodies     map[string]string            // by mailbox/uid
 	Queued     []mail.Listed
 	Traced     []trace.Row
@@ -433,10 +433,38 @@ func (m *Memory) Usage(_ context.Context, scope account.Scope, ids []string) (ma
 	return out, nil
 }
 
-// Messages lists what a mailbox holds.
-func (m *Memory) Messages(_ context.Context, _ account.Scope, id, _ string, after uint32, limit int) ([]mailbox.Message, error) {
+// Folders lists INBOX, and Junk.
+func (m *Memory) Folders(_ context.Context, _ account.Scope, id string) ([]mailbox.Folder, error) {
 	m.Lock()
 	defer m.Unlock()
+	if _, ok := m.Boxes[id]; !ok {
+		return nil, mailbox.ErrNoMailbox
+	}
+	in, junk := int64(len(m.Stored[id])), int64(len(m.Stored[id+"/Junk"]))
+	return []mailbox.Folder{
+		{Number: 1, Name: mailbox.InboxName, Messages: in, Unseen: in, Subscribed: true}, {Number: 2, Name: "Junk", SpecialUse: `\Junk`, Messages: junk},
+	}, nil
+}
+
+// stored is where a folder's messages lie.
+func stored(id, folder string) (string, error) {
+	switch folder {
+	case mailbox.InboxName:
+		return id, nil
+	case "Junk":
+		return id + "/" + folder, nil
+	}
+	return "", mailbox.ErrNoFolder
+}
+
+// Messages lists what a folder holds.
+func (m *Memory) Messages(_ context.Context, _ account.Scope, id, folder string, after uint32, limit int) ([]mailbox.Message, error) {
+	m.Lock()
+	defer m.Unlock()
+	id, err := stored(id, folder)
+	if err != nil {
+		return nil, err
+	}
 	var out []mailbox.Message
 	for _, msg := range m.Stored[id] {
 		if msg.UID > after && len(out) < limit {
@@ -447,9 +475,13 @@ func (m *Memory) Messages(_ context.Context, _ account.Scope, id, _ string, afte
 }
 
 // Body opens one message.
-func (m *Memory) Body(_ context.Context, _ account.Scope, id, _ string, uid uint32) (io.ReadCloser, error) {
+func (m *Memory) Body(_ context.Context, _ account.Scope, id, folder string, uid uint32) (io.ReadCloser, error) {
 	m.Lock()
 	defer m.Unlock()
+	id, err := stored(id, folder)
+	if err != nil {
+		return nil, err
+	}
 	return io.NopCloser(strings.NewReader(m.Bodies[id+"/"+string(rune('0'+uid))])), nil
 }
 

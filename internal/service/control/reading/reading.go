@@ -9,6 +9,7 @@ package reading
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -26,6 +27,8 @@ import (
 type Store interface {
 	// Usage gives message counts and octets of mailboxes by id, of all in scope when ids is empty.
 	Usage(ctx context.Context, scope account.Scope, ids []string) (map[string]mailbox.Usage, error)
+	// Folders lists a mailbox's folders, INBOX first, then by name.
+	Folders(ctx context.Context, scope account.Scope, mailbox string) ([]mailbox.Folder, error)
 	// Messages lists a folder by UID from behind after on, at most limit.
 	Messages(ctx context.Context, scope account.Scope, mailbox, folder string, after uint32, limit int) ([]mailbox.Message, error)
 	// Body opens one message's exact bytes.
@@ -47,6 +50,22 @@ type Usage struct {
 	Quota    int64  `json:"quota" doc:"Octets; 0 without limit"`
 }
 
+// MailboxDetail is a mailbox with its folders.
+type MailboxDetail struct {
+	Usage
+	Folders []MailboxFolder `json:"folders"`
+}
+
+// MailboxFolder is a folder of a mailbox.
+type MailboxFolder struct {
+	Name       string `json:"name"`
+	SpecialUse string `json:"special_use,omitempty" doc:"RFC 6154 attribute, such as \\Sent"`
+	Subscribed bool   `json:"subscribed"`
+	Messages   int64  `json:"messages"`
+	Unseen     int64  `json:"unseen"`
+	Bytes      int64  `json:"bytes"`
+}
+
 // Message is a message as listings show it.
 type Message struct {
 	UID     uint32    `json:"uid"`
@@ -56,9 +75,6 @@ type Message struct {
 	Size    int64     `json:"size" doc:"Octets"`
 	Flags   []string  `json:"flags"`
 }
-
-// inbox is the folder that mail is delivered to.
-const inbox = "INBOX"
 
 // List lists the mailboxes of one domain, or of all in scope (empty), by address, with what they hold.
 func (a *Access) List(ctx context.Context, actor rights.Actor, st *rights.State, domain string) ([]Usage, error) {
@@ -109,17 +125,33 @@ func (a *Access) routingAddress(st *rights.State, m *directory.Mailbox) string {
 	return routing.RoutingAddress(m, a.RoutingDomain)
 }
 
-// Show shows one mailbox with what it holds.
-func (a *Access) Show(ctx context.Context, actor rights.Actor, st *rights.State, address string) (Usage, error) {
+// Show shows one mailbox with its folders and what they hold.
+func (a *Access) Show(ctx context.Context, actor rights.Actor, st *rights.State, address string) (MailboxDetail, error) {
 	m, err := actor.Mailbox(st, address)
 	if err != nil {
-		return Usage{}, err
+		return MailboxDetail{}, err
 	}
 	held, err := a.Held(ctx, actor, []string{m.ID})
 	if err != nil {
-		return Usage{}, err
+		return MailboxDetail{}, err
 	}
-	return Usage{Address: m.Address(), Routing: a.routingAddress(st, m), Messages: held.Messages, Bytes: held.Bytes, Quota: m.Quota}, nil
+	d := MailboxDetail{
+		Usage:   Usage{Address: m.Address(), Routing: a.routingAddress(st, m), Messages: held.Messages, Bytes: held.Bytes, Quota: m.Quota},
+		Folders: []MailboxFolder{},
+	}
+	if a.Store == nil {
+		return d, nil
+	}
+	list, err := a.Store.Folders(ctx, actor.Scope, m.ID)
+	if errors.Is(err, mailbox.ErrNoMailbox) { // it is made before the next change
+		return d, nil
+	}
+	for _, f := range list {
+		d.Folders = append(d.Folders, MailboxFolder{
+			Name: f.Name, SpecialUse: f.SpecialUse, Subscribed: f.Subscribed, Messages: f.Messages, Unseen: f.Unseen, Bytes: f.Bytes,
+		})
+	}
+	return d, err
 }
 
 // Held is what several mailboxes hold together.
@@ -139,8 +171,9 @@ func (a *Access) Held(ctx context.Context, actor rights.Actor, ids []string) (ma
 	return sum, nil
 }
 
-// Messages lists the INBOX of a mailbox by UID from behind after on, at most limit.
-func (a *Access) Messages(ctx context.Context, actor rights.Actor, st *rights.State, address string, after uint32, limit int) ([]Message, error) {
+// Messages lists a folder of a mailbox by UID from behind after on, at most limit. ErrNotFound when there is no such
+// folder.
+func (a *Access) Messages(ctx context.Context, actor rights.Actor, st *rights.State, address, folder string, after uint32, limit int) ([]Message, error) {
 	m, err := actor.Mailbox(st, address)
 	if err != nil {
 		return nil, err
@@ -148,9 +181,9 @@ func (a *Access) Messages(ctx context.Context, actor rights.Actor, st *rights.St
 	if a.Store == nil {
 		return []Message{}, nil
 	}
-	list, err := a.Store.Messages(ctx, actor.Scope, m.ID, inbox, after, limit)
+	list, err := a.Store.Messages(ctx, actor.Scope, m.ID, folder, after, limit)
 	if err != nil {
-		return nil, err
+		return nil, noFolder(err, m, folder)
 	}
 	out := make([]Message, 0, len(list))
 	for _, msg := range list {
@@ -166,23 +199,31 @@ func (a *Access) Messages(ctx context.Context, actor rights.Actor, st *rights.St
 	return out, nil
 }
 
-// Message opens one message's exact bytes; the caller closes it. ErrNotFound when the mailbox has no such UID.
-func (a *Access) Message(ctx context.Context, actor rights.Actor, st *rights.State, address string, uid uint32) (io.ReadCloser, error) {
+// noFolder refuses what is asked of a folder that is not there.
+func noFolder(err error, m *directory.Mailbox, folder string) error {
+	if errors.Is(err, mailbox.ErrNoFolder) {
+		return words.Missing(fmt.Sprintf("The mailbox %s has no folder %q.", m.Address(), folder))
+	}
+	return err
+}
+
+// Message opens one message's exact bytes; the caller closes it. ErrNotFound when the folder has no such UID.
+func (a *Access) Message(ctx context.Context, actor rights.Actor, st *rights.State, address, folder string, uid uint32) (io.ReadCloser, error) {
 	m, err := actor.Mailbox(st, address)
 	if err != nil {
 		return nil, err
 	}
-	gone := words.Missing(fmt.Sprintf("The mailbox %s has no message with UID %d.", m.Address(), uid))
+	gone := words.Missing(fmt.Sprintf("The folder %q of the mailbox %s has no message with UID %d.", folder, m.Address(), uid))
 	if a.Store == nil || uid == 0 {
 		return nil, gone
 	}
 	// Whether it is there is asked of the listing, so that other errors of opening it are told apart.
-	list, err := a.Store.Messages(ctx, actor.Scope, m.ID, inbox, uid-1, 1)
+	list, err := a.Store.Messages(ctx, actor.Scope, m.ID, folder, uid-1, 1)
 	if err != nil {
-		return nil, err
+		return nil, noFolder(err, m, folder)
 	}
 	if len(list) == 0 || list[0].UID != uid {
 		return nil, gone
 	}
-	return a.Store.Body(ctx, actor.Scope, m.ID, inbox, uid)
+	return a.Store.Body(ctx, actor.Scope, m.ID, folder, uid)
 }
