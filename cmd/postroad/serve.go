@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"postroad/cmd/postroad/tuning"
 	"postroad/internal/obs"
 	"postroad/internal/server"
 )
@@ -36,7 +37,7 @@ panel the http listeners answer for health and metrics alone. The socket in the 
 			if err != nil {
 				return err
 			}
-			tuneRuntime(cmd.Context())
+			tuning.Runtime(cmd.Context())
 			log := obs.NewBuffered(a.err)
 			defer log.Close() //nolint:errcheck // it has none
 			return server.Run(cmd.Context(), cfg, server.Options{Roles: roles, Demo: demo, Out: a.out}, obs.NewLogger(log, l))

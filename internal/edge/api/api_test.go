@@ -405,6 +405,11 @@ func calls(h *house) map[string][3]string {
 		"dkim-activate":     {"POST", "/domains/ann.example/dkim/activate", ""},
 		"dkim-import":       {"POST", "/domains/ann.example/dkim/keys", `{"selector":"old","key":` + strconv.Quote(privateKey(h.t)) + `}`},
 		"dkim-remove":       {"DELETE", "/domains/ann.example/dkim/keys/pr20261128e", ""},
+		"cert-list":         {"", "", ""},
+		"cert-show":         {"GET", "/certificates/mail.ann.example", ""},
+		"cert-add":          {"POST", "/certificates", `{"name":"imap.ann.example"}`},
+		"cert-renew":        {"POST", "/certificates/mail.ann.example/renew", ""},
+		"cert-remove":       {"DELETE", "/certificates/mail.ann.example", ""},
 		"notice-list":       {"", "", ""}, // as above
 		"domain-list":       {"", "", ""},
 		"domain-show":       {"GET", "/domains/ann.example", ""},
@@ -566,6 +571,7 @@ func (h *house) furnish() {
 	h.m.Keys["ann.example"] = dkimkey.Domain{Name: "ann.example", Account: h.annID, Algorithms: []dkimkey.Algorithm{dkimkey.Ed25519}, Keys: []dkimkey.Key{
 		{Selector: "pr20261128e", Algorithm: dkimkey.Ed25519, Record: "v=DKIM1; k=ed25519; p=x", Sealed: []byte("seal of a private key"), State: dkimkey.Active},
 	}}
+	h.must(h.ann, "POST", "/certificates", `{"name":"mail.ann.example"}`)
 	h.m.Told = []notice.Notice{{ID: "n", Account: h.annID, Domain: "ann.example", Event: notice.PrimaryDown, Subject: "ann.example: held"}}
 	for id, b := range h.m.Mailboxes {
 		if b.Address() == "box@ann.example" {
@@ -648,7 +654,7 @@ func TestListingsShowOnlyWhatIsInScope(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.furnish()
-	for _, path := range []string{"/accounts", "/domains", "/mailboxes", "/aliases", "/forwards", "/groups", "/catch-alls", "/outbound", "/tokens", "/tsig-keys", "/transfers", "/secondaries", "/catalogs", "/audit", "/queue", "/queue/count", "/traces?sender=x@away.example", "/notices", "/providers", "/dkim"} {
+	for _, path := range []string{"/accounts", "/domains", "/mailboxes", "/aliases", "/forwards", "/groups", "/catch-alls", "/outbound", "/tokens", "/tsig-keys", "/transfers", "/secondaries", "/catalogs", "/audit", "/queue", "/queue/count", "/traces?sender=x@away.example", "/notices", "/providers", "/dkim", "/certificates"} {
 		mine, others := h.ask(h.ann, "GET", path, ""), h.ask(h.bob, "GET", path, "")
 		if mine.status != 200 || others.status != 200 {
 			t.Errorf("%s: %d %d %s", path, mine.status, others.status, mine.text)

@@ -45,6 +45,7 @@ func (a *api) register() {
 	a.registerPublishing()
 	a.registerDKIM()
 	a.registerClients()
+	a.registerCertificates()
 	a.registerLookUp()
 	a.registerReading()
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/service/control/certificates"
 	"postroad/internal/service/control/publishing"
 	"postroad/internal/service/control/signing"
 	"postroad/internal/service/control/told"
@@ -19,6 +20,8 @@ type Memory interface {
 	told.Store
 	// How zones are written to that others answer for.
 	publishing.Store
+	// Names that have certificates of their own.
+	certificates.Store
 	// Private parts of zones' keys.
 	signing.Keys
 }

@@ -45,27 +45,28 @@ const (
 
 // The kinds.
 const (
-	KindAccount    = plan.KindAccount
-	KindDomain     = plan.KindDomain
-	KindMailbox    = plan.KindMailbox
-	KindRule       = plan.KindRule
-	KindOutbound   = plan.KindOutbound
-	KindToken      = plan.KindToken
-	KindRecipients = plan.KindRecipients
-	KindSet        = plan.KindSet
-	KindServers    = plan.KindServers
-	KindTSIGKey    = plan.KindTSIGKey
-	KindTransfer   = plan.KindTransfer
-	KindSecondary  = plan.KindSecondary
-	KindCatalog    = plan.KindCatalog
-	KindDeparted   = plan.KindDeparted
-	KindZone       = plan.KindZone
-	KindRecord     = plan.KindRecord
-	KindMX         = plan.KindMX
-	KindDNSSEC     = plan.KindDNSSEC
-	KindZoneKeys   = plan.KindZoneKeys
-	KindProvider   = plan.KindProvider
-	KindDKIM       = plan.KindDKIM
-	KindPublish    = plan.KindPublish
-	KindQueue      = plan.KindQueue
+	KindAccount     = plan.KindAccount
+	KindDomain      = plan.KindDomain
+	KindMailbox     = plan.KindMailbox
+	KindRule        = plan.KindRule
+	KindOutbound    = plan.KindOutbound
+	KindToken       = plan.KindToken
+	KindRecipients  = plan.KindRecipients
+	KindSet         = plan.KindSet
+	KindServers     = plan.KindServers
+	KindTSIGKey     = plan.KindTSIGKey
+	KindTransfer    = plan.KindTransfer
+	KindSecondary   = plan.KindSecondary
+	KindCatalog     = plan.KindCatalog
+	KindDeparted    = plan.KindDeparted
+	KindZone        = plan.KindZone
+	KindRecord      = plan.KindRecord
+	KindMX          = plan.KindMX
+	KindDNSSEC      = plan.KindDNSSEC
+	KindZoneKeys    = plan.KindZoneKeys
+	KindProvider    = plan.KindProvider
+	KindDKIM        = plan.KindDKIM
+	KindPublish     = plan.KindPublish
+	KindQueue       = plan.KindQueue
+	KindCertificate = plan.KindCertificate
 )

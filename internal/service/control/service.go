@@ -21,6 +21,7 @@ import (
 	"postroad/internal/obs"
 	"postroad/internal/service/control/accounts"
 	"postroad/internal/service/control/boxes"
+	"postroad/internal/service/control/certificates"
 	"postroad/internal/service/control/clients"
 	"postroad/internal/service/control/delegations"
 	"postroad/internal/service/control/dkim"
@@ -83,6 +84,8 @@ type Options struct {
 	// in the queue.
 	Keyring Keyring
 	Hold    time.Duration
+	// Certificates says whether certificates are fetched, and what names need for it.
+	Certificates CertificateOptions
 	// Answers reports whether mail for an address comes back to us; nil: for Addresses alone it does.
 	Answers func(netip.Addr) bool
 	// Addresses are what counts as ours; Listeners are the SMTP listeners. A next hop there would be a loop.
@@ -110,32 +113,33 @@ func (o *Options) world(snap *directory.Snapshot) routing.View {
 
 // Service plans and applies changes and holds the directory by which the program decides.
 type Service struct {
-	o          Options
-	explainer  inspect.Explainer
-	queue      mailqueue.Access
-	traces     traces.Access
-	ours       settings.Installation
-	reading    reading.Access
-	lookup     lookup.Access
-	ownership  ownership.Access
-	delegated  *delegations.Access
-	recipients recipients.Access
-	exchangers exchangers.Access
-	clients    clients.Access
-	publishing publishing.Access
-	dkim       dkim.Access
-	mailboxes  mailboxes.Access
-	domains    domains.Access
-	ways       ways.Access
-	mu         sync.Mutex // held while a change is applied
-	turn       sync.Mutex // held by a change that is planned anew
-	current    atomic.Pointer[state]
-	hosted     zones.Access
-	signing    signing.Access
-	zones      zones.Answers // the name server, in step with the configuration
-	rerouting  rerouting.Keeper
-	accounts   accounts.Access
-	boxes      boxes.Keeper // the mailbox store, in step with the configuration
+	o            Options
+	explainer    inspect.Explainer
+	queue        mailqueue.Access
+	traces       traces.Access
+	ours         settings.Installation
+	reading      reading.Access
+	lookup       lookup.Access
+	ownership    ownership.Access
+	delegated    *delegations.Access
+	recipients   recipients.Access
+	exchangers   exchangers.Access
+	clients      clients.Access
+	publishing   publishing.Access
+	dkim         dkim.Access
+	mailboxes    mailboxes.Access
+	domains      domains.Access
+	ways         ways.Access
+	mu           sync.Mutex // held while a change is applied
+	turn         sync.Mutex // held by a change that is planned anew
+	current      atomic.Pointer[state]
+	hosted       zones.Access
+	signing      signing.Access
+	zones        zones.Answers // the name server, in step with the configuration
+	rerouting    rerouting.Keeper
+	accounts     accounts.Access
+	boxes        boxes.Keeper // the mailbox store, in step with the configuration
+	certificates certificates.Access
 }
 
 // state is one consistent view of the configuration.
@@ -179,6 +183,7 @@ func New(o Options) *Service {
 		s.dkim.Seal = o.Seal
 	}
 	s.publishing.Keys = s.dkim.Wanted
+	s.certificates = certificates.Access{Store: o.Store, Installation: o.Certificates}
 	s.recipients = recipients.Access{Store: o.Store, Fetcher: o.Fetcher}
 	s.signing = signing.Access{Zones: o.Store, Keys: o.Store, Findings: o.Store, Parents: o.Parents}
 	s.ownership = ownership.Access{Secret: []byte(o.ProofSecret), Hostname: o.Hostname, Store: o.Store}

@@ -98,6 +98,10 @@ func (s *Service) undo(ctx context.Context, actor Actor, step *undo.Step) (Plan,
 		return s.PlanOutboundRemove(actor, step.Subject)
 	case undo.RemoveProvider:
 		return s.PlanProviderRemove(ctx, actor, step.Subject)
+	case undo.AddCertificate:
+		return s.PlanCertificateAdd(ctx, actor, step.Subject, "")
+	case undo.RemoveCertificate:
+		return s.PlanCertificateRemove(ctx, actor, step.Subject)
 	case undo.RemoveToken:
 		return s.PlanTokenRemove(ctx, actor, step.Subject)
 	case undo.SetExchangers:

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/cert"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/dkimkey"
 	"postroad/internal/core/dnssec"
@@ -43,7 +44,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 			},
 			Verifiers: map[string]string{c.Mailbox.Address(): c.Verifier}, Tokens: []control.Token{c.Token},
 			Findings: []finding.Finding{c.Finding}, Entries: []control.Entry{c.Entry}, Answers: []verify.Answer{c.Answer}, Lists: []control.RecipientList{c.List},
-			Memories: []notice.Memory{c.Memory}, Notices: []notice.Notice{c.Notice}, TTLs: []time.Duration{48 * time.Hour}, Providers: []publish.Provider{c.Provider}, DKIM: []dkimkey.Domain{c.DKIM},
+			Memories: []notice.Memory{c.Memory}, Notices: []notice.Notice{c.Notice}, TTLs: []time.Duration{48 * time.Hour}, Providers: []publish.Provider{c.Provider}, DKIM: []dkimkey.Domain{c.DKIM}, Certificates: []cert.Certificate{c.Certificate},
 			Zones: []zone.Zone{c.Zone}, ZoneKeys: []dnssec.SealedKey{c.ZoneKey}, Transfers: c.Transfer, Journals: map[string][]transfer.Step{},
 			Copies: map[string]transfer.Copy{c.Domain.Name: {Records: []dns.Record{}, Signatures: []dns.Record{}}},
 		}
@@ -59,6 +60,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 		changed.Domain = directory.Domain{ID: c.Domain.ID, Account: c.Domain.Account, Name: c.Domain.Name, Mode: directory.ModeLocal, Zone: directory.ZoneExternal}
 		changed.Mailbox.Local, changed.Mailbox.Quota, changed.Verifier = "carol", 0, "another verifier"
 		changed.Rule.Local, changed.Rule.Kind, changed.Rule.Targets, changed.Rule.Keep = "", directory.RuleCatchAll, []string{"a@b.example"}, false
+		changed.Certificate.Name = cert.Name{Name: c.Certificate.Name.Name, Account: c.Account.ID, Domain: c.Domain.Name, Source: cert.Refused}
 		changed.Outbound = directory.Outbound{ID: c.Outbound.ID, Account: c.Outbound.Account, Domain: c.Domain.Name, Hop: directory.HostPort{Host: "h", Port: 1}}
 		changed.List.ListSource = facts.ListSource{}
 		changed.List.Source, changed.List.Learned, changed.List.Locals = "another", created, []string{"anybody", "carol"}
@@ -80,6 +82,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 			Mailboxes: []directory.Mailbox{changed.Mailbox}, Rules: []directory.Rule{changed.Rule}, Outbounds: []directory.Outbound{changed.Outbound},
 			Departed: []directory.Departed{changed.Departed}, Sets: []zone.ExchangerSet{changed.Set}, Servers: []zone.NameServerSet{changed.Servers},
 		}
+		want.Certificates = []cert.Certificate{changed.Certificate}
 		want.Verifiers = map[string]string{changed.Mailbox.Address(): changed.Verifier}
 		want.Lists, want.Zones = []control.RecipientList{changed.List}, []zone.Zone{changed.Zone}
 		slices.SortFunc(changed.Transfer.Peers, func(a, b transfer.Peer) int { return cmp.Compare(a.ID, b.ID) })

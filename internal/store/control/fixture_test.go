@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/cert"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/dkimkey"
 	"postroad/internal/core/dnssec"
@@ -24,6 +25,7 @@ import (
 	"postroad/internal/core/transfer"
 	"postroad/internal/core/zone"
 	"postroad/internal/proto/dns"
+	"postroad/internal/service/certs"
 	"postroad/internal/service/control"
 	"postroad/internal/service/verify"
 )
@@ -60,27 +62,28 @@ func gone(kind control.Kind, id string) control.Removal { return control.Removal
 
 // customer is one of everything that an account can have, with no field left at zero.
 type customer struct {
-	Account  account.Account
-	Domain   directory.Domain
-	Mailbox  directory.Mailbox
-	Verifier string
-	Rule     directory.Rule
-	Outbound directory.Outbound
-	Token    control.Token
-	Entry    control.Entry
-	Finding  finding.Finding
-	Answer   verify.Answer
-	List     control.RecipientList
-	Departed directory.Departed
-	Zone     zone.Zone
-	ZoneKey  dnssec.SealedKey
-	Set      zone.ExchangerSet
-	Servers  zone.NameServerSet
-	Provider publish.Provider
-	DKIM     dkimkey.Domain
-	Memory   notice.Memory
-	Notice   notice.Notice
-	Transfer transfer.Settings
+	Account     account.Account
+	Domain      directory.Domain
+	Mailbox     directory.Mailbox
+	Verifier    string
+	Rule        directory.Rule
+	Outbound    directory.Outbound
+	Token       control.Token
+	Entry       control.Entry
+	Finding     finding.Finding
+	Answer      verify.Answer
+	List        control.RecipientList
+	Departed    directory.Departed
+	Zone        zone.Zone
+	ZoneKey     dnssec.SealedKey
+	Set         zone.ExchangerSet
+	Servers     zone.NameServerSet
+	Provider    publish.Provider
+	DKIM        dkimkey.Domain
+	Memory      notice.Memory
+	Notice      notice.Notice
+	Transfer    transfer.Settings
+	Certificate cert.Certificate
 }
 
 func newCustomer(name string) customer {
@@ -129,6 +132,13 @@ func newCustomer(name string) customer {
 				Selector: "pr20261128r", Algorithm: dkimkey.RSA, Record: "v=DKIM1; p=x", Sealed: []byte("\x00sealed"), State: dkimkey.Retired, Since: created,
 				Made: created.Add(time.Second), Seen: created.Add(time.Minute), Until: created.Add(time.Hour), Imported: true,
 			}},
+		},
+		Certificate: cert.Certificate{
+			Name: cert.Name{Name: "mail." + domain, Account: id, Domain: domain, Source: cert.Added, Created: created, Asked: created.Add(time.Second)},
+			Status: cert.Status{
+				NotBefore: created, NotAfter: created.Add(2160 * time.Hour), Issuer: "Ä, R1", By: cert.DNS01, Given: created.Add(time.Minute), Problem: cert.Elsewhere, Detail: "ü",
+				Tried: created.Add(time.Hour), Next: created.Add(2 * time.Hour), Failures: 3,
+			},
 		},
 		Memory: notice.Memory{
 			Domain: domain, Event: notice.PrimaryDown, Account: id, Since: created.Add(time.Minute), Told: created.Add(time.Hour), Open: true, Held: 1 << 40, Detail: "a\nü\n",
@@ -179,7 +189,7 @@ func (c customer) tx() control.Tx {
 		PutVerifiers: map[string]string{c.Mailbox.ID: c.Verifier}, PutRules: []directory.Rule{c.Rule}, PutOutbounds: []directory.Outbound{c.Outbound},
 		PutDeparted: []directory.Departed{c.Departed}, PutTokens: []control.Token{c.Token}, PutLists: []control.RecipientList{c.List}, PutZones: []zone.Zone{hosted},
 		PutSets: []zone.ExchangerSet{c.Set}, PutServers: []zone.NameServerSet{c.Servers}, PutTransfers: c.Transfer, Entries: []control.Entry{c.Entry}, PutProviders: []publish.Provider{c.Provider},
-		PutDKIM: []dkimkey.Domain{c.DKIM},
+		PutDKIM: []dkimkey.Domain{c.DKIM}, PutCertificates: []cert.Name{c.Certificate.Name},
 	}
 }
 
@@ -193,6 +203,7 @@ func (w *world) add(t *testing.T, name string) customer {
 	must(t, w.SawTTL(t.Context(), system, c.Domain.Name, 48*time.Hour, created))
 	must(t, w.KeepNotices(t.Context(), system, notice.Result{Put: []notice.Memory{c.Memory}, Notice: []notice.Notice{c.Notice}}, 7))
 	must(t, w.MarkZoneKeys(t.Context(), system, []string{c.ZoneKey.ID}, c.ZoneKey.Unused))
+	must(t, w.NoteCertificate(t.Context(), system, c.Certificate.Name.Name, c.Certificate.Status))
 	return c
 }
 
@@ -205,24 +216,26 @@ func (w *world) keep(scope account.Scope, domain, local string, a verify.Answer)
 
 // dump is everything that the store holds.
 type dump struct {
-	State     control.State
-	Verifiers map[string]string // by address
-	Tokens    []control.Token   // with their hashes
-	Findings  []finding.Finding
-	Entries   []control.Entry
-	Setting   string
-	Answers   []verify.Answer
-	Lists     []control.RecipientList
-	Zones     []zone.Zone
-	ZoneKeys  []dnssec.SealedKey
-	Memories  []notice.Memory
-	Notices   []notice.Notice
-	TTLs      []time.Duration
-	Providers []publish.Provider
-	DKIM      []dkimkey.Domain
-	Transfers transfer.Settings
-	Copies    map[string]transfer.Copy
-	Journals  map[string][]transfer.Step
+	State        control.State
+	Verifiers    map[string]string // by address
+	Tokens       []control.Token   // with their hashes
+	Findings     []finding.Finding
+	Entries      []control.Entry
+	Setting      string
+	Answers      []verify.Answer
+	Lists        []control.RecipientList
+	Zones        []zone.Zone
+	ZoneKeys     []dnssec.SealedKey
+	Memories     []notice.Memory
+	Notices      []notice.Notice
+	TTLs         []time.Duration
+	Providers    []publish.Provider
+	DKIM         []dkimkey.Domain
+	Transfers    transfer.Settings
+	Copies       map[string]transfer.Copy
+	Journals     map[string][]transfer.Step
+	Certificates []cert.Certificate
+	Assets       []certs.Asset
 }
 
 const settingName = "a setting"
@@ -304,6 +317,14 @@ func (w *world) dump(t *testing.T) dump {
 		one, err := w.Store.DKIM(ctx, system, keys.Name)
 		must(t, err)
 		same(t, "the keys by their domain", keys, one)
+	}
+	d.Certificates, err = w.Certificates(ctx, system)
+	must(t, err)
+	d.Assets, err = w.Assets(ctx, system, "")
+	must(t, err)
+	for i := range d.Assets {
+		d.Assets[i], err = w.Asset(ctx, system, d.Assets[i].Key)
+		must(t, err)
 	}
 	d.Memories, err = w.Memories(ctx, system)
 	must(t, err)

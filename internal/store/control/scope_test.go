@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/cert"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/dkimkey"
 	"postroad/internal/core/dnssec"
@@ -17,6 +18,7 @@ import (
 	"postroad/internal/core/publish"
 	"postroad/internal/core/transfer"
 	"postroad/internal/core/zone"
+	"postroad/internal/service/certs"
 	"postroad/internal/service/checks"
 	"postroad/internal/service/control"
 	"postroad/internal/service/notices"
@@ -144,6 +146,50 @@ var foreigners = map[string]foreign{
 		must(t, err)
 		if slices.ContainsFunc(list, func(d dkimkey.Domain) bool { return !scope.Has(d.Account) }) {
 			t.Errorf("it shows %+v", list)
+		}
+	},
+	"Certificates": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		list, err := w.Certificates(t.Context(), scope)
+		must(t, err)
+		if slices.ContainsFunc(list, func(c cert.Certificate) bool { return !scope.Has(c.Account) }) {
+			t.Errorf("it shows %+v", list)
+		}
+	},
+	"NoteCertificate": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		must(t, w.NoteCertificate(t.Context(), scope, bob.Certificate.Name.Name, cert.Status{}))
+	},
+	"Asset": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		if a, err := w.Asset(t.Context(), scope, "certificates/a"); !errors.Is(err, certs.ErrMissing) || a.Value != nil {
+			t.Errorf("it shows %+v, %v", a, err)
+		}
+	},
+	"Assets": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		if list, err := w.Assets(t.Context(), scope, ""); err != nil || list != nil {
+			t.Errorf("it shows %+v, %v", list, err)
+		}
+	},
+	"ChangeAssets": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		for _, put := range [][]certs.Asset{nil, {{Key: "certificates/a"}}} {
+			if err := w.ChangeAssets(t.Context(), scope, put, []string{"certificates"}); !errors.Is(err, control.ErrDenied) {
+				t.Errorf("it was told %v", err)
+			}
+		}
+	},
+	"TakeLock": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		if taken, err := w.TakeLock(t.Context(), scope, "lock", "she", created.Add(time.Hour), created.Add(2*time.Hour)); taken || !errors.Is(err, control.ErrDenied) {
+			t.Errorf("it was told %v, %v", taken, err)
+		}
+	},
+	"FreeLock": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		if err := w.FreeLock(t.Context(), scope, "lock", "he"); !errors.Is(err, control.ErrDenied) {
+			t.Errorf("it was told %v", err)
 		}
 	},
 	"LargestTTL": func(w *world, scope account.Scope, bob customer) {
@@ -376,7 +422,7 @@ type signing interface {
 // TestAnotherAccountIsOutOfReach tries every method with the scope of one account and the ids of another.
 func TestAnotherAccountIsOutOfReach(t *testing.T) {
 	methods := map[string]bool{}
-	for _, store := range []reflect.Type{reflect.TypeFor[control.Store](), reflect.TypeFor[verify.Store](), reflect.TypeFor[notices.Store](), reflect.TypeFor[checks.Lifetimes](), reflect.TypeFor[exchanged](), reflect.TypeFor[signing]()} {
+	for _, store := range []reflect.Type{reflect.TypeFor[control.Store](), reflect.TypeFor[verify.Store](), reflect.TypeFor[notices.Store](), reflect.TypeFor[checks.Lifetimes](), reflect.TypeFor[exchanged](), reflect.TypeFor[signing](), reflect.TypeFor[certs.Store]()} {
 		for method := range store.Methods() {
 			if methods[method.Name] = true; foreigners[method.Name] == nil {
 				t.Errorf("%s is not in the table", method.Name)
@@ -393,6 +439,10 @@ func TestAnotherAccountIsOutOfReach(t *testing.T) {
 		})
 		must(t, w.SetSetting(t.Context(), system, settingName, "value"))
 		must(t, w.Find(t.Context(), system, finding.Finding{Name: finding.RouteLoopSelf}, false))
+		must(t, w.ChangeAssets(t.Context(), system, []certs.Asset{{Key: "certificates/a", Value: []byte("sealed"), Modified: created}}, nil))
+		if taken, err := w.TakeLock(t.Context(), system, "lock", "he", created, created.Add(time.Minute)); !taken || err != nil {
+			t.Fatalf("the lock: %v, %v", taken, err)
+		}
 		unsent := bob.Notice
 		unsent.ID, unsent.Sent = "unsent", time.Time{}
 		must(t, w.KeepNotices(t.Context(), system, notice.Result{Notice: []notice.Notice{unsent}}, 0))
@@ -428,6 +478,11 @@ func trespasses(bob customer) map[string]trespass {
 	provider.Account = ann.Account.ID
 	keys := bob.DKIM
 	keys.Account = ann.Account.ID
+	name, ours := bob.Certificate.Name, bob.Certificate.Name
+	name.Account, ours.Domain = ann.Account.ID, ""
+	ours.Account = ann.Account.ID
+	mine := ann.Certificate.Name
+	mine.Name = bob.Certificate.Name.Name
 	departed, hosted := bob.Departed, bob.Zone
 	departed.Account, hosted.Account = ann.Account.ID, ann.Account.ID
 	set, servers := bob.Set, bob.Servers
@@ -443,33 +498,38 @@ func trespasses(bob customer) map[string]trespass {
 	newDomain.ID, newMailbox.ID, newRule.ID, newOutbound.ID, newToken.ID = "new", "new", "new", "new", "new"
 	newMailbox.Local, newRule.Local = "new", "new"
 	return map[string]trespass{
-		"PutAccounts":                 {control.ErrDenied, control.Tx{PutAccounts: []account.Account{{ID: bob.Account.ID, Name: "mine"}}}},
-		"PutDomains":                  {control.ErrDenied, control.Tx{PutDomains: []directory.Domain{bob.Domain}}},
-		"PutDomains, taken over":      {control.ErrExists, control.Tx{PutDomains: []directory.Domain{domain}}},
-		"PutDomains, name":            {control.ErrExists, control.Tx{PutDomains: []directory.Domain{newDomain}}},
-		"PutMailboxes":                {control.ErrDenied, control.Tx{PutMailboxes: []directory.Mailbox{bob.Mailbox}}},
-		"PutMailboxes, taken over":    {control.ErrNotFound, control.Tx{PutMailboxes: []directory.Mailbox{mailbox}}},
-		"PutMailboxes, taken home":    {control.ErrExists, control.Tx{PutMailboxes: []directory.Mailbox{here}}},
-		"PutMailboxes, in the domain": {control.ErrNotFound, control.Tx{PutMailboxes: []directory.Mailbox{newMailbox}}},
-		"PutVerifiers":                {control.ErrNotFound, control.Tx{PutVerifiers: map[string]string{bob.Mailbox.ID: "mine"}}},
-		"PutRules":                    {control.ErrDenied, control.Tx{PutRules: []directory.Rule{bob.Rule}}},
-		"PutRules, taken over":        {control.ErrNotFound, control.Tx{PutRules: []directory.Rule{rule}}},
-		"PutRules, taken home":        {control.ErrExists, control.Tx{PutRules: []directory.Rule{there}}},
-		"PutRules, in the domain":     {control.ErrNotFound, control.Tx{PutRules: []directory.Rule{newRule}}},
-		"PutOutbounds":                {control.ErrDenied, control.Tx{PutOutbounds: []directory.Outbound{bob.Outbound}}},
-		"PutOutbounds, taken over":    {control.ErrNotFound, control.Tx{PutOutbounds: []directory.Outbound{outbound}}},
-		"PutOutbounds, of the domain": {control.ErrNotFound, control.Tx{PutOutbounds: []directory.Outbound{newOutbound}}},
-		"PutOutbounds, of everybody":  {control.ErrDenied, control.Tx{PutOutbounds: []directory.Outbound{everywhere}}},
-		"PutDeparted":                 {control.ErrDenied, control.Tx{PutDeparted: []directory.Departed{bob.Departed}}},
-		"PutDeparted, taken over":     {control.ErrExists, control.Tx{PutDeparted: []directory.Departed{departed}}},
-		"PutFindings":                 {control.ErrNotFound, control.Tx{PutFindings: []finding.Finding{bob.Finding}}},
-		"PutProviders":                {control.ErrDenied, control.Tx{PutProviders: []publish.Provider{bob.Provider}}},
-		"PutProviders, taken over":    {control.ErrNotFound, control.Tx{PutProviders: []publish.Provider{provider}}},
-		"PutDKIM":                     {control.ErrDenied, control.Tx{PutDKIM: []dkimkey.Domain{bob.DKIM}}},
-		"PutDKIM, taken over":         {control.ErrNotFound, control.Tx{PutDKIM: []dkimkey.Domain{keys}}},
-		"Remove dkim":                 {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindDKIM, bob.Domain.Name)}}},
-		"Remove provider":             {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindProvider, bob.Domain.Name)}}},
-		"Remove departed":             {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindDeparted, bob.Departed.ID)}}},
+		"PutAccounts":                    {control.ErrDenied, control.Tx{PutAccounts: []account.Account{{ID: bob.Account.ID, Name: "mine"}}}},
+		"PutDomains":                     {control.ErrDenied, control.Tx{PutDomains: []directory.Domain{bob.Domain}}},
+		"PutDomains, taken over":         {control.ErrExists, control.Tx{PutDomains: []directory.Domain{domain}}},
+		"PutDomains, name":               {control.ErrExists, control.Tx{PutDomains: []directory.Domain{newDomain}}},
+		"PutMailboxes":                   {control.ErrDenied, control.Tx{PutMailboxes: []directory.Mailbox{bob.Mailbox}}},
+		"PutMailboxes, taken over":       {control.ErrNotFound, control.Tx{PutMailboxes: []directory.Mailbox{mailbox}}},
+		"PutMailboxes, taken home":       {control.ErrExists, control.Tx{PutMailboxes: []directory.Mailbox{here}}},
+		"PutMailboxes, in the domain":    {control.ErrNotFound, control.Tx{PutMailboxes: []directory.Mailbox{newMailbox}}},
+		"PutVerifiers":                   {control.ErrNotFound, control.Tx{PutVerifiers: map[string]string{bob.Mailbox.ID: "mine"}}},
+		"PutRules":                       {control.ErrDenied, control.Tx{PutRules: []directory.Rule{bob.Rule}}},
+		"PutRules, taken over":           {control.ErrNotFound, control.Tx{PutRules: []directory.Rule{rule}}},
+		"PutRules, taken home":           {control.ErrExists, control.Tx{PutRules: []directory.Rule{there}}},
+		"PutRules, in the domain":        {control.ErrNotFound, control.Tx{PutRules: []directory.Rule{newRule}}},
+		"PutOutbounds":                   {control.ErrDenied, control.Tx{PutOutbounds: []directory.Outbound{bob.Outbound}}},
+		"PutOutbounds, taken over":       {control.ErrNotFound, control.Tx{PutOutbounds: []directory.Outbound{outbound}}},
+		"PutOutbounds, of the domain":    {control.ErrNotFound, control.Tx{PutOutbounds: []directory.Outbound{newOutbound}}},
+		"PutOutbounds, of everybody":     {control.ErrDenied, control.Tx{PutOutbounds: []directory.Outbound{everywhere}}},
+		"PutDeparted":                    {control.ErrDenied, control.Tx{PutDeparted: []directory.Departed{bob.Departed}}},
+		"PutDeparted, taken over":        {control.ErrExists, control.Tx{PutDeparted: []directory.Departed{departed}}},
+		"PutFindings":                    {control.ErrNotFound, control.Tx{PutFindings: []finding.Finding{bob.Finding}}},
+		"PutProviders":                   {control.ErrDenied, control.Tx{PutProviders: []publish.Provider{bob.Provider}}},
+		"PutProviders, taken over":       {control.ErrNotFound, control.Tx{PutProviders: []publish.Provider{provider}}},
+		"PutDKIM":                        {control.ErrDenied, control.Tx{PutDKIM: []dkimkey.Domain{bob.DKIM}}},
+		"PutDKIM, taken over":            {control.ErrNotFound, control.Tx{PutDKIM: []dkimkey.Domain{keys}}},
+		"Remove dkim":                    {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindDKIM, bob.Domain.Name)}}},
+		"Remove provider":                {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindProvider, bob.Domain.Name)}}},
+		"Remove departed":                {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindDeparted, bob.Departed.ID)}}},
+		"PutCertificates":                {control.ErrDenied, control.Tx{PutCertificates: []cert.Name{bob.Certificate.Name}}},
+		"PutCertificates, taken over":    {control.ErrNotFound, control.Tx{PutCertificates: []cert.Name{name}}},
+		"PutCertificates, taken home":    {control.ErrExists, control.Tx{PutCertificates: []cert.Name{mine}}},
+		"PutCertificates, of the server": {control.ErrDenied, control.Tx{PutCertificates: []cert.Name{ours}}},
+		"Remove certificate":             {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindCertificate, bob.Certificate.Name.Name)}}},
 		// Forgetting finds nothing: the rest of the change is refused, and bob's finding stands.
 		"DropFindings":                       {control.ErrDenied, control.Tx{DropFindings: []finding.Finding{bob.Finding}, PutRules: []directory.Rule{bob.Rule}}},
 		"PutTokens":                          {control.ErrDenied, control.Tx{PutTokens: []control.Token{bob.Token}}},
@@ -579,8 +639,12 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 		w.apply(t, control.Tx{PutZones: []zone.Zone{z}})
 	}
 	must(t, w.SetSetting(t.Context(), system, settingName, "value"))
+	must(t, w.ChangeAssets(t.Context(), system, []certs.Asset{{Key: "certificates/a", Value: []byte("sealed"), Modified: created}}, nil))
+	_, err := w.TakeLock(t.Context(), system, "lock", "he", created, created.Add(time.Minute))
+	must(t, err)
+	operators := []string{"setting", "certificate_asset", "certificate_lock"} // nobody else has rows there
 	tables := w.tables(t)
-	if len(tables) != 28 {
+	if len(tables) != 31 {
 		t.Errorf("tables of accounts' rows: %v", tables)
 	}
 	counts := func(scope account.Scope, table string) (own, other int) {
@@ -593,7 +657,7 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 	}
 	for _, table := range tables {
 		all, others := counts(system, table)
-		if others == 0 || all == 0 && table != "setting" {
+		if others == 0 || all == 0 && !slices.Contains(operators, table) {
 			t.Errorf("%s holds %d and %d rows: the test shows nothing", table, all, others)
 		}
 		if own, other := counts(account.Of(ann.Account.ID), table); own != all || other != 0 {

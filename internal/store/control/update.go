@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/cert"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/dkimkey"
 	"postroad/internal/core/publish"
@@ -101,6 +102,9 @@ func put(t *sqldb.Tx, tx *control.Tx, version int64) error {
 	if err := putDKIM(t, tx.PutDKIM); err != nil {
 		return err
 	}
+	if err := putCertificates(t, tx.PutCertificates); err != nil {
+		return err
+	}
 	if err := putFindings(t, tx.PutFindings, tx.DropFindings); err != nil {
 		return err
 	}
@@ -114,6 +118,11 @@ func checkOwners(scope account.Scope, tx *control.Tx) error {
 			return fmt.Errorf("%w: the route of the whole installation is the operator's", control.ErrDenied)
 		}
 	}
+	for i := range tx.PutCertificates {
+		if n := &tx.PutCertificates[i]; n.Domain == "" && n.Account != account.Operator {
+			return fmt.Errorf("%w: the names of the server are the operator's", control.ErrDenied)
+		}
+	}
 	ids := slices.Concat(
 		ownersOf(tx.PutAccounts, func(r *account.Account) account.ID { return r.ID }),
 		ownersOf(tx.PutDomains, func(r *directory.Domain) account.ID { return r.Account }),
@@ -124,6 +133,7 @@ func checkOwners(scope account.Scope, tx *control.Tx) error {
 		ownersOf(tx.PutZones, func(r *zone.Zone) account.ID { return r.Account }),
 		ownersOf(tx.PutProviders, func(r *publish.Provider) account.ID { return r.Account }),
 		ownersOf(tx.PutDKIM, func(r *dkimkey.Domain) account.ID { return r.Account }),
+		ownersOf(tx.PutCertificates, func(r *cert.Name) account.ID { return r.Account }),
 		ownersOf(tx.PutDeparted, func(r *directory.Departed) account.ID { return r.Account }),
 		ownersOf(tx.PutSets, func(r *zone.ExchangerSet) account.ID { return r.Account }),
 		ownersOf(tx.PutServers, func(r *zone.NameServerSet) account.ID { return r.Account }),
@@ -198,6 +208,13 @@ func checkDomains(t *sqldb.Tx, tx *control.Tx) error {
 			return err
 		}
 	}
+	for i := range tx.PutCertificates {
+		if n := &tx.PutCertificates[i]; n.Domain != "" {
+			if err := add(n.Domain, n.Account); err != nil {
+				return err
+			}
+		}
+	}
 	for i := range tx.PutTransfers.Secondaries {
 		if err := add(tx.PutTransfers.Secondaries[i].Domain, tx.PutTransfers.Secondaries[i].Account); err != nil {
 			return err
@@ -222,7 +239,7 @@ func checkDomains(t *sqldb.Tx, tx *control.Tx) error {
 // goners are ids of what is to be removed, by kind.
 type goners struct {
 	accounts, domains, mailboxes, rules, outbounds, tokens, lists, departed, zones, sets, servers []string
-	providers, dkim                                                                               []string
+	providers, dkim, certificates                                                                 []string
 	keys, peers, secondaries, catalogs                                                            []string
 }
 
@@ -264,6 +281,8 @@ func sortRemovals(list []control.Removal) (goners, error) {
 			g.providers = append(g.providers, r.ID)
 		case control.KindDKIM:
 			g.dkim = append(g.dkim, r.ID)
+		case control.KindCertificate:
+			g.certificates = append(g.certificates, r.ID)
 		case control.KindQueue, control.KindRecord, control.KindMX, control.KindDNSSEC, control.KindZoneKeys, control.KindPublish:
 			return goners{}, fmt.Errorf("%w: nothing is removed by the kind %q", control.ErrInvalid, r.Kind)
 		default:
@@ -291,6 +310,7 @@ func remove(t *sqldb.Tx, g goners) error {
 		{control.KindDeparted, removeDepartedSQL, g.departed},
 		{control.KindProvider, removeProvidersSQL, g.providers},
 		{control.KindDKIM, removeDKIMSQL, g.dkim},
+		{control.KindCertificate, removeCertificatesSQL, g.certificates},
 		{control.KindZone, removeZonesSQL, g.zones},
 		{control.KindSet, removeSetsSQL, g.sets},
 		{control.KindServers, removeServerSetsSQL, g.servers},

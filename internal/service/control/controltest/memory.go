@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/cert"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/dkimkey"
 	"postroad/internal/core/dnssec"
@@ -60,6 +61,7 @@ type Memory struct {
 
 	Providing map[string]publish.Provider // by domain
 	Keys      map[string]dkimkey.Domain   // by domain
+	Certified map[string]cert.Certificate // names with certificates, by name
 
 	// What others keep.
 	Boxes      map[string]mailbox.Mailbox
@@ -83,7 +85,7 @@ type Memory struct {
 // NewMemory is a store without anything in it.
 func NewMemory() *Memory {
 	return &Memory{
-		Providing: map[string]publish.Provider{}, Keys: map[string]dkimkey.Domain{},
+		Providing: map[string]publish.Provider{}, Keys: map[string]dkimkey.Domain{}, Certified: map[string]cert.Certificate{},
 		Accounts: map[string]account.Account{}, Domains: map[string]directory.Domain{}, Mailboxes: map[string]directory.Mailbox{},
 		Rules: map[string]directory.Rule{}, Outbounds: map[string]directory.Outbound{}, Departed: map[string]directory.Departed{}, Sets: map[string]zone.ExchangerSet{}, Servers: map[string]zone.NameServerSet{}, Given: map[string]control.Token{},
 		Lists: map[string]control.RecipientList{}, Verifiers: map[string]string{}, Settings: map[string]string{},
@@ -96,7 +98,8 @@ func NewMemory() *Memory {
 func Options(m *Memory) control.Options {
 	pen := &Pen{}
 	return control.Options{
-		Writer: elsewhereZones{}, Seal: openly{}, Providers: []string{"rfc2136"},
+		Certificates: control.CertificateOptions{Agreed: true, Limit: 2, Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5")}, Authority: "authority.example"},
+		Writer:       elsewhereZones{}, Seal: openly{}, Providers: []string{"rfc2136"},
 		Store: m, Box: unsealed{}, Names: inDNS{m}, Signer: pen, Parents: pen, Boxes: m, Queue: inQueue{m}, Traces: inTraces{m}, Resolver: dnsOf{m}, Fetcher: elsewhere{}, Hostname: "mx.host.example", RoutingDomain: "in.mx.host.example",
 		Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5")},
 		Verifier:  func(p string) (string, error) { return "verifier of " + p, nil },
@@ -183,6 +186,11 @@ func (m *Memory) Update(_ context.Context, scope account.Scope, version int64, t
 	}
 	put(m.Providing, tx.PutProviders, func(p publish.Provider) string { return p.Domain })
 	put(m.Keys, tx.PutDKIM, func(d dkimkey.Domain) string { return d.Name })
+	for _, n := range tx.PutCertificates {
+		c := m.Certified[n.Name]
+		c.Name = n
+		m.Certified[n.Name] = c
+	}
 	put(m.Given, tx.PutTokens, func(t control.Token) string { return t.ID })
 	maps.Copy(m.Verifiers, tx.PutVerifiers)
 	for _, e := range tx.Entries {
@@ -227,6 +235,8 @@ func (m *Memory) remove(r control.Removal) {
 		delete(m.Providing, r.ID)
 	case control.KindDKIM:
 		delete(m.Keys, r.ID)
+	case control.KindCertificate:
+		delete(m.Certified, r.ID)
 	case control.KindDeparted:
 		delete(m.Departed, r.ID)
 	case control.KindSet:
@@ -333,6 +343,13 @@ func (m *Memory) Providers(_ context.Context, scope account.Scope) ([]publish.Pr
 	m.Lock()
 	defer m.Unlock()
 	return inScope(scope, m.Providing, func(p publish.Provider) account.ID { return p.Account }), nil
+}
+
+// Certificates lists names.
+func (m *Memory) Certificates(_ context.Context, scope account.Scope) ([]cert.Certificate, error) {
+	m.Lock()
+	defer m.Unlock()
+	return inScope(scope, m.Certified, func(c cert.Certificate) account.ID { return c.Account }), nil
 }
 
 // LargestTTL gives a TTL that was seen.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/cert"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/dkimkey"
 	"postroad/internal/core/facts"
@@ -25,17 +26,18 @@ type Tx struct {
 	PutLists     []RecipientList // each takes the place of the one before
 	// PutZones take the place of those before them. In a plan the serial of each is that of the zone before, 0 for a new one;
 	// when the plan is applied it is given the next one, or that of its SOA record if this is further on.
-	PutZones     []zone.Zone
-	PutDeparted  []directory.Departed
-	PutSets      []zone.ExchangerSet
-	PutServers   []zone.NameServerSet
-	PutTransfers transfer.Settings  // each row of its lists takes the place of the one before
-	PutProviders []publish.Provider // each takes the place of the one before
-	PutDKIM      []dkimkey.Domain   // each takes the place of the one before
-	PutFindings  []finding.Finding  // of domains in scope, after all else is written
-	DropFindings []finding.Finding  // by domain and name; before PutFindings
-	Remove       []Removal
-	Entries      []Entry
+	PutZones        []zone.Zone
+	PutDeparted     []directory.Departed
+	PutSets         []zone.ExchangerSet
+	PutServers      []zone.NameServerSet
+	PutTransfers    transfer.Settings  // each row of its lists takes the place of the one before
+	PutProviders    []publish.Provider // each takes the place of the one before
+	PutDKIM         []dkimkey.Domain   // each takes the place of the one before
+	PutFindings     []finding.Finding  // of domains in scope, after all else is written
+	DropFindings    []finding.Finding  // by domain and name; before PutFindings
+	Remove          []Removal
+	Entries         []Entry
+	PutCertificates []cert.Name // names that are to have certificates; each takes the place of the one before
 }
 
 // Removal names something to remove by kind and id. A domain takes the rows of its mailboxes, rules and zone with it.
@@ -49,29 +51,30 @@ type Kind string
 
 // The kinds.
 const (
-	KindAccount    Kind = "account"
-	KindDomain     Kind = "domain"
-	KindMailbox    Kind = "mailbox"
-	KindRule       Kind = "rule"
-	KindOutbound   Kind = "outbound"
-	KindToken      Kind = "token"
-	KindRecipients Kind = "recipients" // of a domain, by whose name it is removed
-	KindMX         Kind = "mx"         // the exchangers of a name; only in plans and audit entries
-	KindSet        Kind = "exchanger-set"
-	KindServers    Kind = "nameserver-set"
-	KindTSIGKey    Kind = "tsig-key"
-	KindTransfer   Kind = "transfer"  // a peer that may have a zone, or is told of its changes
-	KindSecondary  Kind = "secondary" // by the domain's name
-	KindCatalog    Kind = "catalog"   // by its name
-	KindDeparted   Kind = "departed"  // a domain that was removed and is remembered for a while
-	KindZone       Kind = "zone"      // by the domain's name
-	KindDNSSEC     Kind = "dnssec"    // of a zone, by the domain's name: whether and how it is signed
-	KindZoneKeys   Kind = "zone-key"  // only in audit entries: the steps of a zone's keys, by the domain's name
-	KindRecord     Kind = "record"    // only in plans and audit entries: what was changed in a zone
-	KindProvider   Kind = "provider"  // how the zone of a domain is written to that others answer for, by the domain's name
-	KindDKIM       Kind = "dkim"      // how a domain's mail is signed, by the domain's name
-	KindPublish    Kind = "publish"   // only in plans and audit entries: what was written there
-	KindQueue      Kind = "queue"     // only in plans and audit entries: what was done to queued mail
+	KindAccount     Kind = "account"
+	KindDomain      Kind = "domain"
+	KindMailbox     Kind = "mailbox"
+	KindRule        Kind = "rule"
+	KindOutbound    Kind = "outbound"
+	KindToken       Kind = "token"
+	KindRecipients  Kind = "recipients" // of a domain, by whose name it is removed
+	KindMX          Kind = "mx"         // the exchangers of a name; only in plans and audit entries
+	KindSet         Kind = "exchanger-set"
+	KindServers     Kind = "nameserver-set"
+	KindTSIGKey     Kind = "tsig-key"
+	KindTransfer    Kind = "transfer"  // a peer that may have a zone, or is told of its changes
+	KindSecondary   Kind = "secondary" // by the domain's name
+	KindCatalog     Kind = "catalog"   // by its name
+	KindDeparted    Kind = "departed"  // a domain that was removed and is remembered for a while
+	KindZone        Kind = "zone"      // by the domain's name
+	KindDNSSEC      Kind = "dnssec"    // of a zone, by the domain's name: whether and how it is signed
+	KindZoneKeys    Kind = "zone-key"  // only in audit entries: the steps of a zone's keys, by the domain's name
+	KindRecord      Kind = "record"    // only in plans and audit entries: what was changed in a zone
+	KindProvider    Kind = "provider"  // how the zone of a domain is written to that others answer for, by the domain's name
+	KindDKIM        Kind = "dkim"      // how a domain's mail is signed, by the domain's name
+	KindPublish     Kind = "publish"   // only in plans and audit entries: what was written there
+	KindQueue       Kind = "queue"     // only in plans and audit entries: what was done to queued mail
+	KindCertificate Kind = "cert"      // of a name, by which it is removed
 )
 
 // RecipientList names the recipients of a domain whose mailboxes are elsewhere.

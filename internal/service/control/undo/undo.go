@@ -48,6 +48,8 @@ const (
 	RemoveOutbound
 	RemoveToken
 	RemoveProvider
+	AddCertificate
+	RemoveCertificate
 	Unpublish // what was written into somebody else's zone
 	SetExchangers
 	AddSet
@@ -134,6 +136,13 @@ func Judge(st *rights.State, c *Change, now time.Time) (Step, error) {
 			return Step{}, words.Lost("the secret that was there is not kept")
 		}
 		return Step{Do: RemoveProvider, Subject: c.Domain}, nil
+	case "cert":
+		switch verb {
+		case "add":
+			return Step{Do: RemoveCertificate, Subject: c.Subject}, nil
+		case "remove":
+			return Step{Do: AddCertificate, Subject: c.Subject}, nil
+		}
 	case "publish":
 		return Step{Do: Unpublish, Subject: c.Domain}, nil
 	case "token":

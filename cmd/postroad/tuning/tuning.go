@@ -1,4 +1,5 @@
-package main
+// Package tuning adapts the Go runtime to what the server does.
+package tuning
 
 import (
 	"context"
@@ -18,10 +19,10 @@ const (
 	garbagePace  = 5 * time.Second
 )
 
-// tuneRuntime adapts the Go runtime to what the server does until ctx ends, unless the operator has said otherwise in the
+// Runtime adapts the Go runtime to what the server does until ctx ends, unless the operator has said otherwise in the
 // environment. A flush of the embedded store holds a processor of the scheduler although it uses none of the machine's,
 // so there are two more of them.
-func tuneRuntime(ctx context.Context) {
+func Runtime(ctx context.Context) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.NumCPU() + 2)
 	}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"postroad/internal/service/control"
+)
+
+func (a *app) certCommand() *cobra.Command {
+	var domain string
+	add := a.changes(&cobra.Command{
+		Use: "add NAME", Short: "Have a certificate fetched for a name, and renewed", Args: cobra.ExactArgs(1),
+		Long: "Has a certificate fetched for the name of a host, such as mail.example.com, so that clients can connect by it for\n" +
+			"submission, IMAP and HTTPS. The name lies in a domain whose ownership is shown, and points to this server. postroad\n" +
+			"cert show NAME tells how far it has come, and what to do when it has not.",
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			body := map[string]any{"name": args[0]}
+			if domain != "" {
+				body["domain"] = domain
+			}
+			return a.change(cmd.Context(), http.MethodPost, "/certificates", nil, body)
+		}),
+	})
+	add.Flags().StringVar(&domain, "domain", "", "the domain in which it lies (default: found by itself)")
+	return group("cert", "Certificates of names", add,
+		listing(a, "List the names that have a certificate of their own, or are to have one", "/certificates", "NAME STATE UNTIL SOURCE DOMAIN PROBLEM", func(c control.CertificateInfo) []string {
+			return []string{c.Name, c.State, shownDay(c.Until), c.Source, c.Domain, c.Problem}
+		}),
+		&cobra.Command{
+			Use: "show NAME", Short: "Show a name's certificate, and what keeps it from having one", Args: cobra.ExactArgs(1),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				c, err := get[control.CertificateInfo](cmd.Context(), a, "/certificates"+segment(args[0]), nil)
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return a.printJSON(c)
+				}
+				a.printCertificate(&c)
+				return nil
+			}),
+		},
+		a.changes(&cobra.Command{
+			Use: "remove NAME", Short: "Have no certificate for a name any more", Args: cobra.ExactArgs(1),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				return a.change(cmd.Context(), http.MethodDelete, "/certificates"+segment(args[0]), nil, nil)
+			}),
+		}),
+		a.changes(&cobra.Command{
+			Use: "renew NAME", Short: "Fetch a new certificate for a name now", Args: cobra.ExactArgs(1),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				return a.change(cmd.Context(), http.MethodPost, "/certificates"+segment(args[0])+"/renew", nil, nil)
+			}),
+		}),
+	)
+}
+
+// shownDay is a moment's day; empty for none.
+func shownDay(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format(time.DateOnly)
+}
+
+// shownMoment is a moment; empty for none.
+func shownMoment(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04 UTC")
+}
+
+func (a *app) printCertificate(c *control.CertificateInfo) {
+	for _, line := range [][2]string{
+		{"name", c.Name},
+		{"shown as", c.Unicode},
+		{"domain", c.Domain},
+		{"source", c.Source},
+		{"state", c.State},
+		{"from", shownMoment(c.From)},
+		{"until", shownMoment(c.Until)},
+		{"issuer", c.Issuer},
+		{"challenge", c.Challenge},
+		{"last attempt", shownMoment(c.Tried)},
+		{"next attempt", shownMoment(c.Next)},
+		{"problem", c.Problem},
+		{"seen", c.Detail},
+		{"to do", c.Remedy},
+	} {
+		if line[1] != "" {
+			a.say("%-13s %s\n", line[0], clean(line[1]))
+		}
+	}
+}

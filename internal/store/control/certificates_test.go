@@ -1,0 +1,97 @@
+package control_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/cert"
+	"postroad/internal/core/directory"
+	"postroad/internal/service/certs"
+	"postroad/internal/service/control"
+)
+
+func TestOneHolderHasALockUntilItsTimeIsOver(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		for i, step := range []struct {
+			holder   string
+			at, till time.Duration
+			taken    bool
+		}{
+			{"ann", 0, time.Minute, true},
+			{"bob", 30 * time.Second, 2 * time.Minute, false},
+			{"ann", 50 * time.Second, 2 * time.Minute, true}, // prolonged
+			{"bob", 90 * time.Second, 3 * time.Minute, false},
+			{"bob", 2 * time.Minute, 3 * time.Minute, true}, // ann has ended
+			{"ann", 2 * time.Minute, 3 * time.Minute, false},
+		} {
+			taken, err := w.TakeLock(t.Context(), system, "name/x", step.holder, created.Add(step.at), created.Add(step.till))
+			if err != nil || taken != step.taken {
+				t.Errorf("step %d: taken %v, %v", i, taken, err)
+			}
+		}
+		must(t, w.FreeLock(t.Context(), system, "name/x", "ann")) // it is not hers
+		if taken, err := w.TakeLock(t.Context(), system, "name/x", "ann", created.Add(2*time.Minute), created.Add(time.Hour)); taken || err != nil {
+			t.Errorf("somebody else's lock was freed: %v", err)
+		}
+		must(t, w.FreeLock(t.Context(), system, "name/x", "bob"))
+		if taken, err := w.TakeLock(t.Context(), system, "name/x", "ann", created.Add(2*time.Minute), created.Add(time.Hour)); !taken || err != nil {
+			t.Errorf("a lock that was freed is not: %v", err)
+		}
+	})
+}
+
+func TestAssetsAreKeptByTheirKeysAndDroppedWithWhatIsBelow(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		put := func(list ...certs.Asset) { t.Helper(); must(t, w.ChangeAssets(t.Context(), system, list, nil)) }
+		put(certs.Asset{Key: "c/mail.a/k", Value: []byte{0, 1}, Modified: created}, certs.Asset{Key: "c/mail.a/c", Value: []byte{2}, Modified: created},
+			certs.Asset{Key: "c/mail.ab/k", Value: []byte{3}, Modified: created}, certs.Asset{Key: "c/mail", Value: []byte{4}, Modified: created})
+		keys := func(prefix string) (out string) {
+			list, err := w.Assets(t.Context(), system, prefix)
+			must(t, err)
+			for _, a := range list {
+				out += a.Key + " "
+			}
+			return out
+		}
+		same(t, "all", "c/mail c/mail.a/c c/mail.a/k c/mail.ab/k ", keys(""))
+		same(t, "below a name", "c/mail.a/c c/mail.a/k ", keys("c/mail.a/"))
+		put(certs.Asset{Key: "c/mail.a/k", Value: []byte{9}, Modified: created.Add(time.Hour)})
+		got, err := w.Asset(t.Context(), system, "c/mail.a/k")
+		must(t, err)
+		same(t, "another value", certs.Asset{Key: "c/mail.a/k", Value: []byte{9}, Modified: created.Add(time.Hour)}, got)
+		must(t, w.ChangeAssets(t.Context(), system, []certs.Asset{{Key: "c/mail.a/new", Value: []byte{5}, Modified: created}}, []string{"c/mail.a", "c/none"}))
+		same(t, "after dropping a name", "c/mail c/mail.a/new c/mail.ab/k ", keys(""))
+		if _, err := w.Asset(t.Context(), system, "c/mail.a/k"); !errors.Is(err, certs.ErrMissing) {
+			t.Errorf("what was dropped: %v", err)
+		}
+	})
+}
+
+func TestCertificatesFollowTheirDomain(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		ann, bob := w.add(t, "ann"), w.add(t, "bob")
+		moved := ann.Domain
+		moved.Account, moved.ExchangerSet, moved.NameServerSet = bob.Account.ID, "", ""
+		w.apply(t, control.Tx{PutDomains: []directory.Domain{moved}})
+		of := func(scope account.Scope) (out []string) {
+			list, err := w.Certificates(t.Context(), scope)
+			must(t, err)
+			for _, c := range list {
+				out = append(out, c.Name.Name)
+			}
+			return out
+		}
+		same(t, "what ann has", []string(nil), of(account.Of(ann.Account.ID)))
+		same(t, "what bob has", []string{"mail.ann.example", "mail.bob.example"}, of(account.Of(bob.Account.ID)))
+		w.apply(t, control.Tx{Remove: []control.Removal{gone(control.KindDomain, moved.ID)}})
+		same(t, "after its domain is gone", []string{"mail.bob.example"}, of(system))
+		w.apply(t, control.Tx{PutCertificates: []cert.Name{{Name: "mx.example", Account: account.Operator, Source: cert.Server}}})
+		w.apply(t, control.Tx{Remove: []control.Removal{gone(control.KindCertificate, "mail.bob.example")}})
+		same(t, "after its removal", []string{"mx.example"}, of(system))
+	})
+}
