@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"time"
 
+	"postroad/internal/core/cert"
 	"postroad/internal/service/queue"
 )
 
@@ -41,6 +42,7 @@ type Config struct {
 	Clients  Clients
 	DNS      DNS
 	TLS      TLS
+	ACME     ACME
 	Receive  Receive
 	Limits   Limits
 }
@@ -134,12 +136,31 @@ type DNS struct {
 	RateLimit int
 }
 
-// TLS is the certificate of all listeners.
+// TLS is the certificate of the server, for all names without one of their own.
 type TLS struct {
-	// CertFile and KeyFile are PEM files, both or neither. Without them a self-signed certificate is made and
-	// kept in the data folder.
+	// CertFile and KeyFile are PEM files, both or neither; they are read again when they change. Without them a self-signed
+	// certificate is made and kept in the data folder, which serves until one is fetched.
 	CertFile string
 	KeyFile  string
+}
+
+// ACME is how certificates are fetched from a certificate authority (RFC 8555).
+type ACME struct {
+	// Agree: the operator agrees to the authority's terms, and certificates are fetched. Default false.
+	Agree bool
+	// Directory is the URL of the authority's directory. Default that of Let's Encrypt.
+	Directory string
+	// Email is where the authority may write to. Default nowhere.
+	Email string
+	// CAFile is a PEM file with the roots by which the authority's own HTTPS is known. Default the system's.
+	CAFile string
+	// Challenges are those that may be used, in this order. Default all: http-01, tls-alpn-01, dns-01.
+	Challenges []string
+	// Labels are put before domains whose mailboxes are here: such names get certificates by themselves where they point here.
+	// Default mail, autoconfig, autodiscover; an empty list that is not nil is none.
+	Labels []string
+	// NamesPerAccount is how many names an account may add. Default 100.
+	NamesPerAccount int
 }
 
 // Receive is who may do what when mail comes in.
@@ -192,6 +213,14 @@ func (c Config) WithDefaults(machine string) Config {
 	}
 	orNumber(&c.Trace.Keep, 30*day)
 	orNumber(&c.DNS.RateLimit, 200)
+	orText(&c.ACME.Directory, "https://acme-v02.api.letsencrypt.org/directory")
+	if c.ACME.Challenges == nil {
+		for _, challenge := range cert.Challenges() {
+			c.ACME.Challenges = append(c.ACME.Challenges, string(challenge))
+		}
+	}
+	orList(&c.ACME.Labels, "mail", "autoconfig", "autodiscover")
+	orNumber(&c.ACME.NamesPerAccount, 100)
 	orNumber(&c.Notices.Wait, 5*time.Minute)
 	orNumber(&c.Notices.Interval, 6*time.Hour)
 	orText(&c.Clients.Host, c.Hostname)

@@ -52,7 +52,11 @@ func TestDefaultsAreThoseOfTheInterface(t *testing.T) {
 		Support: config.Support{URL: "mailto:postmaster@vm1.example.net"},
 		Clients: config.Clients{Host: "vm1.example.net", IMAPS: 2993, IMAP: 2143, Submissions: 2465, Submission: 2587},
 		DNS:     config.DNS{RateLimit: 200},
-		Limits:  config.Limits{MessageSize: 50 << 20, Recipients: 1000, Sessions: 10000, SessionsPerAddress: 100, Memory: 256 << 20, IMAPSessions: 20000, IMAPSessionsPerAddress: 500, IMAPSessionsPerMailbox: 50},
+		ACME: config.ACME{
+			Directory: "https://acme-v02.api.letsencrypt.org/directory", Challenges: []string{"http-01", "tls-alpn-01", "dns-01"},
+			Labels: []string{"mail", "autoconfig", "autodiscover"}, NamesPerAccount: 100,
+		},
+		Limits: config.Limits{MessageSize: 50 << 20, Recipients: 1000, Sessions: 10000, SessionsPerAddress: 100, Memory: 256 << 20, IMAPSessions: 20000, IMAPSessionsPerAddress: 500, IMAPSessionsPerMailbox: 50},
 	}
 	if d := cmp.Diff(want, parse(t, "")); d != "" {
 		t.Error(d)
@@ -97,6 +101,14 @@ rate_limit = 500
 [tls]
 cert_file = "/c"
 key_file = "/k"
+[acme]
+agree = true
+directory = "https://acme.example/dir"
+email = "hostmaster@example.com"
+ca_file = "/r"
+challenges = ["dns-01"]
+labels = []
+names_per_account = 7
 [receive]
 trusted_networks = ["192.0.2.0/28"]
 [limits]
@@ -118,8 +130,11 @@ memory = "1GiB"
 		Queue:    config.Queue{Hold: 240 * time.Hour, Retry: []time.Duration{30 * time.Second, 90 * time.Minute}, DelayNotice: 2 * time.Hour},
 		DNS:      config.DNS{RateLimit: 500},
 		TLS:      config.TLS{CertFile: "/c", KeyFile: "/k"},
-		Receive:  config.Receive{TrustedNetworks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/28")}},
-		Limits:   config.Limits{MessageSize: 1_000_000, Recipients: 100, Sessions: 20000, SessionsPerAddress: 20000, Memory: 1 << 30},
+		ACME: config.ACME{
+			Agree: true, Directory: "https://acme.example/dir", Email: "hostmaster@example.com", CAFile: "/r", Challenges: []string{"dns-01"}, Labels: []string{}, NamesPerAccount: 7,
+		},
+		Receive: config.Receive{TrustedNetworks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/28")}},
+		Limits:  config.Limits{MessageSize: 1_000_000, Recipients: 100, Sessions: 20000, SessionsPerAddress: 20000, Memory: 1 << 30},
 	}.WithDefaults("x")
 	if d := cmp.Diff(want, c, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); d != "" {
 		t.Error(d)
@@ -172,6 +187,9 @@ func TestProblems(t *testing.T) {
 		{"resolver", "[resolver]\nservers = [\"dns.example:53\"]\n", nil, []string{"no IP address with a port"}},
 		{"dsn", "[store]\ndsn = \"mysql://x\"\n", nil, []string{"neither empty nor a postgres:// address"}},
 		{"dsn in a variable that is not set", "[store]\ndsn = \"env:NO_SUCH_VARIABLE_X\"\n", nil, []string{"is not set"}},
+		{"certificates", "[acme]\nagree = \"yes\"\ndirectory = \"http://acme.example/dir\"\nemail = \"me\"\nchallenges = [\"http-02\"]\nlabels = [\"a_b\"]\n", []string{"POSTROAD_ACME_AGREE=1"}, []string{
+			"wants true or false", "is no URL such as", "is no address such as", "is no challenge; there are http-01", "is no part of a name", "POSTROAD_ACME_AGREE: acme.agree: \"1\" is neither true nor false",
+		}},
 		{"certificate without key", "[tls]\ncert_file = \"/c\"\n", nil, []string{"cert_file and key_file go together"}},
 		{"per address above all", "[limits]\nsessions = 5\nsessions_per_address = 6\n", nil, []string{"larger than limits.sessions"}},
 		{"variables", "", []string{"POSTROAD_LISTEN_SMPT=x:1", "POSTROAD_DELIVER_PORT=x"}, []string{"POSTROAD_DELIVER_PORT: deliver.port: \"x\" is no whole number", "POSTROAD_LISTEN_SMPT: unknown variable (did you mean POSTROAD_LISTEN_SMTP?)"}},

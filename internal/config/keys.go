@@ -25,6 +25,7 @@ const (
 	kindDuration
 	kindTexts
 	kindDurations
+	kindSwitch
 )
 
 func (k kind) list() bool { return k == kindTexts || k == kindDurations }
@@ -40,6 +41,8 @@ func (k kind) describe() string {
 		return `a size, as in "50MiB", or a number of octets`
 	case kindDuration:
 		return `a duration, as in "5d", "4h" or "90s"`
+	case kindSwitch:
+		return "true or false"
 	case kindTexts:
 		return `a list of texts, as in ["a", "b"]`
 	case kindDurations:
@@ -59,6 +62,8 @@ func (k kind) short() string {
 		return "size"
 	case kindDuration:
 		return "duration"
+	case kindSwitch:
+		return "true or false"
 	case kindTexts:
 		return "list of texts"
 	case kindDurations:
@@ -94,6 +99,7 @@ func keys() []key {
 	out = append(out, listenKeys()...)
 	out = append(out, serviceKeys()...)
 	out = append(out, clientKeys()...)
+	out = append(out, acmeKeys()...)
 	return append(out, limitKeys()...)
 }
 
@@ -207,7 +213,7 @@ func serviceKeys() []key {
 		},
 		{
 			name: "tls.cert_file", def: `""`, example: `"/etc/ssl/mx.example.com.pem"`,
-			doc: "PEM file with the certificate and its chain. Empty: a self-signed one, kept in the data folder.",
+			doc: "PEM file with the server's certificate and its chain, read again when it changes. Empty: the one that is fetched for the hostname (acme.agree), and until there is one a self-signed one, kept in the data folder.",
 			put: text(func(c *Config) *string { return &c.TLS.CertFile }, anyText),
 		},
 		{
@@ -246,6 +252,46 @@ func clientKeys() []key {
 		})
 	}
 	return out
+}
+
+func acmeKeys() []key {
+	return []key{
+		{
+			name: "acme.agree", kind: kindSwitch, def: "false", example: "true",
+			doc: "Whether you agree to the terms of the certificate authority: only then are certificates fetched, for the server's own names, for those that customers add, and for the usual ones of their domains (acme.labels). See certificates.md.",
+			put: truth(func(c *Config) *bool { return &c.ACME.Agree }),
+		},
+		{
+			name: "acme.directory", def: `"https://acme-v02.api.letsencrypt.org/directory"`, example: `"https://acme-staging-v02.api.letsencrypt.org/directory"`,
+			doc: "The authority, by the URL of its ACME directory. Certificates that are there are used until they are renewed.",
+			put: text(func(c *Config) *string { return &c.ACME.Directory }, httpsURL),
+		},
+		{
+			name: "acme.email", def: `""`, example: `"hostmaster@example.com"`,
+			doc: "Address at which the authority may reach you. Empty: it may not.",
+			put: text(func(c *Config) *string { return &c.ACME.Email }, emailAddress),
+		},
+		{
+			name: "acme.ca_file", def: `""`, example: `"/etc/ssl/our-authority.pem"`,
+			doc: "PEM file with the roots by which the authority's own HTTPS is verified, for one of your own. Empty: those of the system.",
+			put: text(func(c *Config) *string { return &c.ACME.CAFile }, anyText),
+		},
+		{
+			name: "acme.challenges", kind: kindTexts, def: `["http-01", "tls-alpn-01", "dns-01"]`, example: `["dns-01"]`,
+			doc: "How the authority may be shown that a name is yours, in the order in which it is tried: http-01 by the http listeners, which the world has to reach at port 80; tls-alpn-01 by the https listeners, at port 443; dns-01 by a record in zones that are hosted here.",
+			put: texts(func(c *Config) *[]string { return &c.ACME.Challenges }, challengeName),
+		},
+		{
+			name: "acme.labels", kind: kindTexts, def: `["mail", "autoconfig", "autodiscover"]`, example: `["mail", "imap", "smtp", "autoconfig", "autodiscover"]`,
+			doc: "Names below a customer's domain that get a certificate by themselves where they point to this server: mail.example.com, and so on, of domains whose ownership is shown and whose mailboxes are here. An empty list is none.",
+			put: texts(func(c *Config) *[]string { return &c.ACME.Labels }, labelName),
+		},
+		{
+			name: "acme.names_per_account", kind: kindNumber, def: "100", example: "100",
+			doc: "How many names an account may add by itself; the operator may add more.",
+			put: number(func(c *Config) *int { return &c.ACME.NamesPerAccount }, 1, 100_000),
+		},
+	}
 }
 
 func limitKeys() []key {

@@ -177,7 +177,9 @@ func scalarWord(k kind, v *unstable.Node) (string, bool) {
 	text := string(v.Data)
 	switch v.Kind { //nolint:exhaustive // no key wants anything else
 	case unstable.String:
-		return text, k != kindNumber
+		return text, k != kindNumber && k != kindSwitch
+	case unstable.Bool:
+		return text, k == kindSwitch
 	case unstable.Integer:
 		n, err := strconv.ParseInt(text, 0, 64)
 		return strconv.FormatInt(n, 10), err == nil && (k == kindNumber || k == kindSize)

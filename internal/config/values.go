@@ -6,9 +6,12 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"postroad/internal/core/cert"
 )
 
 // check judges one text; its error is the hint.
@@ -183,6 +186,52 @@ func dsn(c *Config, text []string) error {
 		return errors.New("neither empty nor a postgres:// address")
 	}
 	c.Store.DSN = s
+	return nil
+}
+
+// truth reads true or false.
+func truth(field func(c *Config) *bool) put {
+	return func(c *Config, text []string) error {
+		switch one(text) {
+		case "true":
+			*field(c) = true
+		case "false":
+			*field(c) = false
+		default:
+			return fmt.Errorf("%q is neither true nor false", one(text))
+		}
+		return nil
+	}
+}
+
+// httpsURL judges the URL of somebody to whom keys are shown: nobody on the way may read or change what is said.
+func httpsURL(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return fmt.Errorf(`%q is no URL such as "https://acme.example.com/directory"`, s)
+	}
+	return nil
+}
+
+func emailAddress(s string) error {
+	local, domain, ok := strings.Cut(s, "@")
+	if s != "" && (!ok || local == "" || !isDomainName(fold(domain)) || strings.ContainsAny(s, " ,;:<>?&\"")) {
+		return fmt.Errorf(`%q is no address such as "hostmaster@example.com"`, s)
+	}
+	return nil
+}
+
+func challengeName(s string) error {
+	if !slices.Contains(cert.Challenges(), cert.Challenge(s)) {
+		return fmt.Errorf("%q is no challenge; there are http-01, tls-alpn-01 and dns-01", s)
+	}
+	return nil
+}
+
+func labelName(s string) error {
+	if !isDomainName(s) || s != fold(s) {
+		return fmt.Errorf("%q is no part of a name: lower-case letters, digits and hyphens", s)
+	}
 	return nil
 }
 

@@ -17,28 +17,27 @@ import (
 	"time"
 )
 
-// tlsConfig gives the certificate that is configured, or a self-signed one that is made once and kept in the data
-// folder: good enough against listeners, and for clients that are told to trust it.
-func (s *Server) tlsConfig() (*tls.Config, error) {
-	certFile, keyFile := s.cfg.TLS.CertFile, s.cfg.TLS.KeyFile
-	if certFile == "" {
-		certFile, keyFile = filepath.Join(s.cfg.DataDir, "self-signed.crt"), filepath.Join(s.cfg.DataDir, "self-signed.key")
-		if err := selfSigned(certFile, keyFile, s.cfg.Hostname); err != nil {
-			return nil, fmt.Errorf("self-signed certificate: %w", err)
-		}
+// selfSigned gives a self-signed certificate that is made once and kept in the data folder: good enough against
+// listeners, and for clients that are told to trust it. It is needed where nothing is configured, and until a certificate
+// has been fetched.
+func (s *Server) selfSigned() (tls.Certificate, error) {
+	certFile, keyFile := filepath.Join(s.cfg.DataDir, "self-signed.crt"), filepath.Join(s.cfg.DataDir, "self-signed.key")
+	err := makeSelfSigned(certFile, keyFile, s.cfg.Hostname)
+	var pair tls.Certificate
+	if err == nil {
+		pair, err = tls.LoadX509KeyPair(certFile, keyFile)
 	}
-	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
-		return nil, fmt.Errorf("certificate: %w", err)
+		return tls.Certificate{}, fmt.Errorf("self-signed certificate: %w", err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
+	return pair, nil
 }
 
 // selfSignedYears is how long a self-signed certificate is good for. Nobody checks it against a list of issuers.
 const selfSignedYears = 10
 
-// selfSigned makes certificate and key unless both are there already for this name.
-func selfSigned(certFile, keyFile, name string) error {
+// makeSelfSigned makes certificate and key unless both are there already for this name.
+func makeSelfSigned(certFile, keyFile, name string) error {
 	if pair, err := tls.LoadX509KeyPair(certFile, keyFile); err == nil && pair.Leaf.VerifyHostname(name) == nil {
 		return nil
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {

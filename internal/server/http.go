@@ -53,7 +53,10 @@ func (s *Server) openAPI(ctx context.Context) error {
 	}
 	s.serveHTTP(socket, &http.Server{Handler: all, ConnContext: api.ConnContext})
 	for _, l := range s.web {
-		s.serveHTTP(l, &http.Server{Handler: outside})
+		s.serveHTTP(l, &http.Server{Handler: s.certs.HTTP(outside)})
+	}
+	for _, l := range s.secureWeb {
+		s.serveHTTPS(l, &http.Server{Handler: strict(outside)}, s.certs.HTTPS())
 	}
 	return nil
 }
@@ -85,12 +88,19 @@ func (s *Server) openSocket(ctx context.Context) (net.Listener, error) {
 }
 
 func (s *Server) serveHTTP(l net.Listener, server *http.Server) {
+	s.serveWeb("http", l, server, server.Serve)
+}
+
+// serveWeb serves until the server ends, within the limits of HTTP connections.
+func (s *Server) serveWeb(name string, l net.Listener, server *http.Server, serve func(net.Listener) error) {
 	server.ReadHeaderTimeout, server.IdleTimeout, server.MaxHeaderBytes = headerTimeout, idleTimeout, maxHeader
-	server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)
-	l = newPatient(l, "http", s.log)
+	if server.ErrorLog == nil {
+		server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)
+	}
+	l = newPatient(l, name, s.log)
 	s.serving.Go(func() {
-		if err := server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			s.fail(fmt.Errorf("listener http: %w", err))
+		if err := serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			s.fail(fmt.Errorf("listener %s: %w", name, err))
 		}
 	})
 	s.atEnd(func(ctx context.Context) {

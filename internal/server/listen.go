@@ -45,13 +45,19 @@ func (s *Server) openListeners(ctx context.Context) error {
 			s.self.learn(l.Addr().String())
 		}
 	}
-	for _, address := range s.cfg.Listen.HTTP {
-		l, err := s.opts.Listen(ctx, "tcp", address)
-		if err != nil {
-			return fmt.Errorf("listener http: %w", err)
+	for _, list := range []struct {
+		name      string
+		addresses []string
+		open      *[]net.Listener
+	}{{"http", s.cfg.Listen.HTTP, &s.web}, {"https", s.cfg.Listen.HTTPS, &s.secureWeb}} {
+		for _, address := range list.addresses {
+			l, err := s.opts.Listen(ctx, "tcp", address)
+			if err != nil {
+				return fmt.Errorf("listener %s: %w", list.name, err)
+			}
+			s.atEnd(func(context.Context) { _ = l.Close() })
+			*list.open = append(*list.open, l)
 		}
-		s.atEnd(func(context.Context) { _ = l.Close() })
-		s.web = append(s.web, l)
 	}
 	if len(s.listeners) == 0 && s.runs(RoleReceive) && !(s.runs(RoleDNS) && len(s.cfg.Listen.DNS) > 0) {
 		return errNoListener

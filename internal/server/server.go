@@ -27,6 +27,7 @@ import (
 	"postroad/internal/core/seal"
 	"postroad/internal/obs"
 	"postroad/internal/service/access"
+	"postroad/internal/service/certs"
 	"postroad/internal/service/checks"
 	"postroad/internal/service/control"
 	"postroad/internal/service/deliver"
@@ -76,6 +77,7 @@ type Server struct {
 	signer    *signer.Service
 	dkim      *dkimsign.Service
 	keys      *checks.KeyRounds
+	certs     *certs.Service
 	access    *access.Service
 	receive   *receive.Service
 	imapd     *imapd.Service
@@ -87,6 +89,7 @@ type Server struct {
 	imap      []reading
 	dns       []answering
 	web       []net.Listener          // for http
+	secureWeb []net.Listener          // for https
 	ending    []func(context.Context) // in reverse order of start
 	serving   sync.WaitGroup
 	failed    chan error
@@ -188,10 +191,6 @@ func (s *Server) openFolder(context.Context) error {
 
 // join makes the services and shows them to each other.
 func (s *Server) join(ctx context.Context) error {
-	certificate, err := s.tlsConfig()
-	if err != nil {
-		return err
-	}
 	if err := s.joinDNS(ctx); err != nil {
 		return err
 	}
@@ -232,21 +231,24 @@ func (s *Server) join(ctx context.Context) error {
 		Hops: view.hops, Facts: s.verify, Dial: s.tries, Fetcher: s.verify, Answers: s.self.Answers, Verifier: verifier,
 		Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Addresses: s.cfg.Addresses, Listeners: s.self.listeners,
 		DeliverPort: uint16(s.cfg.Deliver.Port), TrustedNetworks: s.cfg.Receive.TrustedNetworks, //nolint:gosec // config checks the range
-		Writer: &providers.Service{}, Seal: s.box, Providers: providers.Kinds(), Keyring: s.dkim, Hold: s.queueHold(), Support: s.cfg.Support.URL, Clients: s.clients(), Metrics: s.metrics, Log: s.log,
+		Certificates: s.certificateOptions(), Writer: &providers.Service{}, Seal: s.box, Providers: providers.Kinds(), Keyring: s.dkim, Hold: s.queueHold(), Support: s.cfg.Support.URL, Clients: s.clients(), Metrics: s.metrics, Log: s.log,
 	})
 	view.directory = s.control.Directory
 	s.access = access.New(tokens(s.stores.control))
+	if err := s.joinCertificates(ctx); err != nil {
+		return err
+	}
 	logins, err := s.logins(ctx, view)
 	if err != nil {
 		return err
 	}
 	s.receive = receive.New(receive.Config{
-		Hostname: s.cfg.Hostname, TLS: certificate, TrustedNetworks: s.cfg.Receive.TrustedNetworks,
+		Hostname: s.cfg.Hostname, TLS: s.certs.TLS(), TrustedNetworks: s.cfg.Receive.TrustedNetworks,
 		MessageSize: s.cfg.Limits.MessageSize, Recipients: s.cfg.Limits.Recipients,
 		Sessions: s.cfg.Limits.Sessions, SessionsPerAddress: s.cfg.Limits.SessionsPerAddress, Memory: memory, Boxes: s.mailstore,
 		Trace: tracer, Facts: s.verify, Recorder: s.recorder(), Turns: s.queue, Findings: findings{s.stores.control}, Signer: s.dkim,
 	}, queueing{s.queue}, view, blobs{s.stores.blobs}, logins, s.metrics, s.log)
-	s.joinIMAP(certificate, memory, logins)
+	s.joinIMAP(s.certs.TLS(), memory, logins)
 	if err := s.control.Start(ctx); err != nil {
 		return err
 	}
@@ -265,6 +267,7 @@ func (s *Server) join(ctx context.Context) error {
 		})
 	}
 	s.watchZones()
+	s.meanwhile(s.certs.Run)
 	s.verify.Start()
 	s.atEnd(func(context.Context) { s.verify.Close() })
 	if s.runs(RoleDeliver) {
@@ -404,7 +407,6 @@ func (s *Server) greet(ctx context.Context) error {
 		addresses []string
 	}{
 		{"lmtp", RoleReceive, s.cfg.Listen.LMTP},
-		{"https", RolePanel, s.cfg.Listen.HTTPS},
 	} {
 		if len(missing.addresses) > 0 && s.runs(missing.role) {
 			s.log.InfoContext(ctx, "listener is not built yet and not served", "listener", missing.name)
@@ -430,6 +432,10 @@ func (s *Server) greet(ctx context.Context) error {
 		} else {
 			s.say("  %-12s http://%s/metrics\n", "metrics", a)
 		}
+	}
+	for _, l := range s.secureWeb {
+		s.log.InfoContext(ctx, "listening", "listener", "https", "address", l.Addr().String())
+		s.say("  %-12s %s\n", "https", l.Addr())
 	}
 	s.say("  %-12s %s\n", "data", s.cfg.DataDir)
 	if secret != "" {

@@ -221,6 +221,9 @@ func (a *authority) issue(ctx context.Context, name string, ways []way, csr []by
 	for _, w := range ways {
 		chain, err = a.attempt(ctx, account, name, w, csr)
 		var shown *unshownError
+		if err != nil && problem(err) == "accountDoesNotExist" {
+			return nil, "", errors.Join(err, a.forget(ctx)) // the next attempt registers another one
+		}
 		if err == nil || !errors.As(err, &shown) {
 			return chain, w.kind, err
 		}

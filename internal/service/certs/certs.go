@@ -53,8 +53,8 @@ type Options struct {
 	Roots      *x509.CertPool   // by which the authority is known; nil: the system's
 	Challenges []cert.Challenge // that may be used, in this order
 	Labels     []string         // below domains whose mail is taken here: names that get a certificate where they point here
-	// Names are those that the installation itself goes by; the first one is its host name. They may change.
-	Names func() []string
+	Hostname   string           // by which the server goes
+	Names      func() []string  // by which it goes besides; they may change
 	// Answers reports whether an address is ours; Addresses are those that people are told.
 	Answers   func(netip.Addr) bool
 	Addresses []netip.Addr
@@ -67,8 +67,9 @@ type Options struct {
 	Metrics           *obs.Metrics
 	Log               *slog.Logger
 
-	Tick time.Duration // how often is looked for what is to be done; 0: every 10 seconds
-	Poll time.Duration // how often the authority is asked whether it is ready; 0: every second
+	Tick   time.Duration // how often is looked for what is to be done; 0: every 10 seconds
+	Follow time.Duration // how often is looked whether people have changed anything; 0: every half second
+	Poll   time.Duration // how often the authority is asked whether it is ready; 0: every second
 }
 
 // Service gives TLS its certificates, and fetches them.
@@ -85,6 +86,7 @@ type Service struct {
 
 	working sync.Mutex
 	busy    map[string]bool // names that are worked at
+	ended   map[string]bool // those of which something came since the names were read
 	pause   time.Time       // until when the authority is left alone
 	pace    pace            // how many orders may be made
 	looked  map[string]look // candidates, by name
@@ -107,7 +109,7 @@ type own struct {
 
 // New makes the service. The configured files must be there.
 func New(o Options) (*Service, error) {
-	o.Tick, o.Poll = or(o.Tick, 10*time.Second), or(o.Poll, time.Second)
+	o.Tick, o.Follow, o.Poll = or(o.Tick, 10*time.Second), or(o.Follow, 500*time.Millisecond), or(o.Poll, time.Second)
 	if o.Metrics == nil {
 		o.Metrics = obs.NewMetrics()
 	}
@@ -117,7 +119,7 @@ func New(o Options) (*Service, error) {
 	o.Dial = dialer(o.World, o.Dial)
 	s := &Service{
 		o: o, vault: newVault(o.Store, o.Box, o.Log), changed: make(chan struct{}, 1),
-		busy: map[string]bool{}, looked: map[string]look{},
+		busy: map[string]bool{}, ended: map[string]bool{}, looked: map[string]look{},
 	}
 	s.shown.Store(&map[string]*own{})
 	if o.CertFile != "" {
@@ -183,7 +185,7 @@ func (s *Service) server(now time.Time) *tls.Certificate {
 	if f != nil && now.Before(f.pair.Leaf.NotAfter) {
 		return &f.pair
 	}
-	if pair := s.of(s.o.Names()[0], now); pair != nil {
+	if pair := s.of(s.o.Hostname, now); pair != nil {
 		return pair
 	}
 	if f != nil {
@@ -215,8 +217,8 @@ func (s *Service) Load(ctx context.Context) error {
 	return err
 }
 
-// Changed says that people have changed what names are wanted, or that something changed on which it depends.
-func (s *Service) Changed() {
+// again has Run look again at once.
+func (s *Service) again() {
 	select {
 	case s.changed <- struct{}{}:
 	default:
@@ -236,17 +238,25 @@ func (s *Service) Run(ctx context.Context) {
 	locks, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	all.Go(func() { s.vault.keep(locks) })
-	tick := time.NewTicker(s.o.Tick)
+	tick, versions := time.NewTicker(s.o.Tick), time.NewTicker(s.o.Follow)
 	defer tick.Stop()
+	defer versions.Stop()
 	var jobs sync.WaitGroup
 	defer jobs.Wait() // before the locks end
 	for {
+		version := s.o.Configuration.Directory().Version()
 		s.once(ctx, &jobs)
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		case <-s.changed:
+		for wait := true; wait; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-versions.C:
+				wait = s.o.Configuration.Directory().Version() == version
+			case <-tick.C:
+				wait = false
+			case <-s.changed:
+				wait = false
+			}
 		}
 	}
 }
@@ -254,6 +264,9 @@ func (s *Service) Run(ctx context.Context) {
 // once takes up what is there, and begins what is to be done.
 func (s *Service) once(ctx context.Context, jobs *sync.WaitGroup) {
 	s.reread(ctx)
+	s.working.Lock()
+	clear(s.ended)
+	s.working.Unlock()
 	list, err := s.o.Store.Certificates(ctx, system)
 	if err != nil {
 		if ctx.Err() == nil {

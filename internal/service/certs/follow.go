@@ -38,8 +38,11 @@ type candidate struct {
 }
 
 // look has the names follow what is hosted here: those of the server, and those under domains whose mail is taken here
-// that point here.
+// that point here. Without agreement all stays as it is.
 func (s *Service) look(ctx context.Context, list []cert.Certificate, jobs *sync.WaitGroup) {
+	if !s.o.Agreed {
+		return
+	}
 	now := time.Now().UTC()
 	there := make(map[string]*cert.Certificate, len(list))
 	for i := range list {
@@ -47,10 +50,7 @@ func (s *Service) look(ctx context.Context, list []cert.Certificate, jobs *sync.
 	}
 	var put []cert.Name
 	var drop []string
-	server := s.o.Names()
-	if !s.o.Agreed {
-		server = nil
-	}
+	server := s.servers(now)
 	for _, name := range server {
 		if c, known := there[name]; !known || c.Source == cert.Automatic {
 			put = append(put, cert.Name{Name: name, Account: account.Operator, Source: cert.Server, Created: now})
@@ -85,19 +85,27 @@ func (s *Service) look(ctx context.Context, list []cert.Certificate, jobs *sync.
 			s.o.Log.WarnContext(ctx, "the names that are to have certificates could not be brought up to date", slog.Any(obs.KeyError, err))
 			return
 		}
-		s.Changed()
+		s.again()
 	}
 	s.forget(ctx, there, now)
 	s.lookUp(ctx, candidates, there, now, jobs)
+}
+
+// servers are the names of the server that can have a certificate: those with a domain, which no configured file has.
+func (s *Service) servers(now time.Time) []string {
+	var out []string
+	for _, name := range append([]string{s.o.Hostname}, s.o.Names()...) {
+		if strings.Contains(name, ".") && !slices.Contains(out, name) && !s.holds(name, now) {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // candidates are the names that get a certificate by themselves if they point here: labels below domains whose ownership
 // is shown and whose mailboxes are here. A name that lies in another domain that is known here is left to that.
 func (s *Service) candidates(snap *directory.Snapshot) map[string]candidate {
 	out := map[string]candidate{}
-	if !s.o.Agreed || len(s.o.Labels) == 0 {
-		return out
-	}
 	for d := range snap.Domains() {
 		mode := d.Effective()
 		if !d.Proved || mode != directory.ModeLocal && mode != directory.ModeSplit {
@@ -171,7 +179,7 @@ func (s *Service) lookUp(ctx context.Context, candidates map[string]candidate, t
 		s.working.Lock()
 		s.looking = false
 		s.working.Unlock()
-		s.Changed()
+		s.again()
 	})
 }
 
@@ -208,7 +216,7 @@ func (s *Service) raise(ctx context.Context, list []cert.Certificate, now time.T
 	next := map[string]alarm{}
 	note := func(domain, evidence string) {
 		if domain == "" {
-			domain = s.o.Names()[0]
+			domain = s.o.Hostname
 		}
 		if _, there := snap.Domain(domain); !there {
 			return

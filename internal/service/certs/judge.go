@@ -27,7 +27,7 @@ func judge(err error) (cert.Problem, string) {
 	}
 	var p acme.Problem
 	if errors.As(err, &p) {
-		return kind(p.Type), clean("The certificate authority says: " + told(&p))
+		return kind(problem(err)), clean("The certificate authority says: " + told(&p))
 	}
 	var shown *unshownError
 	if errors.As(err, &shown) {
@@ -41,9 +41,18 @@ func judge(err error) (cert.Problem, string) {
 	return cert.Failed, clean(err.Error())
 }
 
+// problem is the type of the problem that an authority tells (RFC 8555 §6.7); empty for other errors.
+func problem(err error) string {
+	var p acme.Problem
+	if !errors.As(err, &p) {
+		return ""
+	}
+	return strings.TrimPrefix(p.Type, acme.ProblemTypeNamespace)
+}
+
 // kind is the problem that an authority means by a type (RFC 8555 §6.7).
 func kind(of string) cert.Problem {
-	switch strings.TrimPrefix(of, acme.ProblemTypeNamespace) {
+	switch of {
 	case "rateLimited":
 		return cert.RateLimited
 	case "caa":

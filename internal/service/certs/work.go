@@ -76,7 +76,7 @@ func (s *Service) begin(ctx context.Context, list []cert.Certificate, jobs *sync
 		_, there := shown[name]
 		lost := !c.NotAfter.IsZero() && !there // its key cannot be read: another one is needed
 		due := c.Due(now) || lost && c.Source != cert.Refused && !now.Before(c.Next)
-		if !due || s.busy[name] || !s.wanted(&c, now) {
+		if !due || s.busy[name] || s.ended[name] || !s.wanted(&c, now) {
 			continue
 		}
 		asked := c.Asked.After(c.Tried)
@@ -88,8 +88,9 @@ func (s *Service) begin(ctx context.Context, list []cert.Certificate, jobs *sync
 			s.attempt(ctx, &c, asked, lost)
 			s.working.Lock()
 			delete(s.busy, name)
+			s.ended[name] = true
 			s.working.Unlock()
-			s.Changed()
+			s.again()
 		})
 	}
 }
@@ -117,7 +118,7 @@ func (s *Service) attempt(ctx context.Context, c *cert.Certificate, asked, lost 
 		fresh, lost := s.stored(ctx, name)
 		if err = lost; err == nil {
 			fresh.Tried, fresh.Given, fresh.By = now, now, by
-			if by == "" { // another node was faster, or it was there already
+			if by == "" {
 				fresh.By = c.By
 			}
 			next = fresh
@@ -162,6 +163,9 @@ func (s *Service) failed(ctx context.Context, c *cert.Certificate, err error, no
 // get gets or renews a certificate, and tells by which way; "" when there was nothing to do.
 func (s *Service) get(ctx context.Context, c *cert.Certificate, asked, lost bool) (cert.Challenge, error) {
 	name := c.Name.Name
+	if there, err := s.stored(ctx, name); err == nil && !asked && there.NotAfter.After(c.NotAfter) && time.Now().Before(there.RenewAt()) {
+		return "", nil // another node was faster, or the name comes back
+	}
 	ways, err := s.ways(ctx, c)
 	if err != nil {
 		return "", err
@@ -180,7 +184,7 @@ func (s *Service) get(ctx context.Context, c *cert.Certificate, asked, lost bool
 		Storage: vault, Issuers: []certmagic.Issuer{wish}, KeySource: certmagic.StandardKeyGenerator{KeyType: certmagic.P256}, RenewalWindowRatio: 1.0 / 3,
 		OCSP: certmagic.OCSPConfig{DisableStapling: true}, DisableStorageCheck: true, DisableARI: true, Logger: zapped(s.o.Log),
 	})
-	err = library.RenewCertSync(ctx, name, asked)
+	err = library.RenewCertSync(ctx, name, true) // whether it is time was judged already
 	return wish.by, errors.Join(err, vault.lost)
 }
 
