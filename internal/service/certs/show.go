@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -23,15 +24,15 @@ type fromFile struct {
 
 // stamp tells whether files have changed.
 func stamp(files ...string) (string, error) {
-	out := ""
+	var out strings.Builder
 	for _, name := range files {
 		info, err := os.Stat(name)
 		if err != nil {
 			return "", err
 		}
-		out += fmt.Sprint(info.ModTime().UnixNano(), " ", info.Size(), " ")
+		out.WriteString(fmt.Sprint(info.ModTime().UnixNano(), " ", info.Size(), " "))
 	}
-	return out, nil
+	return out.String(), nil
 }
 
 func readFile(certFile, keyFile string) (*fromFile, error) {

@@ -107,16 +107,17 @@ func (s *shelf) state() map[string]string {
 	out["subscribed"] = fmt.Sprint(names)
 	for _, f := range list {
 		f.UIDValidity = 0
-		text := fmt.Sprintf("%+v: ", f)
+		var text strings.Builder
+		text.WriteString(fmt.Sprintf("%+v: ", f))
 		x := s.index(f.Number)
 		for _, e := range x.All() {
 			names := x.Names(e.Flags)
 			slices.Sort(names)
-			text += fmt.Sprintf("%d@%d%v ", e.UID, e.ModSeq, names)
+			text.WriteString(fmt.Sprintf("%d@%d%v ", e.UID, e.ModSeq, names))
 		}
 		gone, err := s.Vanished(s.t.Context(), s.scope, "a", f.Number, 0)
 		must(s.t, err)
-		out[f.Name] = text + fmt.Sprint(gone)
+		out[f.Name] = text.String() + fmt.Sprint(gone)
 	}
 	return out
 }
