@@ -7,6 +7,7 @@ import (
 	"postroad/internal/service/checks"
 	"postroad/internal/service/control"
 	"postroad/internal/service/dkimsign"
+	"postroad/internal/service/forwarding"
 	"postroad/internal/service/queue"
 )
 
@@ -17,6 +18,13 @@ func (s *Server) joinDKIM(v *view) {
 		Store: s.stores.control, Open: s.box.Open, Needed: s.keys.Needed, Log: s.log,
 		Missing: func(err error) bool { return errors.Is(err, control.ErrNotFound) },
 	})
+}
+
+// joinForwarding makes the service that makes forwarded mail believable elsewhere.
+func (s *Server) joinForwarding(v *view) *forwarding.Service {
+	f := forwarding.New(forwarding.Options{Hostname: s.cfg.Hostname, Derive: s.box.Derive, Keys: s.dkim, Resolver: s.resolver, Log: s.log})
+	v.returns = f
+	return f
 }
 
 // queueHold is how long mail is kept in the queue.

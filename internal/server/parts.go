@@ -116,11 +116,12 @@ type view struct {
 	self      routing.Self
 	hops      routing.Hops
 	facts     routing.Facts
+	returns   routing.Returns
 }
 
 // View is the state of this moment. On an only node the directory is always confirmed.
 func (v *view) View() routing.View {
-	return routing.View{Directory: v.directory(), Self: v.self, Now: time.Now(), Hops: v.hops, Facts: v.facts}
+	return routing.View{Directory: v.directory(), Self: v.self, Now: time.Now(), Hops: v.hops, Facts: v.facts, Returns: v.returns}
 }
 
 // self knows which addresses are this installation.

@@ -226,9 +226,10 @@ func (s *Server) join(ctx context.Context) error {
 	s.queue = queue.New(s.queueConfig(memory), s.stores.queue, s.stores.queue, s.stores.queue,
 		agents(s.deliver, deliver.NewLocal(s.mailstore, deliver.WithMetrics(s.metrics), deliver.WithLog(s.log))), view, s.metrics, s.log)
 	s.joinDKIM(view)
+	forwarder := s.joinForwarding(view)
 	s.control = control.New(control.Options{
 		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Traces: s.traces(), Names: s.names(), Signer: s.signer, Parents: s.signer, Box: s.box, Exchange: s.exchange(), Resolver: s.resolver, DNS: s.resolver, ProofSecret: proofSecret,
-		Hops: view.hops, Facts: s.verify, Dial: s.tries, Fetcher: s.verify, Answers: s.self.Answers, Verifier: verifier,
+		Hops: view.hops, Facts: s.verify, Returns: forwarder, Dial: s.tries, Fetcher: s.verify, Answers: s.self.Answers, Verifier: verifier,
 		Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Addresses: s.cfg.Addresses, Listeners: s.self.listeners,
 		DeliverPort: uint16(s.cfg.Deliver.Port), TrustedNetworks: s.cfg.Receive.TrustedNetworks, //nolint:gosec // config checks the range
 		Certificates: s.certificateOptions(), Writer: &providers.Service{}, Seal: s.box, Providers: providers.Kinds(), Keyring: s.dkim, Hold: s.queueHold(), Support: s.cfg.Support.URL, Clients: s.clients(), Metrics: s.metrics, Log: s.log,
@@ -246,7 +247,7 @@ func (s *Server) join(ctx context.Context) error {
 		Hostname: s.cfg.Hostname, TLS: s.certs.TLS(), TrustedNetworks: s.cfg.Receive.TrustedNetworks,
 		MessageSize: s.cfg.Limits.MessageSize, Recipients: s.cfg.Limits.Recipients,
 		Sessions: s.cfg.Limits.Sessions, SessionsPerAddress: s.cfg.Limits.SessionsPerAddress, Memory: memory, Boxes: s.mailstore,
-		Trace: tracer, Facts: s.verify, Recorder: s.recorder(), Turns: s.queue, Findings: findings{s.stores.control}, Signer: s.dkim,
+		Trace: tracer, Facts: s.verify, Recorder: s.recorder(), Turns: s.queue, Findings: findings{s.stores.control}, Signer: s.dkim, Forwarder: forwarder,
 	}, queueing{s.queue}, view, blobs{s.stores.blobs}, logins, s.metrics, s.log)
 	s.joinIMAP(s.certs.TLS(), memory, logins)
 	if err := s.control.Start(ctx); err != nil {

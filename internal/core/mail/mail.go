@@ -146,6 +146,9 @@ type Recipient struct {
 	LastReply   string // last reply or reason, one line, for listings and reports
 	LastHost    string // who gave it
 
+	// Forward is the address of ours by whose rule the row leaves for a server that is not its domain's own; empty for all
+	// other rows. It is known while a message is taken, and not stored.
+	Forward string
 	// Head is what this row has above the content: whole header fields, each ended by CRLF, at most MaxHead octets. The
 	// message's Size and Hash do not count it. Rows whose Head differs never share a transaction.
 	Head []byte

@@ -128,6 +128,7 @@ func (x *expansion) target(rule *directory.Rule, to smtp.Address, depth int) {
 	dom, ours := x.view.Directory.Domain(to.Domain)
 	if !ours || !dom.Proved {
 		x.decision.outward(x.view, rule.Domain, to)
+		x.leaves(rule)
 		return
 	}
 	switch dom.Effective() {
@@ -141,6 +142,16 @@ func (x *expansion) target(rule *directory.Rule, to smtp.Address, depth int) {
 	case directory.ModeBackup, directory.ModeRelay, directory.ModeRemote, directory.ModeAuto:
 	}
 	x.decision.handOn(dom, to)
+	if dom.Effective() == directory.ModeRemote {
+		x.leaves(rule)
+	}
+}
+
+// leaves marks the destination found last: a server gets it that knows nothing of us.
+func (x *expansion) leaves(rule *directory.Rule) {
+	if n := len(x.decision.Destinations); n > 0 {
+		x.decision.Destinations[n-1].Forward = rule.Address()
+	}
 }
 
 // once reports whether this is the first time that something is met.

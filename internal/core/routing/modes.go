@@ -18,6 +18,9 @@ func decideOurs(d *Decision, v View, s *Session, rcpt smtp.Address, dom *directo
 		}
 		d.reason(RuleGateway, s.Client.String())
 	}
+	if (d.EffectiveMode == directory.ModeLocal || d.EffectiveMode == directory.ModeSplit) && d.returned(v, s, rcpt, dom) {
+		return
+	}
 	switch d.EffectiveMode {
 	case directory.ModeLocal:
 		d.local(v, s, rcpt, dom)

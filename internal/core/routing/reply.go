@@ -23,6 +23,7 @@ var (
 	replyOwnLoop        = smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 4, 6}, Text: "the domain's exchangers lead back to this server"}
 	replyOwnNowhere     = smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 4, 3}, Text: "no exchanger of the domain can be found"}
 	replyProofLost      = smtp.Reply{Code: 450, Enhanced: smtp.Enhanced{4, 7, 1}, Text: "mail for this domain is not taken until its ownership is shown again, try again later"}
+	replyReturn         = smtp.Reply{Code: 550, Enhanced: smtp.Enhanced{5, 7, 1}, Text: "this address takes reports about forwarded mail only"}
 	replyStale          = smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 3, 0}, Text: "cannot tell right now, try again later"}
 )
 
@@ -58,6 +59,7 @@ var ruleNames = [...]string{
 	RuleRecipientAbsent: "recipient-absent", RuleRecipientUnreachable: "recipient-unreachable", RuleListOutdated: "list-outdated",
 	RuleKnownHere: "known-here", RuleExchanger: "exchanger", RuleNoExchanger: "no-exchanger", RuleExchangersUnknown: "exchangers-unknown", RuleNeeded: "needed",
 	RuleProofGrace: "proof-grace", RuleProofLost: "proof-lost",
+	RuleReturned: "returned", RuleReturnRefused: "return-refused",
 }
 
 var ruleSentences = [...]string{
@@ -106,6 +108,8 @@ var ruleSentences = [...]string{
 	RuleNoExchanger:          "Public DNS names no exchanger of %s to which its mail could go.",
 	RuleExchangersUnknown:    "The exchangers of %s cannot be learned just now; the queue looks again.",
 	RuleNeeded:               "A fact is needed first: %s.",
+	RuleReturned:             "It is the sender of mail that was forwarded, rewritten here; behind it is %s.",
+	RuleReturnRefused:        "%s is a sender of forwarded mail that was rewritten here: it takes reports alone, and for 21 days.",
 	RuleProofGrace:           "The proof of the domain's ownership is gone; all is as before until %s.",
 	RuleProofLost:            "The proof of the domain's ownership is gone while public DNS still names us, so nobody's mail is taken until it is shown again; from %s on it is refused for good.",
 }

@@ -75,6 +75,8 @@ type View struct {
 	Facts Facts
 	// Hops is what explicit next hops offer; nil: nothing is known of any.
 	Hops Hops
+	// Returns finds the senders of forwarded mail; nil: no sender is rewritten here.
+	Returns Returns
 	// Stale says that the directory was not confirmed by the store for 30 s: a negative answer may then be
 	// wrong and is given as temporary (routing.md, Inputs).
 	Stale bool
@@ -155,6 +157,8 @@ const (
 	RuleNeeded
 	RuleProofGrace
 	RuleProofLost
+	RuleReturned
+	RuleReturnRefused
 )
 
 // Reason is one step of a decision: the rule that spoke and the fact it spoke of.
@@ -185,6 +189,7 @@ type Destination struct {
 	Account   account.ID // owner of the destination's domain; empty for foreign ones
 	Hops      []Hop      // explicit hops; empty for local and for routes by MX
 	Copy      bool       // of dual delivery: nobody is told when it cannot be delivered
+	Forward   string     // address of the rule that leads to a server that is not its domain's own; empty for others
 }
 
 // Decision is the outcome for one recipient.

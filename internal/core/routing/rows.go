@@ -16,7 +16,7 @@ func (d *Decision) Rows(original string, notify smtp.Notify, orcpt string) []mai
 		}
 		rows[i] = mail.Recipient{
 			Account: account, Original: original, Destination: to.Address, Mailbox: to.Mailbox,
-			Notify: notify, ORcpt: orcpt, Lane: to.Lane,
+			Notify: notify, ORcpt: orcpt, Lane: to.Lane, Forward: to.Forward,
 		}
 		if to.Copy {
 			rows[i].Copy, rows[i].Notify, rows[i].ORcpt = true, smtp.NotifyNever, ""

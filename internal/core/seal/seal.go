@@ -24,7 +24,10 @@ const SecretSize = 32
 const v1 = 1
 
 // Box seals and opens under one secret. It is safe for concurrent use.
-type Box struct{ aead cipher.AEAD }
+type Box struct {
+	aead cipher.AEAD
+	root []byte // what is derived comes from it
+}
 
 // New makes the box of a secret, which stands outside the store.
 func New(secret []byte) (*Box, error) {
@@ -43,7 +46,21 @@ func New(secret []byte) (*Box, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Box{aead}, nil
+	root, err := hkdf.Key(sha256.New, secret, nil, "postroad derive", 32)
+	if err != nil {
+		return nil, err
+	}
+	return &Box{aead, root}, nil
+}
+
+// Derive gives a secret for one purpose alone, such as "srs NAME": always the same one, from which neither the secret of
+// the installation nor that of another purpose can be learned.
+func (b *Box) Derive(what string) []byte {
+	key, err := hkdf.Expand(sha256.New, b.root, what, SecretSize)
+	if err != nil {
+		panic(err) // it fails for lengths over 8,160 alone
+	}
+	return key
 }
 
 // Seal encrypts. What it is for is bound to it: it opens for the same words only, such as "tsig-key NAME".

@@ -48,3 +48,21 @@ func TestWhatIsSealedOpensForTheSameOnly(t *testing.T) {
 		t.Error("a short secret was taken")
 	}
 }
+
+func TestDerivedSecretsAreForOnePurpose(t *testing.T) {
+	box, err := New(bytes.Repeat([]byte{1}, SecretSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := New(bytes.Repeat([]byte{2}, SecretSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := box.Derive("srs a.example")
+	if len(one) != SecretSize || !bytes.Equal(one, box.Derive("srs a.example")) {
+		t.Errorf("%x is not the same again", one)
+	}
+	if bytes.Equal(one, box.Derive("srs b.example")) || bytes.Equal(one, other.Derive("srs a.example")) {
+		t.Error("another purpose or installation has the same secret")
+	}
+}

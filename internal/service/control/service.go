@@ -62,10 +62,11 @@ type Options struct {
 	// ProofSecret makes the texts of proofs: whoever knows it can show the ownership of what others published. It stays the
 	// same as long as the installation lives.
 	ProofSecret string
-	Hops        routing.Hops  // what next hops offer, for explanations; nil: nothing is known
-	Fetcher     Fetcher       // of lists from other installations; nil: none is fetched
-	Facts       inspect.Facts // what is known of other servers, for explanations; nil: nothing is
-	Dial        inspect.Dial  // tries whether another server answers, for proposals; nil: nobody does
+	Hops        routing.Hops    // what next hops offer, for explanations; nil: nothing is known
+	Fetcher     Fetcher         // of lists from other installations; nil: none is fetched
+	Facts       inspect.Facts   // what is known of other servers, for explanations; nil: nothing is
+	Returns     routing.Returns // finds senders of forwarded mail, for explanations; nil: none is rewritten
+	Dial        inspect.Dial    // tries whether another server answers, for proposals; nil: nobody does
 	// Verifier makes the SCRAM verifier of a password (RFC 5802 §3). It is slow on purpose and called from several
 	// goroutines at a time. Its error is shown to whoever gave the password.
 	Verifier func(password string) (string, error)
@@ -102,7 +103,7 @@ type Options struct {
 // world is the view of a directory.
 func (o *Options) world(snap *directory.Snapshot) routing.View {
 	v := routing.View{
-		Directory: snap, Now: now(), Hops: o.Hops,
+		Directory: snap, Now: now(), Hops: o.Hops, Returns: o.Returns,
 		Self: routing.Self{Hostname: o.Hostname, RoutingDomain: o.RoutingDomain, Answers: o.Answers},
 	}
 	if o.Facts != nil {

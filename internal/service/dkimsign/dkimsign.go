@@ -92,16 +92,9 @@ func (s *Service) Forget(domains ...string) {
 // Sign gives the signature fields of a message by an author of a domain, an A-label: one for each key that signs, none
 // where there is no key. body hashes the message's body by relaxed canonicalization; it is not called when nothing is signed.
 func (s *Service) Sign(ctx context.Context, domain string, header []byte, body func() *dkim.Body) []byte {
-	keys, err := s.keys(ctx, domain)
-	if err != nil {
-		s.o.Log.ErrorContext(ctx, "DKIM keys not read", "domain", domain, "error", err)
-	}
-	if len(keys) == 0 {
+	list := s.Keys(ctx, domain)
+	if len(list) == 0 {
 		return nil
-	}
-	list := make([]dkim.Key, len(keys))
-	for i := range keys {
-		list[i] = keys[i].Key
 	}
 	fields, err := dkim.Sign(header, body(), list, dkim.Options{Header: dkim.Relaxed, Body: dkim.Relaxed, Time: time.Now()})
 	if err != nil {
@@ -109,6 +102,19 @@ func (s *Service) Sign(ctx context.Context, domain string, header []byte, body f
 		return nil
 	}
 	return fields
+}
+
+// Keys gives the keys of a domain, an A-label, that sign; none where there are none.
+func (s *Service) Keys(ctx context.Context, domain string) []dkim.Key {
+	keys, err := s.keys(ctx, domain)
+	if err != nil {
+		s.o.Log.ErrorContext(ctx, "DKIM keys not read", "domain", domain, "error", err)
+	}
+	list := make([]dkim.Key, len(keys))
+	for i := range keys {
+		list[i] = keys[i].Key
+	}
+	return list
 }
 
 // keys gives the keys of a domain that sign. With an error they are those that were known before.

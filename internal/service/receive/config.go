@@ -49,6 +49,7 @@ type Config struct {
 	Turns              Turns           // starts mail that waits for a domain's own server; nil: ETRN is not offered
 	Findings           Findings        // is told of mail that goes in circles or around a filter; nil: nobody is
 	Signer             Signer          // signs mail of our own users; nil: nobody does
+	Forwarder          Forwarder       // makes forwarded mail believable; nil: it is forwarded as it came
 	Boxes              Boxes           // tells at RCPT which mailboxes are full; nil: delivery alone judges
 }
 

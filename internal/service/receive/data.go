@@ -107,6 +107,7 @@ func (s *session) accept(id mail.ID, c *content) error {
 		return nil
 	}
 	s.sign(header, c)
+	s.forward(header, c)
 	sealed, hash, err := c.seal()
 	if err != nil {
 		c.abort()

@@ -58,6 +58,15 @@ type Signer interface {
 	Sign(ctx context.Context, domain string, header []byte, body func() *dkim.Body) []byte
 }
 
+// Forwarder makes mail that is forwarded to other servers believable there.
+type Forwarder interface {
+	// Rewrite gives the sender under which a domain, an A-label, forwards mail; false when it has to stay what it is.
+	Rewrite(sender, domain string, now time.Time) (string, bool)
+	// Seal gives the fields that go above a message which a domain forwards: over what this host wrote into found, the
+	// fields above the content. body was hashed by both canonicalizations. None when there is nothing to be sealed.
+	Seal(ctx context.Context, domain string, header, found []byte, body *dkim.Body, now time.Time) []byte
+}
+
 // Turns starts mail that waits for a domain's own server.
 type Turns interface {
 	// Turn tells how many recipients of a domain wait in a lane, and has them tried at once.

@@ -14,7 +14,7 @@ import (
 var replyCircle = smtp.Reply{Code: 554, Enhanced: smtp.Enhanced{5, 4, 6}, Text: "the message has been here for this recipient before, it goes in circles"}
 
 // circles reports whether a message has been here before for each of its final recipients: delivered into the same
-// mailbox, or sent on to the same address. Where it has for some only, it is taken for the others: local delivery
+// mailbox, sent on to the same address, or forwarded for the same recipient. Where it has for some only, it is taken for the others: local delivery
 // reports the same mailbox, and what leaves once more comes back alone.
 func (s *session) circles(header []byte, passed *routing.Passage) bool {
 	delivered := deliveredTo(header)
@@ -23,7 +23,11 @@ func (s *session) circles(header []byte, passed *routing.Passage) bool {
 	}
 	for i := range s.tx.rows {
 		r := &s.tx.rows[i]
-		if r.Mailbox != "" && !delivered[strings.ToLower(r.Destination)] || r.Mailbox == "" && !passed.Of(r.Destination) {
+		switch {
+		case r.Mailbox != "" && delivered[strings.ToLower(r.Destination)]:
+		case r.Mailbox == "" && passed.Of(r.Destination):
+		case r.Forward != "" && delivered[strings.ToLower(r.Original)]:
+		default:
 			return false
 		}
 	}

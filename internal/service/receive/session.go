@@ -65,7 +65,8 @@ type transaction struct {
 	senderOf account.ID
 	taken    []trace.Decision // recipients that are taken, for the trace
 	chunks   *content         // BDAT content so far
-	body     *dkim.Body       // hashes the body of a content that will be signed
+	body     *dkim.Body       // hashes the body of a content that will be signed or sealed
+	hashed   bool             // it has got a content that stayed in memory
 	chunk    smtp.ChunkState
 	chunkOf  mail.ID // under which the chunks will be queued
 }

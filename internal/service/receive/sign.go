@@ -14,13 +14,29 @@ func (s *session) signs() bool {
 	return s.service.cfg.Signer != nil && (s.login != "" || s.tx.senderOf != "")
 }
 
-// newBody has the body of a content hashed as it comes where it will be signed. What stays in memory is hashed at the end.
+// newBody has the body of a content hashed as it comes where it will be signed or sealed. What stays in memory is hashed
+// at the end.
 func (s *session) newBody(c *content) *content {
-	if s.signs() {
+	switch {
+	case s.forwards():
+		s.tx.body = dkim.NewBody(dkim.Relaxed, dkim.Simple) // a chain may have been made by either
+	case s.signs():
 		s.tx.body = dkim.NewBody(dkim.Relaxed)
-		c.body = s.tx.body
+	default:
+		return c
 	}
+	c.body = s.tx.body
 	return c
+}
+
+// bodyOf gives the hashed body of a content that has come to its end.
+func (s *session) bodyOf(c *content) *dkim.Body {
+	if c.blob == nil && !s.tx.hashed {
+		_, body, _ := message.SplitHeader(c.buf)
+		_, _ = s.tx.body.Write(body)
+		s.tx.hashed = true
+	}
+	return s.tx.body
 }
 
 // sign puts the signature of the author's domain above all rows (RFC 6376 §5).
@@ -32,13 +48,7 @@ func (s *session) sign(header []byte, c *content) {
 	if !ok {
 		return
 	}
-	fields := s.service.cfg.Signer.Sign(s.context(), d.Name, header, func() *dkim.Body {
-		if c.blob == nil {
-			_, body, _ := message.SplitHeader(c.buf)
-			_, _ = s.tx.body.Write(body)
-		}
-		return s.tx.body
-	})
+	fields := s.service.cfg.Signer.Sign(s.context(), d.Name, header, func() *dkim.Body { return s.bodyOf(c) })
 	if len(fields) == 0 {
 		return
 	}

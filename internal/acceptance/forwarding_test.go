@@ -1,0 +1,172 @@
+package acceptance
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"postroad/internal/proto/dkim"
+	mailtext "postroad/internal/proto/message"
+	"postroad/internal/sim"
+)
+
+// rewritten is the form of a sender that here.example forwards mail of away.example under.
+var rewritten = regexp.MustCompile(`^SRS0=[A-Z2-7]{8}=[A-Z2-7]{2}=away\.example=bob@here\.example$`)
+
+// forwarding is a server with the forward fan@here.example → x@far.example, and the servers of both far.example and
+// away.example.
+func forwarding(t *testing.T) (i *instance, far, away *sim.Peer) {
+	t.Helper()
+	o := newOutside(t)
+	o.zone("far.example", "@ MX 10 a\na A 127.0.0.21\n")
+	o.zone("away.example", "@ MX 10 a\na A 127.0.0.22\n")
+	far, away = o.peer(21, sim.Script{}), o.peer(22, sim.Script{})
+	i = o.strict()
+	i.run("forward", "add", "fan@here.example", "x@far.example")
+	return i, far, away
+}
+
+// bring brings a message and wants a reply at its end.
+func (c *talk) bring(from, to, content, want string) {
+	c.t.Helper()
+	c.say("MAIL FROM:<"+from+">", "250")
+	c.say("RCPT TO:<"+to+">", "250")
+	c.say("DATA", "354")
+	c.say(strings.ReplaceAll(content, "\n", "\r\n")+"\r\n.", want)
+}
+
+func TestForwardedMailHasASenderOfItsForwarder(t *testing.T) {
+	t.Parallel()
+	i, far, away := forwarding(t)
+	const letter = "From: bob@away.example\nSubject: hello\n\nhi"
+	c := i.from(stranger)
+	c.bring("bob@away.example", "fan@here.example", letter, "250")
+	got := far.Await(1)[0]
+	if !rewritten.MatchString(got.From) || got.Recipients[0].Address != "x@far.example" {
+		t.Errorf("from %s to %s", got.From, got.Recipients[0].Address)
+	}
+	if body := string(got.Body); !strings.Contains(body, "\r\nDelivered-To: fan@here.example\r\nReceived: ") || !strings.HasSuffix(body, strings.ReplaceAll("\n"+letter+"\n", "\n", "\r\n")) {
+		t.Errorf("the message is\n%s", body)
+	}
+	// Its bounce finds the sender, whatever became of the case of letters; nothing else does.
+	c.bring("", strings.ToLower(got.From), "Subject: it failed\n\nx", "250")
+	back := away.Await(1)[0]
+	if back.From != "" || back.Recipients[0].Address != "bob@away.example" || !bytes.Contains(back.Body, []byte("it failed")) {
+		t.Errorf("the bounce came from %q to %q", back.From, back.Recipients[0].Address)
+	}
+	c.say("MAIL FROM:<eve@away.example>", "250")
+	c.say("RCPT TO:<"+got.From+">", "550 5.7.1")
+	c.say("RSET", "250")
+	c.say("MAIL FROM:<>", "250")
+	c.say("RCPT TO:<"+strings.Replace(got.From, "=bob", "=eve", 1)+">", "550 5.1.1")
+	c.say("RCPT TO:<"+strings.Replace(got.From, "here.example", "far.example", 1)+">", "550 5.7.1")
+	c.say("RSET", "250")
+	if out := i.run("explain", got.From); !strings.Contains(out, "behind it is bob@away.example") {
+		t.Errorf("explain says\n%s", out)
+	}
+	// The secret outlives the program.
+	if err := i.kill(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	i.start()
+	c = i.from(stranger)
+	c.bring("", got.From, "Subject: failed later\n\nx", "250")
+	away.Await(2)
+}
+
+func TestForwardedReportsAndOwnMailKeepTheirSender(t *testing.T) {
+	t.Parallel()
+	i, far, _ := forwarding(t)
+	c := i.from(stranger)
+	c.bring("", "fan@here.example", "Subject: a report\n\nx", "250")
+	if got := far.Await(1)[0]; got.From != "" {
+		t.Errorf("a report is forwarded from %q", got.From)
+	}
+	own := i.from(script)
+	own.bring("ann@here.example", "fan@here.example", "From: ann@here.example\n\nx", "250")
+	if got := far.Await(2)[1]; got.From != "ann@here.example" {
+		t.Errorf("own mail is forwarded from %q", got.From)
+	}
+	// An address too long for a local part stays.
+	long := strings.Repeat("bob", 15) + "@away.example"
+	c.bring(long, "fan@here.example", "From: "+long+"\n\nx", "250")
+	if got := far.Await(3)[2]; got.From != long {
+		t.Errorf("a long sender became %q", got.From)
+	}
+	// What is delivered here, and what goes to a domain's own server, is no forward.
+	i.run("alias", "add", "also@here.example", "ann@here.example")
+	c.bring("bob@away.example", "also@here.example", "From: bob@away.example\n\nhello", "250")
+	i.await("ann@here.example", 1)
+}
+
+func TestForwardedMailDoesNotGoInCircles(t *testing.T) {
+	t.Parallel()
+	i, far, _ := forwarding(t)
+	c := i.from(stranger)
+	c.bring("bob@away.example", "fan@here.example", "From: bob@away.example\n\nhi", "250")
+	got := far.Await(1)[0]
+	c.bring("SRS0=x@far.example", "fan@here.example", strings.ReplaceAll(strings.TrimSuffix(string(got.Body), "\r\n"), "\r\n", "\n"), "554 5.4.6")
+	// The field alone is enough: not everybody keeps ours.
+	c.bring("bob@away.example", "fan@here.example", "Delivered-To: FAN@here.example\nFrom: bob@away.example\n\nhi", "554 5.4.6")
+	c.bring("bob@away.example", "fan@here.example", "Delivered-To: other@here.example\nFrom: bob@away.example\n\nhi", "250")
+	far.Await(2)
+}
+
+// A thousand messages of many shapes bear their DKIM signatures intact to where they are forwarded.
+func TestForwardedMailKeepsItsSignatures(t *testing.T) {
+	t.Parallel()
+	i, far, _ := forwarding(t)
+	const count = 1000
+	key := dkim.Key{Domain: "away.example", Selector: "s", Signer: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))}
+	record, err := dkim.MakeRecord(key.Signer.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lookup := func(context.Context, string) ([]string, error) { return []string{record}, nil }
+	c := i.from(stranger)
+	for n := range count {
+		msg := shape(n)
+		header, content, _ := mailtext.SplitHeader([]byte(msg))
+		o := dkim.Options{Header: dkim.Canonicalization(n & 1), Body: dkim.Canonicalization(n >> 1 & 1)}
+		body := dkim.NewBody(o.Body)
+		_, _ = body.Write(content)
+		signature, err := dkim.Sign(header, body, []dkim.Key{key}, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Fprint(c, "MAIL FROM:<bob@away.example> BODY=8BITMIME\r\nRCPT TO:<fan@here.example>\r\nDATA\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		c.expect("250")
+		c.expect("250")
+		c.expect("354")
+		c.say(strings.ReplaceAll(string(signature)+msg, "\r\n.", "\r\n..")+".", "250")
+	}
+	for n, m := range far.Await(count) {
+		header, content, _ := mailtext.SplitHeader(m.Body)
+		signatures := dkim.Read(header)
+		body := dkim.NewBody(signatures.Canonicalizations()...)
+		_, _ = body.Write(content)
+		if got := signatures.Verify(t.Context(), body, lookup, time.Now()); len(got) != 1 || got[0].Word != dkim.Pass || !rewritten.MatchString(m.From) {
+			t.Fatalf("message %d from %s: %+v\n%s", n, m.From, got, m.Body)
+		}
+	}
+}
+
+// shape makes the n-th of many messages: fields folded, repeated, empty, in UTF-8; lines long, with dots and white space.
+func shape(n int) string {
+	of := func(by int, list ...string) string { return list[n/by%len(list)] }
+	return fmt.Sprintf("From: Bob <bob@away.example>\r\nMessage-ID: <%d@away.example>\r\n", n) +
+		of(1, "Subject: hi\r\n", "Subject:  two  words \r\n", "Subject:\r\n", "SUBJECT : odd\r\n", "Subject: long "+strings.Repeat("word ", 20)+"\r\n folded\r\n") +
+		of(5, "To: fan@here.example\r\n", "", "to:fan@here.example,\r\n\t\"c  d\" <c@example.net>\r\n") +
+		of(15, "", "MIME-Version: 1.0\r\nContent-Type: text/plain;\r\n\tcharset=utf-8\r\n", "X-Empty:\r\n", "Received: from a by b;\r\n\tSat, 28 Nov 2026 12:00:00 +0000\r\n") +
+		"\r\n" +
+		of(2, "text\r\n", "trailing  \t\r\n\r\n", ".\r\n..\r\n", "") + of(3, "J\u00f6\r\n", strings.Repeat("y", 998)+"\r\n", "") +
+		of(7, "\r\n\r\n\r\n", "the end\r\n", " \r\n")
+}

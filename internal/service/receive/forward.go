@@ -1,0 +1,59 @@
+package receive
+
+import (
+	"strings"
+	"time"
+
+	"postroad/internal/core/mail"
+)
+
+// forwards reports whether any recipient so far is forwarded to a server that is not its domain's own.
+func (s *session) forwards() bool {
+	if s.service.cfg.Forwarder == nil {
+		return false
+	}
+	for i := range s.tx.rows {
+		if s.tx.rows[i].Forward != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// forward gives rows that leave by a forward what makes them believable elsewhere: a sender of the forwarding domain, so
+// that SPF holds there and bounces come back, a field that ends circles, and a seal over what was found out here. The null
+// sender stays (RFC 5321 §4.5.5), and so does that of our own users, for whose domains we may send.
+func (s *session) forward(header []byte, c *content) {
+	if !s.forwards() {
+		return
+	}
+	now := time.Now()
+	sender := s.tx.sender.String()
+	seals := map[string][]byte{} // by domain and what was found for it
+	senders := map[string]string{}
+	for i := range s.tx.rows {
+		r := &s.tx.rows[i]
+		if r.Forward == "" {
+			continue
+		}
+		domain := r.Forward[strings.LastIndexByte(r.Forward, '@')+1:]
+		if sender != "" && s.login == "" && s.tx.senderOf == "" {
+			rewritten, known := senders[domain]
+			if !known {
+				rewritten, _ = s.service.cfg.Forwarder.Rewrite(sender, domain, now)
+				senders[domain] = rewritten
+			}
+			r.Sender, r.Rewritten = rewritten, rewritten != ""
+		}
+		key := domain + "\x00" + string(r.Head)
+		seal, known := seals[key]
+		if !known && len(r.Head) > 0 {
+			seal = s.service.cfg.Forwarder.Seal(s.context(), domain, header, r.Head, s.bodyOf(c), now)
+			seals[key] = seal
+		}
+		head := append([]byte("Delivered-To: "+strings.ToLower(r.Original)+"\r\n"), seal...)
+		if len(head)+len(r.Head) <= mail.MaxHead {
+			r.Head = append(head, r.Head...)
+		}
+	}
+}
