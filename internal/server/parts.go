@@ -320,9 +320,8 @@ const (
 // secret gives a secret of the installation, made when it is first asked for.
 func (s *Server) secret(ctx context.Context, setting string) (string, error) {
 	secret, err := s.stores.control.Setting(ctx, account.System(), setting)
-	if err == nil && secret == "" {
-		secret = rand.Text()
-		err = s.stores.control.SetSetting(ctx, account.System(), setting, secret)
+	if err == nil && secret == "" { // another node may make it at the same time
+		secret, err = s.stores.control.FirstSetting(ctx, account.System(), setting, rand.Text())
 	}
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", setting, err)

@@ -11,6 +11,7 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ import (
 	"time"
 
 	"postroad/internal/config"
+	"postroad/internal/core/account"
 	"postroad/internal/core/budget"
 	"postroad/internal/core/routing"
 	"postroad/internal/core/seal"
@@ -253,6 +255,9 @@ func (s *Server) join(ctx context.Context) error {
 	if err := s.control.Start(ctx); err != nil {
 		return err
 	}
+	if s.cfg.Store.DSN != "" { // other nodes may change the same configuration
+		s.meanwhile(s.control.Follow)
+	}
 	debug.FreeOSMemory() // reading zones and the rest leaves more garbage than stays
 	if s.trace != nil {
 		s.trace.Start()
@@ -321,9 +326,20 @@ func (s *Server) watchModes(v *view) {
 // tellPeople has people told of what happens to their domains' mail.
 func (s *Server) tellPeople(v *view) {
 	tells := notices.New(notices.Config{
-		Hostname: s.cfg.Hostname, Wait: s.cfg.Notices.Wait, Interval: s.cfg.Notices.Interval, Hold: s.cfg.Queue.Hold,
+		Hostname: s.cfg.Hostname, Wait: s.cfg.Notices.Wait, Interval: s.cfg.Notices.Interval, Hold: s.cfg.Queue.Hold, Turn: s.turn("notices"),
 	}, s.stores.control, s.stores.control, s.queue, v, s.control, s.log)
 	s.meanwhile(tells.Run)
+}
+
+// turn tells whether this node does something for the installation that one node at a time does.
+func (s *Server) turn(what string) func(context.Context, time.Time, time.Duration) (bool, error) {
+	if s.cfg.Store.DSN == "" {
+		return nil // there is one node
+	}
+	node := rand.Text()
+	return func(ctx context.Context, now time.Time, lasts time.Duration) (bool, error) {
+		return s.stores.control.Lease(ctx, account.System(), what, node, now, now.Add(lasts))
+	}
 }
 
 // meanwhile runs something until the server ends.
@@ -352,16 +368,17 @@ func (s *Server) found(ctx context.Context) error {
 		return nil
 	}
 	proved := true
-	_, err := s.control.Make(ctx, control.System(), func() (control.Plan, error) {
-		return s.control.PlanDomainAdd(ctx, control.System(), control.DomainSpec{Name: s.cfg.Hostname, DomainSettings: control.DomainSettings{Proved: &proved}})
-	})
-	if err == nil {
-		_, err = s.control.Make(ctx, control.System(), func() (control.Plan, error) {
+	for _, plan := range []func() (control.Plan, error){
+		func() (control.Plan, error) {
+			return s.control.PlanDomainAdd(ctx, control.System(), control.DomainSpec{Name: s.cfg.Hostname, DomainSettings: control.DomainSettings{Proved: &proved}})
+		},
+		func() (control.Plan, error) {
 			return s.control.PlanMailboxAdd(control.System(), control.MailboxSpec{Address: "postmaster@" + s.cfg.Hostname})
-		})
-	}
-	if err != nil {
-		return fmt.Errorf("make the mailbox postmaster@%s: %w", s.cfg.Hostname, err)
+		},
+	} {
+		if _, err := s.control.Make(ctx, control.System(), plan); err != nil && !errors.Is(err, control.ErrExists) { // by another node
+			return fmt.Errorf("make the mailbox postmaster@%s: %w", s.cfg.Hostname, err)
+		}
 	}
 	return nil
 }

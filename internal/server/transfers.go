@@ -28,6 +28,9 @@ func (s *Server) startTransfers(context.Context) error {
 		return err
 	}
 	s.atEnd(func(context.Context) { cancel(); stop() })
+	if s.cfg.Store.DSN != "" { // other nodes may be told of changes in the place of this one
+		s.meanwhile(s.transfers.Follow)
+	}
 	return nil
 }
 

@@ -14,6 +14,8 @@ import (
 
 // Memory is what the program remembers beside the configuration.
 type Memory interface {
+	// CurrentVersion is that of the configuration, which nodes may share.
+	CurrentVersion(ctx context.Context, scope account.Scope) (int64, error)
 	// LargestTTL is how long others may remember a domain's MX and NS records, as far as that was seen; 0 when nothing was.
 	LargestTTL(ctx context.Context, scope account.Scope, domain string, at time.Time) (time.Duration, error)
 	// What accounts were told.

@@ -133,6 +133,7 @@ type Service struct {
 	ways         ways.Access
 	mu           sync.Mutex // held while a change is applied
 	turn         sync.Mutex // held by a change that is planned anew
+	behind       *state     // the configuration that the name server still goes by, where that is another; guarded by mu
 	current      atomic.Pointer[state]
 	hosted       zones.Access
 	signing      signing.Access
@@ -215,9 +216,20 @@ func (s *Service) Start(ctx context.Context) error {
 	return s.rerouting.Finish(ctx, s.Directory())
 }
 
+// begin is Start without the mail. Where another node of the installation starts at the same time, the slower one goes by what
+// that one has made.
 func (s *Service) begin(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for try := 1; ; try++ {
+		err := s.found(ctx)
+		if err == nil || !errors.Is(err, ErrVersion) && !errors.Is(err, ErrExists) || try == tries {
+			return err
+		}
+	}
+}
+
+func (s *Service) found(ctx context.Context) error {
 	if err := s.reload(ctx); err != nil {
 		return err
 	}
@@ -230,13 +242,12 @@ func (s *Service) begin(ctx context.Context) error {
 	if err := s.boxes.Mend(ctx, s.Directory()); err != nil {
 		return err
 	}
-	return s.answer(ctx, nil)
+	return s.answer(ctx)
 }
 
 // answer has the name server answer for all zones that are stored, and makes those that an earlier program has left out.
-// What it answered for by the directory before is withdrawn where it is hosted no longer.
-func (s *Service) answer(ctx context.Context, before *directory.Snapshot) error {
-	missing, err := s.zones.All(ctx, s.current.Load(), before)
+func (s *Service) answer(ctx context.Context) error {
+	missing, err := s.zones.All(ctx, s.current.Load())
 	if err != nil || len(missing) == 0 {
 		return err
 	}
@@ -256,12 +267,12 @@ func (s *Service) answer(ctx context.Context, before *directory.Snapshot) error 
 // afresh takes up what the store says, after a transaction of which it is not known whether it took place; moved: somebody
 // else has changed anything.
 func (s *Service) afresh(ctx context.Context, plan *Plan, tx Tx, moved bool) error {
-	before := s.Directory()
+	before := s.current.Load()
 	if err := s.reload(ctx); err != nil {
 		return err
 	}
-	if moved {
-		return s.answer(ctx, before)
+	if moved || s.Version() > plan.Version+1 {
+		return s.follow(ctx, before)
 	}
 	names := slices.Clone(plan.Delta.RemoveDomains)
 	for i := range plan.Delta.PutDomains {

@@ -40,19 +40,15 @@ func (s *Service) FirstToken(ctx context.Context) (string, error) {
 	if err != nil || made != "" {
 		return "", err
 	}
-	all, err := s.o.Store.Tokens(ctx, account.System())
+	applied, err := s.Make(ctx, System(), func() (Plan, error) {
+		all, err := s.o.Store.Tokens(ctx, account.System())
+		if err != nil || len(all) > 0 { // another node may have made it just now
+			return Plan{Actor: System().Name}, err
+		}
+		return s.PlanTokenAdd(System(), "first start", string(account.Operator))
+	})
 	if err != nil {
 		return "", err
 	}
-	secret := ""
-	if len(all) == 0 {
-		applied, err := s.Make(ctx, System(), func() (Plan, error) {
-			return s.PlanTokenAdd(System(), "first start", string(account.Operator))
-		})
-		if err != nil {
-			return "", err
-		}
-		secret = applied.Secret
-	}
-	return secret, s.o.Store.SetSetting(ctx, account.System(), settingFirstToken, "yes")
+	return applied.Secret, s.o.Store.SetSetting(ctx, account.System(), settingFirstToken, "yes")
 }

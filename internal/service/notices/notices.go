@@ -36,6 +36,8 @@ type Config struct {
 	Wait     time.Duration // how long something holds before people are told; 0: 5 minutes
 	Interval time.Duration // the least time between two notices of one event of one domain; 0: 6 hours
 	Hold     time.Duration // how long the queue keeps mail of domains that say nothing else, for the words of notices
+	// Turn reports whether this node tells people from now on, for the time given, where several could; nil: it does.
+	Turn func(ctx context.Context, now time.Time, lasts time.Duration) (bool, error)
 }
 
 const (
@@ -44,9 +46,10 @@ const (
 	leastTick = 100 * time.Millisecond
 	keepFor   = 90 * 24 * time.Hour
 	forget    = time.Hour // between two times of forgetting
-	switches  = 1000      // looked at in one go
-	dueMost   = 1000      // notices sent in one go
-	waitMost  = 1000      // domains whose waiting mail is counted in one look
+	turnLasts = 2 * time.Minute
+	switches  = 1000 // looked at in one go
+	dueMost   = 1000 // notices sent in one go
+	waitMost  = 1000 // domains whose waiting mail is counted in one look
 )
 
 // Service tells people.
@@ -75,11 +78,17 @@ func (s *Service) Run(ctx context.Context) {
 	var forgot time.Time
 	for {
 		now := time.Now().UTC()
-		err := s.look(ctx, now)
-		if err == nil {
+		mine, err := true, error(nil)
+		if s.cfg.Turn != nil {
+			mine, err = s.cfg.Turn(ctx, now, turnLasts)
+		}
+		if mine && err == nil {
+			err = s.look(ctx, now)
+		}
+		if mine && err == nil {
 			err = s.send(ctx, now)
 		}
-		if err == nil && now.Sub(forgot) >= forget {
+		if mine && err == nil && now.Sub(forgot) >= forget {
 			forgot = now
 			err = s.store.ForgetNotices(ctx, account.System(), now.Add(-keepFor))
 		}

@@ -21,6 +21,8 @@ type Store interface {
 	Journal(ctx context.Context, scope account.Scope, domain string) ([]transfer.Step, error)
 	// Copy gives what was fetched last of a zone that has its home elsewhere.
 	Copy(ctx context.Context, scope account.Scope, domain string) (transfer.Copy, error)
+	// CopySerials gives the serials of what was fetched, by domains.
+	CopySerials(ctx context.Context, scope account.Scope) (map[string]uint32, error)
 	// KeepCopy keeps what was fetched durably, or without records only when it was found to be true still. It keeps
 	// nothing, with an error, when the domain is no longer a secondary of that primary.
 	KeepCopy(ctx context.Context, scope account.Scope, of transfer.Secondary, c transfer.Copy) error

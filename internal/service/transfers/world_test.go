@@ -219,6 +219,17 @@ func (w *world) Copy(_ context.Context, _ account.Scope, domain string) (transfe
 	return w.copies[domain], nil
 }
 
+// CopySerials implements Store.
+func (w *world) CopySerials(context.Context, account.Scope) (map[string]uint32, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := map[string]uint32{}
+	for domain, c := range w.copies {
+		out[domain] = c.Serial
+	}
+	return out, nil
+}
+
 // KeepCopy implements Store.
 func (w *world) KeepCopy(_ context.Context, _ account.Scope, of transfer.Secondary, c transfer.Copy) error {
 	w.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -556,6 +557,62 @@ func TestSettings(t *testing.T) {
 	})
 }
 
+func TestOneNodeAtATimeHasALease(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		for i, c := range []struct {
+			what, holder string
+			after, lasts time.Duration
+			want         bool
+		}{
+			{"notices", "a", 0, time.Minute, true},
+			{"notices", "b", 30 * time.Second, time.Minute, false},
+			{"another", "b", 30 * time.Second, time.Minute, true},
+			{"notices", "a", 50 * time.Second, time.Minute, true},
+			{"notices", "b", 109 * time.Second, time.Minute, false},
+			{"notices", "b", 110 * time.Second, time.Minute, true},
+			{"notices", "a", 111 * time.Second, time.Minute, false},
+		} {
+			now := at.Add(c.after)
+			if got, err := w.Lease(t.Context(), system, c.what, c.holder, now, now.Add(c.lasts)); err != nil || got != c.want {
+				t.Errorf("%d: %s leases %s after %v: %t, %v", i, c.holder, c.what, c.after, got, err)
+			}
+		}
+	})
+}
+
+func TestOfSeveralNodesOneSetsWhatIsNotSet(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		for _, value := range []string{"first", "second"} {
+			if got, err := w.FirstSetting(t.Context(), system, settingName, value); err != nil || got != "first" {
+				t.Errorf("%s: %q, %v", value, got, err)
+			}
+		}
+		must(t, w.SetSetting(t.Context(), system, settingName, ""))
+		if got, err := w.FirstSetting(t.Context(), system, settingName, "third"); err != nil || got != "third" {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
+}
+
+func TestTheVersionAndTheSerialsAreReadAlone(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		st, err := w.Load(t.Context(), system)
+		must(t, err)
+		if got, err := w.CurrentVersion(t.Context(), system); err != nil || got != st.Version {
+			t.Errorf("version %d, %v, want %d", got, err, st.Version)
+		}
+		want := map[string]uint32{}
+		must(t, w.Zones(t.Context(), system, func(z zone.Zone) error { want[z.Domain] = z.Serial; return nil }))
+		if got, err := w.Serials(t.Context(), system); err != nil || !maps.Equal(got, want) {
+			t.Errorf("serials %v, %v, want %v", got, err, want)
+		}
+	})
+}
+
 func TestVerifiers(t *testing.T) {
 	engines(t, func(w *world) {
 		t := w.t
@@ -762,6 +819,13 @@ func TestCopiesOfSecondaries(t *testing.T) {
 		got, err = w.Copy(t.Context(), system, of.Domain)
 		must(t, err)
 		same(t, "true still", want, got)
+		bob := w.add(t, "bob") // whose zone was never fetched
+		serials, err := w.CopySerials(t.Context(), system)
+		must(t, err)
+		same(t, "serials", map[string]uint32{of.Domain: want.Serial}, serials)
+		serials, err = w.CopySerials(t.Context(), account.Of(bob.Account.ID))
+		must(t, err)
+		same(t, "serials of another account", map[string]uint32{}, serials)
 		of.Primary = netip.MustParseAddrPort("192.0.2.99:53")
 		if err := w.KeepCopy(t.Context(), system, of, want); !errors.Is(err, control.ErrNotFound) {
 			t.Errorf("from a server that is not the primary: %v", err)

@@ -115,3 +115,13 @@ func (s *Store) Load(ctx context.Context, scope account.Scope) (control.State, e
 	}
 	return st, nil
 }
+
+// CurrentVersion is that of the configuration.
+func (s *Store) CurrentVersion(ctx context.Context, scope account.Scope) (int64, error) {
+	var version int64
+	err := s.db.Read(ctx, scope, func(tx *sqldb.Tx) error {
+		_, err := tx.Row([]any{&version}, versionSQL)
+		return err
+	})
+	return version, refusal(err)
+}

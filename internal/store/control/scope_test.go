@@ -283,6 +283,30 @@ var foreigners = map[string]foreign{
 			return nil
 		}))
 	},
+	"Serials": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		if got, err := w.Serials(t.Context(), scope); err != nil || got[bob.Domain.Name] != 0 {
+			t.Errorf("it shows %v, %v", got, err)
+		}
+	},
+	"CurrentVersion": func(w *world, scope account.Scope, _ customer) { // it is everybody's
+		t := w.t
+		if got, err := w.CurrentVersion(t.Context(), scope); err != nil || got == 0 {
+			t.Errorf("version %d, %v", got, err)
+		}
+	},
+	"FirstSetting": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		if got, err := w.FirstSetting(t.Context(), scope, settingName, "made up"); !errors.Is(err, control.ErrDenied) || got != "" {
+			t.Errorf("it was told %q, %v", got, err)
+		}
+	},
+	"Lease": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		if mine, err := w.Lease(t.Context(), scope, "notices", "made up", time.Now(), time.Now().Add(time.Hour)); !errors.Is(err, control.ErrDenied) || mine {
+			t.Errorf("it was told %t, %v", mine, err)
+		}
+	},
 	"Transfers": func(w *world, scope account.Scope, _ customer) {
 		t := w.t
 		all, err := w.Store.Transfers(t.Context(), scope)
@@ -306,6 +330,11 @@ var foreigners = map[string]foreign{
 			if !scope.Has(c.Account) {
 				t.Errorf("it shows %+v", c)
 			}
+		}
+	},
+	"CopySerials": func(w *world, scope account.Scope, bob customer) {
+		if got, err := w.CopySerials(w.t.Context(), scope); err != nil || got[bob.Domain.Name] != 0 {
+			w.t.Errorf("it shows %v, %v", got, err)
 		}
 	},
 	"Copy": func(w *world, scope account.Scope, bob customer) {
@@ -401,10 +430,17 @@ var foreigners = map[string]foreign{
 	},
 }
 
+// shared is what nodes of one installation stand on.
+type shared interface {
+	FirstSetting(ctx context.Context, scope account.Scope, name, value string) (string, error)
+	Lease(ctx context.Context, scope account.Scope, name, holder string, now, until time.Time) (bool, error)
+}
+
 // exchanged is what the transfers of zones stand on.
 type exchanged interface {
 	Transfers(ctx context.Context, scope account.Scope) (transfer.Settings, error)
 	Copy(ctx context.Context, scope account.Scope, domain string) (transfer.Copy, error)
+	CopySerials(ctx context.Context, scope account.Scope) (map[string]uint32, error)
 	KeepCopy(ctx context.Context, scope account.Scope, of transfer.Secondary, c transfer.Copy) error
 	Journal(ctx context.Context, scope account.Scope, domain string) ([]transfer.Step, error)
 }
@@ -422,7 +458,7 @@ type signing interface {
 // TestAnotherAccountIsOutOfReach tries every method with the scope of one account and the ids of another.
 func TestAnotherAccountIsOutOfReach(t *testing.T) {
 	methods := map[string]bool{}
-	for _, store := range []reflect.Type{reflect.TypeFor[control.Store](), reflect.TypeFor[verify.Store](), reflect.TypeFor[notices.Store](), reflect.TypeFor[checks.Lifetimes](), reflect.TypeFor[exchanged](), reflect.TypeFor[signing](), reflect.TypeFor[certs.Store]()} {
+	for _, store := range []reflect.Type{reflect.TypeFor[control.Store](), reflect.TypeFor[verify.Store](), reflect.TypeFor[notices.Store](), reflect.TypeFor[checks.Lifetimes](), reflect.TypeFor[exchanged](), reflect.TypeFor[signing](), reflect.TypeFor[certs.Store](), reflect.TypeFor[shared]()} {
 		for method := range store.Methods() {
 			if methods[method.Name] = true; foreigners[method.Name] == nil {
 				t.Errorf("%s is not in the table", method.Name)
@@ -642,9 +678,11 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 	must(t, w.ChangeAssets(t.Context(), system, []certs.Asset{{Key: "certificates/a", Value: []byte("sealed"), Modified: created}}, nil))
 	_, err := w.TakeLock(t.Context(), system, "lock", "he", created, created.Add(time.Minute))
 	must(t, err)
-	operators := []string{"setting", "certificate_asset", "certificate_lock"} // nobody else has rows there
+	_, err = w.Lease(t.Context(), system, "notices", "a node", time.Now(), time.Now())
+	must(t, err)
+	operators := []string{"setting", "certificate_asset", "certificate_lock", "lease"} // nobody else has rows there
 	tables := w.tables(t)
-	if len(tables) != 31 {
+	if len(tables) != 32 {
 		t.Errorf("tables of accounts' rows: %v", tables)
 	}
 	counts := func(scope account.Scope, table string) (own, other int) {

@@ -29,9 +29,10 @@ const (
 		VALUES ($1, $2, $3, $4, $5, 0, 0, $6, $6)
 		ON CONFLICT (domain) DO UPDATE SET server = excluded.server, key_name = excluded.key_name, by_operator = excluded.by_operator
 		WHERE @scope(secondary_zone.account_id)`
-	copySQL      sqldb.Stmt = `SELECT refreshed, serial, records, signatures FROM secondary_zone WHERE domain = $1 AND @scope(account_id)`
-	keepCopySQL  sqldb.Stmt = `UPDATE secondary_zone SET refreshed = $3, serial = $4, records = $5, signatures = $6 WHERE domain = $1 AND server = $2 AND @scope(account_id)`
-	touchCopySQL sqldb.Stmt = `UPDATE secondary_zone SET refreshed = $3 WHERE domain = $1 AND server = $2 AND @scope(account_id)`
+	copySQL        sqldb.Stmt = `SELECT refreshed, serial, records, signatures FROM secondary_zone WHERE domain = $1 AND @scope(account_id)`
+	keepCopySQL    sqldb.Stmt = `UPDATE secondary_zone SET refreshed = $3, serial = $4, records = $5, signatures = $6 WHERE domain = $1 AND server = $2 AND @scope(account_id)`
+	copySerialsSQL sqldb.Stmt = `SELECT domain, serial FROM secondary_zone WHERE refreshed > 0 AND @scope(account_id)`
+	touchCopySQL   sqldb.Stmt = `UPDATE secondary_zone SET refreshed = $3 WHERE domain = $1 AND server = $2 AND @scope(account_id)`
 
 	catalogsSQL   sqldb.Stmt = `SELECT name, account_id, every FROM catalog_zone WHERE @scope(account_id) ORDER BY name`
 	putCatalogSQL sqldb.Stmt = `INSERT INTO catalog_zone (name, account_id, every) VALUES ($1, $2, $3)
@@ -249,6 +250,11 @@ func (s *Store) Copy(ctx context.Context, scope account.Scope, domain string) (t
 		return transfer.Copy{}, refusal(err)
 	}
 	return c, nil
+}
+
+// CopySerials gives the serials of what was fetched, by domains.
+func (s *Store) CopySerials(ctx context.Context, scope account.Scope) (map[string]uint32, error) {
+	return s.serials(ctx, scope, copySerialsSQL)
 }
 
 // KeepCopy keeps what was fetched from a primary, or without records only that what is there is true still. It changes

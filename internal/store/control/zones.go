@@ -19,6 +19,7 @@ const (
 		ON CONFLICT (domain) DO UPDATE SET serial = excluded.serial, changed = excluded.changed, records = excluded.records, signatures = excluded.signatures,
 		signing = excluded.signing, sign_due = excluded.sign_due
 		WHERE @scope(zone.account_id)`
+	serialsSQL  sqldb.Stmt = `SELECT domain, serial FROM zone WHERE @scope(account_id)`
 	moveZoneSQL sqldb.Stmt = `UPDATE zone SET account_id = $2 WHERE domain = $1 AND @scope(account_id)`
 
 	removeZonesSQL sqldb.Stmt = `DELETE FROM zone WHERE @in(domain, $1) AND @scope(account_id)`
@@ -72,6 +73,26 @@ func (s *Store) Zone(ctx context.Context, scope account.Scope, domain string) (z
 		return err
 	})
 	return z, refusal(err)
+}
+
+// Serials gives the serials of all zones by their domains.
+func (s *Store) Serials(ctx context.Context, scope account.Scope) (map[string]uint32, error) {
+	return s.serials(ctx, scope, serialsSQL)
+}
+
+func (s *Store) serials(ctx context.Context, scope account.Scope, stmt sqldb.Stmt) (map[string]uint32, error) {
+	var out map[string]uint32
+	err := s.db.Read(ctx, scope, func(tx *sqldb.Tx) error {
+		out = map[string]uint32{}
+		return each(tx, stmt, nil, func(rows *sqldb.Rows) error {
+			var domain string
+			var serial uint32
+			err := rows.Scan(&domain, &serial)
+			out[domain] = serial
+			return err
+		})
+	})
+	return out, refusal(err)
 }
 
 // Zones implements control.Zones, with one scan of the table.

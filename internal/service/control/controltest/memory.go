@@ -352,6 +352,13 @@ func (m *Memory) Certificates(_ context.Context, scope account.Scope) ([]cert.Ce
 	return inScope(scope, m.Certified, func(c cert.Certificate) account.ID { return c.Account }), nil
 }
 
+// CurrentVersion is that of the configuration.
+func (m *Memory) CurrentVersion(context.Context, account.Scope) (int64, error) {
+	m.Lock()
+	defer m.Unlock()
+	return m.Version, nil
+}
+
 // LargestTTL gives a TTL that was seen.
 func (m *Memory) LargestTTL(_ context.Context, _ account.Scope, domain string, _ time.Time) (time.Duration, error) {
 	m.Lock()

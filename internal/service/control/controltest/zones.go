@@ -40,6 +40,17 @@ func (m *Memory) Zones(_ context.Context, scope account.Scope, yield func(zone.Z
 	return nil
 }
 
+// Serials gives the serials of all zones.
+func (m *Memory) Serials(context.Context, account.Scope) (map[string]uint32, error) {
+	m.Lock()
+	defer m.Unlock()
+	out := map[string]uint32{}
+	for name, z := range m.Hosted {
+		out[name] = z.Serial
+	}
+	return out, nil
+}
+
 // inDNS is the name server's side of Memory.
 type inDNS struct{ m *Memory }
 

@@ -219,8 +219,8 @@ func (a *Answers) Served(st *rights.State, p *plan.Plan, list []zone.Zone) []Zon
 }
 
 // All answers for every zone that is stored and hosted, and gives those that hosted domains lack. What cannot be answered
-// for is logged and becomes a finding. With before, zones that were hosted by it and are no longer are withdrawn.
-func (a *Answers) All(ctx context.Context, st *rights.State, before *directory.Snapshot) (missing []zone.Zone, err error) {
+// for is logged and becomes a finding.
+func (a *Answers) All(ctx context.Context, st *rights.State) (missing []zone.Zone, err error) {
 	snap := st.Directory
 	known, err := a.Findings.Findings(ctx, account.System(), "")
 	if err != nil {
@@ -254,13 +254,6 @@ func (a *Answers) All(ctx context.Context, st *rights.State, before *directory.S
 			z.SetSerial(zone.NextSerial(0, soaSerial(z.Records, z.Apex())))
 			z.Changed = now()
 			missing = append(missing, z)
-		}
-	}
-	if a.Names != nil && before != nil {
-		for d := range before.Domains() {
-			if is, there := snap.Domain(d.Name); d.Zone == directory.ZoneHosted && (!there || is.Zone != directory.ZoneHosted) {
-				a.Names.Withdraw(d.Name)
-			}
 		}
 	}
 	return missing, nil
@@ -331,7 +324,36 @@ func (a *Answers) find(ctx context.Context, f finding.Finding, gone bool) {
 	}
 }
 
-// Again answers for some zones as they are stored now, after a change of which it is not known whether it took place.
+// Changed lists the zones that are not answered for as they are stored, between two states of the configuration.
+func (a *Answers) Changed(ctx context.Context, before, st *rights.State) ([]string, error) {
+	if a.Names == nil {
+		return nil, nil
+	}
+	stored, err := a.Store.Serials(ctx, account.System())
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for d := range st.Directory.Domains() {
+		if d.Zone != directory.ZoneHosted {
+			continue
+		}
+		old, there := before.Directory.Domain(d.Name)
+		same := there && old.Zone == d.Zone && old.Proved == d.Proved && old.Account == d.Account && old.NameServerSet == d.NameServerSet
+		if answered, is := a.Names.Statistics(d.Name); !same || !is || answered.Serial != stored[d.Name] {
+			names = append(names, d.Name)
+		}
+	}
+	for d := range before.Directory.Domains() {
+		if is, there := st.Directory.Domain(d.Name); d.Zone == directory.ZoneHosted && (!there || is.Zone != directory.ZoneHosted) {
+			names = append(names, d.Name)
+		}
+	}
+	return names, nil
+}
+
+// Again answers for some zones as they are stored now, after a change of which it is not known whether it took place, or
+// that another node made.
 func (a *Answers) Again(ctx context.Context, st *rights.State, domains []string) error {
 	if a.Names == nil {
 		return nil
@@ -343,7 +365,11 @@ func (a *Answers) Again(ctx context.Context, st *rights.State, domains []string)
 			continue
 		}
 		z, err := a.Store.Zone(ctx, account.System(), name)
-		if err != nil {
+		switch {
+		case errors.Is(err, words.ErrNotFound): // gone meanwhile
+			a.Names.Withdraw(name)
+			continue
+		case err != nil && !errors.Is(err, zone.ErrEncoding): // one that is damaged becomes a finding
 			return err
 		}
 		a.one(ctx, st.Sets, d, &z, false)

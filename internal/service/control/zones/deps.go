@@ -19,6 +19,8 @@ type Store interface {
 	// Zones reads all zones in the order of their domains, and ends at the first error of yield. One whose row is damaged
 	// comes without records. Zones may come again from the first when the connection to the store was lost.
 	Zones(ctx context.Context, scope account.Scope, yield func(zone.Zone) error) error
+	// Serials gives the serials of all zones by their domains.
+	Serials(ctx context.Context, scope account.Scope) (map[string]uint32, error)
 	transfers.Store
 }
 
