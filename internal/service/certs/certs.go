@@ -69,7 +69,7 @@ type Options struct {
 
 	Tick   time.Duration // how often is looked for what is to be done; 0: every 10 seconds
 	Follow time.Duration // how often is looked whether people have changed anything; 0: every half second
-	Poll   time.Duration // how often the authority is asked whether it is ready; 0: every second
+	Poll   time.Duration // how often the authority is asked whether it is ready; 0: every half second
 }
 
 // Service gives TLS its certificates, and fetches them.
@@ -109,7 +109,7 @@ type own struct {
 
 // New makes the service. The configured files must be there.
 func New(o Options) (*Service, error) {
-	o.Tick, o.Follow, o.Poll = or(o.Tick, 10*time.Second), or(o.Follow, 500*time.Millisecond), or(o.Poll, time.Second)
+	o.Tick, o.Follow, o.Poll = or(o.Tick, 10*time.Second), or(o.Follow, 500*time.Millisecond), or(o.Poll, 500*time.Millisecond)
 	if o.Metrics == nil {
 		o.Metrics = obs.NewMetrics()
 	}
