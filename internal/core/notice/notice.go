@@ -19,12 +19,13 @@ type Event string
 
 // The events.
 const (
-	ModeSwitched      Event = "mode-switched"      // a domain of mode auto follows public DNS
-	PrimaryDown       Event = "primary-down"       // a domain's own server takes no mail, and some is held here
-	RoutingLoop       Event = "routing-loop"       // a domain's mail goes in circles
-	GatewayBypassed   Event = "gateway-bypassed"   // somebody tries to deliver around a domain's filter
-	StrandedMailboxes Event = "stranded-mailboxes" // mailboxes here get no mail, which goes elsewhere
-	OwnershipLost     Event = "ownership-lost"     // what showed a domain's ownership is gone
+	ModeSwitched      Event = "mode-switched"        // a domain of mode auto follows public DNS
+	PrimaryDown       Event = "primary-down"         // a domain's own server takes no mail, and some is held here
+	RoutingLoop       Event = "routing-loop"         // a domain's mail goes in circles
+	GatewayBypassed   Event = "gateway-bypassed"     // somebody tries to deliver around a domain's filter
+	StrandedMailboxes Event = "stranded-mailboxes"   // mailboxes here get no mail, which goes elsewhere
+	OwnershipLost     Event = "ownership-lost"       // what showed a domain's ownership is gone
+	CertExpiring      Event = "certificate-expiring" // a certificate runs out soon and was not renewed
 )
 
 // EventOf is the event that a finding is told as; empty for findings of which nobody is told.
@@ -38,6 +39,8 @@ func EventOf(name finding.Name) Event {
 		return StrandedMailboxes
 	case finding.OwnershipLost:
 		return OwnershipLost
+	case finding.CertExpiring:
+		return CertExpiring
 	}
 	return ""
 }

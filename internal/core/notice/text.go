@@ -97,6 +97,12 @@ func begun(s *Seen, since time.Time) words {
 		w.means = fmt.Sprintf("For %s from then on all is as before. After that its mail is not taken here any more until its ownership is shown again: for %s senders are told to try again, then it is refused.", length(directory.ProofGrace), length(directory.ProofNotice))
 		w.do = "Publish what the command below shows, at whoever answers for the domain in DNS now. If the domain is not yours any more, remove it."
 		w.command = append(w.command, "postroad domain prove "+s.Domain)
+	case CertExpiring:
+		w.subject = d + ": a certificate runs out soon and was not renewed"
+		w.what = fmt.Sprintf("Since %s a certificate of a name of %s has been close to its end, and could not be renewed.", when(since), d)
+		w.means = "It is used to its end. From then on mail programs that connect by that name warn their users, or refuse; mail between servers goes on."
+		w.do = "See below what kept it from being renewed; the second command says for each name what to do. It is tried again and again by itself."
+		w.command = append(w.command, "postroad cert list")
 	case ModeSwitched: // told by modes
 	}
 	return w

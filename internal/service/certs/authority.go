@@ -78,9 +78,24 @@ func (a *authority) close() { a.client.HTTPClient.CloseIdleConnections() }
 func (a *authority) names(ctx context.Context) ([]string, error) {
 	d, err := a.client.GetDirectory(ctx)
 	if err != nil || d.Meta == nil {
-		return nil, err
+		return nil, said(err)
 	}
 	return d.Meta.CAAIdentities, nil
+}
+
+// silentError says that an authority was not reached, or did not answer as one does.
+type silentError struct{ cause error }
+
+func (e *silentError) Error() string { return e.cause.Error() }
+func (e *silentError) Unwrap() error { return e.cause }
+
+// said is an error of a request to the authority: what it says is a problem (RFC 8555 §6.7), all else is not for us to
+// understand.
+func said(err error) error {
+	if err == nil || problem(err) != "" {
+		return err
+	}
+	return &silentError{err}
 }
 
 // patience is where the Retry-After of an answer is put that asks to be left alone (RFC 8555 §6.6).
@@ -184,7 +199,7 @@ func (a *authority) registered(ctx context.Context) (acme.Account, error) {
 		r.Account, err = a.client.NewAccount(ctx, acme.Account{Contact: contact, TermsOfServiceAgreed: true, PrivateKey: key})
 	}
 	if err != nil {
-		return acme.Account{}, err
+		return acme.Account{}, said(err)
 	}
 	r.Account.Contact, r.Account.PrivateKey = contact, key
 	if err := a.keep(ctx, &r); err != nil {
@@ -244,12 +259,12 @@ func (e *unshownError) Unwrap() error { return e.cause }
 func (a *authority) attempt(ctx context.Context, account acme.Account, name string, w way, csr []byte) ([]byte, error) {
 	order, err := a.client.NewOrder(ctx, account, acme.Order{Identifiers: []acme.Identifier{{Type: "dns", Value: name}}})
 	if err != nil {
-		return nil, err
+		return nil, said(err)
 	}
 	for _, url := range order.Authorizations {
 		authz, err := a.client.GetAuthorization(ctx, account, url)
 		if err != nil {
-			return nil, err
+			return nil, said(err)
 		}
 		if authz.Status == acme.StatusValid {
 			continue
@@ -260,11 +275,11 @@ func (a *authority) attempt(ctx context.Context, account acme.Account, name stri
 	}
 	order, err = a.client.FinalizeOrder(ctx, account, order, csr)
 	if err != nil {
-		return nil, err
+		return nil, said(err)
 	}
 	chains, err := a.client.GetCertificateChain(ctx, account, order.Certificate)
 	if err != nil {
-		return nil, err
+		return nil, said(err)
 	}
 	if len(chains) == 0 {
 		return nil, errNoChain
@@ -298,7 +313,7 @@ func (a *authority) show(ctx context.Context, account acme.Account, authz acme.A
 	}
 	if _, err := a.client.InitiateChallenge(ctx, account, challenge); err != nil {
 		a.leave(ctx, account, authz)
-		return err
+		return said(err)
 	}
 	authz, err := a.client.PollAuthorization(ctx, account, authz)
 	if err == nil {
@@ -308,7 +323,7 @@ func (a *authority) show(ctx context.Context, account acme.Account, authz acme.A
 		return &unshownError{err}
 	}
 	a.leave(ctx, account, authz)
-	return err
+	return said(err)
 }
 
 // leave gives up an authorization, so that it does not count among those that wait for us.

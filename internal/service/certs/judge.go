@@ -3,8 +3,6 @@ package certs
 import (
 	"context"
 	"errors"
-	"net"
-	"net/url"
 	"strings"
 
 	"github.com/mholt/acmez/v3/acme"
@@ -33,10 +31,9 @@ func judge(err error) (cert.Problem, string) {
 	if errors.As(err, &shown) {
 		return cert.Failed, clean("The challenge could not be answered: " + shown.Error() + ".")
 	}
-	var u *url.Error
-	var n net.Error
-	if errors.As(err, &u) || errors.As(err, &n) || errors.Is(err, context.DeadlineExceeded) {
-		return cert.Authority, clean("The certificate authority is not reached: " + err.Error() + ".")
+	var silent *silentError
+	if errors.As(err, &silent) || errors.Is(err, context.DeadlineExceeded) {
+		return cert.Authority, clean("The certificate authority is not reached, or does not answer as one: " + err.Error() + ".")
 	}
 	return cert.Failed, clean(err.Error())
 }

@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"fmt"
 	"log/slog"
 	"maps"
 	"math/big"
@@ -38,7 +37,7 @@ type memory struct {
 	names  map[string]cert.Certificate
 	assets map[string]certs.Asset
 	locks  map[string]held
-	notes  []string                 // what was recorded, a line each
+	read   int                      // how often the names were read
 	lose   func(put []string) error // makes a transaction fail
 }
 
@@ -58,6 +57,7 @@ func newMemory(names ...cert.Name) *memory {
 func (m *memory) Certificates(context.Context, account.Scope) ([]cert.Certificate, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.read++
 	return slices.SortedFunc(maps.Values(m.names), func(a, b cert.Certificate) int { return strings.Compare(a.Name.Name, b.Name.Name) }), nil
 }
 
@@ -67,7 +67,6 @@ func (m *memory) NoteCertificate(_ context.Context, _ account.Scope, name string
 	if c, there := m.names[name]; there {
 		c.Status = s
 		m.names[name] = c
-		m.notes = append(m.notes, fmt.Sprintf("%s %s %s", name, s.By, s.Problem))
 	}
 	return nil
 }
@@ -392,6 +391,13 @@ func (s *scene) node(serves bool) (*certs.Service, func()) {
 	})
 	s.t.Cleanup(stop)
 	return service, stop
+}
+
+// reads is how often names were read.
+func (s *scene) reads() int {
+	s.memory.mu.Lock()
+	defer s.memory.mu.Unlock()
+	return s.memory.read
 }
 
 // await waits until something is so.
