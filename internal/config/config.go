@@ -175,6 +175,7 @@ type Limits struct {
 	Recipients         int   // recipients of a message; default 1,000; RFC 5321 §4.5.3.1.8 wants at least 100
 	Sessions           int   // SMTP sessions at a time; default 10,000
 	SessionsPerAddress int   // SMTP sessions at a time from one address or IPv6 /64; default 100
+	ForwardsPerHour    int   // messages that one forward may send to other servers in an hour; default 1,000
 	Memory             int64 // octets for message content held in memory; default 256 MiB
 
 	IMAPSessions           int // IMAP sessions at a time; default 20,000
@@ -233,6 +234,7 @@ func (c Config) WithDefaults(machine string) Config {
 	orNumber(&c.Limits.MessageSize, 50<<20)
 	orNumber(&c.Limits.Recipients, 1000)
 	orNumber(&c.Limits.Sessions, 10_000)
+	orNumber(&c.Limits.ForwardsPerHour, 1000)
 	orNumber(&c.Limits.SessionsPerAddress, min(100, c.Limits.Sessions))
 	orNumber(&c.Limits.Memory, 256<<20)
 	orNumber(&c.Limits.IMAPSessions, 20_000)

@@ -56,7 +56,7 @@ func TestDefaultsAreThoseOfTheInterface(t *testing.T) {
 			Directory: "https://acme-v02.api.letsencrypt.org/directory", Challenges: []string{"http-01", "tls-alpn-01", "dns-01"},
 			Labels: []string{"mail", "autoconfig", "autodiscover"}, NamesPerAccount: 100,
 		},
-		Limits: config.Limits{MessageSize: 50 << 20, Recipients: 1000, Sessions: 10000, SessionsPerAddress: 100, Memory: 256 << 20, IMAPSessions: 20000, IMAPSessionsPerAddress: 500, IMAPSessionsPerMailbox: 50},
+		Limits: config.Limits{MessageSize: 50 << 20, Recipients: 1000, Sessions: 10000, SessionsPerAddress: 100, ForwardsPerHour: 1000, Memory: 256 << 20, IMAPSessions: 20000, IMAPSessionsPerAddress: 500, IMAPSessionsPerMailbox: 50},
 	}
 	if d := cmp.Diff(want, parse(t, "")); d != "" {
 		t.Error(d)

@@ -312,6 +312,11 @@ func limitKeys() []key {
 			put: number(func(c *Config) *int { return &c.Limits.Sessions }, 1, 1_000_000),
 		},
 		{
+			name: "limits.forwards_per_hour", kind: kindNumber, def: "1000", example: "1000",
+			doc: "Messages that one forward, alias, group or catch-all may send to other servers in an hour, on each node. What is over is taken and waits, and leaves at that pace; the domain has the finding FORWARD_FUSE.",
+			put: number(func(c *Config) *int { return &c.Limits.ForwardsPerHour }, 1, 1_000_000),
+		},
+		{
 			name: "limits.sessions_per_address", kind: kindNumber, def: "100", example: "100",
 			doc: "SMTP sessions at a time from one IPv4 address or one IPv6 /64.",
 			put: number(func(c *Config) *int { return &c.Limits.SessionsPerAddress }, 1, 1_000_000),

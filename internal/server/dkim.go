@@ -22,7 +22,7 @@ func (s *Server) joinDKIM(v *view) {
 
 // joinForwarding makes the service that makes forwarded mail believable elsewhere.
 func (s *Server) joinForwarding(v *view) *forwarding.Service {
-	f := forwarding.New(forwarding.Options{Hostname: s.cfg.Hostname, Derive: s.box.Derive, Keys: s.dkim, Resolver: s.resolver, Log: s.log})
+	f := forwarding.New(forwarding.Options{Hostname: s.cfg.Hostname, Derive: s.box.Derive, Keys: s.dkim, Resolver: s.resolver, PerHour: s.cfg.Limits.ForwardsPerHour, Log: s.log})
 	v.returns = f
 	return f
 }

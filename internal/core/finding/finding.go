@@ -36,6 +36,9 @@ const (
 	GatewayBypassed        Name = "GATEWAY_BYPASSED"          // somebody who is none of the domain's gateways tries to deliver
 )
 
+// ForwardFuse: a forward sends more to other servers than is good for anybody: what is over waits.
+const ForwardFuse Name = "FORWARD_FUSE"
+
 // OwnershipLost: the proof of the domain's ownership is gone.
 const OwnershipLost Name = "OWNERSHIP_LOST"
 
@@ -119,6 +122,8 @@ func (n Name) Sentence() string {
 		return "An MX record stands at a name under this domain that senders do not ask for."
 	case GatewayBypassed:
 		return "Mail for this domain comes here around its filter, and is refused for now."
+	case ForwardFuse:
+		return "A forward of this domain gets more mail than it may send to other servers: what is over waits and leaves slowly."
 	case OwnershipLost:
 		return "What showed the ownership of this domain is gone from DNS: unless it comes back, the domain's mail is no longer taken here after a while."
 	case DKIMNotPublished:
@@ -157,4 +162,4 @@ func (n Name) Sentence() string {
 
 // Passing reports whether the diagnosis tells of something that happened, and not of something that stands: it is
 // forgotten when it has not happened again for a while.
-func (n Name) Passing() bool { return n == GatewayBypassed || n == SplitLoop }
+func (n Name) Passing() bool { return n == GatewayBypassed || n == SplitLoop || n == ForwardFuse }

@@ -24,6 +24,7 @@ const (
 	RoutingLoop       Event = "routing-loop"         // a domain's mail goes in circles
 	GatewayBypassed   Event = "gateway-bypassed"     // somebody tries to deliver around a domain's filter
 	StrandedMailboxes Event = "stranded-mailboxes"   // mailboxes here get no mail, which goes elsewhere
+	ForwardFuse       Event = "forward-fuse"         // a forward gets more mail than it may send to other servers
 	OwnershipLost     Event = "ownership-lost"       // what showed a domain's ownership is gone
 	CertExpiring      Event = "certificate-expiring" // a certificate runs out soon and was not renewed
 )
@@ -35,6 +36,8 @@ func EventOf(name finding.Name) Event {
 		return RoutingLoop
 	case finding.GatewayBypassed:
 		return GatewayBypassed
+	case finding.ForwardFuse:
+		return ForwardFuse
 	case finding.StrandedMailboxes:
 		return StrandedMailboxes
 	case finding.OwnershipLost:

@@ -97,7 +97,7 @@ func TestWhatHoldsIsToldOnceAndItsEndAlways(t *testing.T) {
 
 func TestFindingsAreToldAndTheirEndIsNot(t *testing.T) {
 	t.Parallel()
-	for _, event := range []notice.Event{notice.RoutingLoop, notice.GatewayBypassed, notice.StrandedMailboxes, notice.OwnershipLost, notice.CertExpiring} {
+	for _, event := range []notice.Event{notice.RoutingLoop, notice.GatewayBypassed, notice.ForwardFuse, notice.StrandedMailboxes, notice.OwnershipLost, notice.CertExpiring} {
 		l := newTeller()
 		one := seen(event, "d.example", "ann")
 		if got := l.look(time.Hour, append(one, one...)); got != fmt.Sprintf("ann %s, operator %[1]s", event) {
@@ -157,7 +157,7 @@ func TestNobodyIsToldOfWhatIsNotTheirs(t *testing.T) {
 func TestNoticesSayWhatHappenedInPlainWords(t *testing.T) {
 	t.Parallel()
 	hostile := "\x1b[2J evil\r\nBcc: x@y.example \xff " + strings.Repeat("long", 2000)
-	for _, event := range []notice.Event{notice.PrimaryDown, notice.RoutingLoop, notice.GatewayBypassed, notice.StrandedMailboxes, notice.OwnershipLost, notice.CertExpiring} {
+	for _, event := range []notice.Event{notice.PrimaryDown, notice.RoutingLoop, notice.GatewayBypassed, notice.ForwardFuse, notice.StrandedMailboxes, notice.OwnershipLost, notice.CertExpiring} {
 		s := seen(event, "xn--bcher-kva.example", "ann")
 		s[0].Evidence = hostile
 		r := notice.Look(rules, begin.Add(time.Hour), nil, s, nil, func(string) (account.ID, bool) { return "ann", true })

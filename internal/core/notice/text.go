@@ -85,6 +85,12 @@ func begun(s *Seen, since time.Time) words {
 		w.means = "Such mail is refused for now (450), so an honest sender comes again by the exchangers in DNS. Spammers come this way on purpose, and so does everybody if DNS names this installation beside the filter."
 		w.do = "See that the MX records name the filter alone. If the client belongs to the filter, add its network: postroad domain set " + s.Domain + " --gateway NETWORK, with those that are there already."
 		w.command = append(w.command, "postroad trace --recipient ADDRESS")
+	case ForwardFuse:
+		w.subject = d + ": a forward gets more mail than it may send on"
+		w.what = fmt.Sprintf("Since %s a forward of %s has been getting more mail than it may send to other servers in an hour.", when(since), d)
+		w.means = "Nothing is lost: what is over waits in the queue and leaves at the pace that is allowed. Other servers would else take this one for a source of spam."
+		w.do = "See whether it is spam or a circle that comes in. If the mail is wanted, deliver it to a mailbox here, or ask the operator for a higher limits.forwards_per_hour."
+		w.command = append(w.command, "postroad queue list --domain "+s.Domain)
 	case StrandedMailboxes:
 		w.subject = d + ": its mailboxes here get no mail"
 		w.what = fmt.Sprintf("Since %s the mail of %s has been going elsewhere, and there are mailboxes of it here.", when(since), d)

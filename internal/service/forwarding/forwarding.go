@@ -38,18 +38,26 @@ type Options struct {
 	Derive   func(what string) []byte
 	Keys     Keys
 	Resolver Resolver
-	Log      *slog.Logger
+	// PerHour is how many messages one forward may send to other servers in an hour; 0: 1,000.
+	PerHour int
+	Log     *slog.Logger
 }
 
-// Service is safe for concurrent use and keeps no state.
-type Service struct{ o Options }
+// Service is safe for concurrent use. What it knows of a forward's pace it knows of this node alone.
+type Service struct {
+	o    Options
+	fuse fuse
+}
 
 // New makes the service.
 func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{o}
+	if o.PerHour <= 0 {
+		o.PerHour = 1000
+	}
+	return &Service{o: o, fuse: fuse{next: map[string]time.Time{}}}
 }
 
 // rewriter has the secrets of a domain at a time: that of the current period and the one before.

@@ -187,7 +187,11 @@ func (s *Service) prepare(st *mail.Stored, now time.Time) {
 		if s.cfg.DelayNotice > 0 {
 			r.CheckAge = min(r.ExpireAge, age+int64(s.cfg.DelayNotice/time.Second))
 		}
-		r.State, r.Next = mail.StateWaiting, now
+		r.State = mail.StateWaiting
+		if r.Next.After(now) {
+			continue // it is taken, and not to be sent yet
+		}
+		r.Next = now
 		if s.open(r.Lane, now) && s.reserve(st.Content, r) {
 			r.State, r.Next = mail.StateLeased, now.Add(min(grace, s.cfg.wait(1)))
 		}

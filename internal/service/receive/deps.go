@@ -65,6 +65,10 @@ type Forwarder interface {
 	// Seal gives the fields that go above a message which a domain forwards: over what this host wrote into found, the
 	// fields above the content. body was hashed by both canonicalizations. None when there is nothing to be sealed.
 	Seal(ctx context.Context, domain string, header, found []byte, body *dkim.Body, now time.Time) []byte
+	// Pace counts a message of a forward, and gives when it may leave; false when that is at once.
+	Pace(forward string, now time.Time) (time.Time, bool)
+	// PerHour is how many messages a forward may send in an hour.
+	PerHour() int
 }
 
 // Turns starts mail that waits for a domain's own server.

@@ -1,9 +1,11 @@
 package receive
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
+	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
 )
 
@@ -55,5 +57,16 @@ func (s *session) forward(header []byte, c *content) {
 		if len(head)+len(r.Head) <= mail.MaxHead {
 			r.Head = append(head, r.Head...)
 		}
+		s.pace(r, domain, now)
 	}
+}
+
+// pace has a row wait whose forward sends too much.
+func (s *session) pace(r *mail.Recipient, domain string, now time.Time) {
+	at, later := s.service.cfg.Forwarder.Pace(r.Forward, now)
+	if !later {
+		return
+	}
+	r.Next, r.LastReply = at, "the forward "+r.Forward+" sends too much to other servers: this message waits for its turn"
+	s.find(finding.ForwardFuse, domain, fmt.Sprintf("%s may send %d messages in an hour to other servers and gets more", r.Forward, s.service.cfg.Forwarder.PerHour()))
 }
