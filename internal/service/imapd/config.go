@@ -59,6 +59,7 @@ const (
 	loginTimeout     = 2 * time.Minute                 // from the first octet to a login
 	idleTimeout      = 30*time.Minute + 30*time.Second // between commands, and in IDLE (RFC 9051 §5.4)
 	commandTimeout   = 2 * time.Minute                 // from a command's first octet to its last
+	handOverAfter    = time.Second                     // from when on a session is taken to wait for long
 	writeTimeout     = 2 * time.Minute                 // for what is written at once to be taken by the client
 	minRateAfter     = time.Minute                     // from when on the rate of an appended message is looked at
 	minRate          = 256                             // octets a second of an appended message

@@ -1,17 +1,24 @@
 package imapd
 
 import (
+	"time"
+
 	"postroad/internal/proto/imap"
 )
 
-// idle answers IDLE (RFC 2177): what changes in the selected folder is told until the client says DONE.
-func (s *session) idle(r *imap.Request) error {
-	s.refresh(true)
-	s.out.Continue("idling")
-	if err := s.out.Flush(); err != nil {
-		return err
+// beginIdle answers IDLE (RFC 2177): what changes in the selected folder is told until the client says DONE. Clients
+// do so for hours: the goroutine hands the session over at once.
+func (s *session) beginIdle(r *imap.Request) error {
+	if s.idle == nil {
+		s.refresh(true)
+		s.out.Continue("idling")
+		if err := s.out.Flush(); err != nil {
+			return err
+		}
+		s.idle, s.wait.since = r, time.Now()
+		return errWaits
 	}
-	s.wait.inside = s.in.Buffered() > 0
+	s.idle = nil
 	s.idling.Store(true)
 	if sel := s.sel; sel != nil && sel.dirty.Load() {
 		s.wake(sel)

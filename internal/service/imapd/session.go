@@ -19,7 +19,8 @@ import (
 	"postroad/internal/proto/imap"
 )
 
-// session is one client's dialogue. Its goroutine holds mu except while it idles.
+// session is one client's dialogue. Its goroutine holds mu except while it idles. A goroutine that has worked has a
+// large stack: when it comes to wait for long it hands the session, and mu, over to a new one.
 type session struct {
 	service  *Service
 	raw      net.Conn // as accepted; what others may touch
@@ -40,6 +41,7 @@ type session struct {
 	in   *imap.Reader
 	out  *imap.Writer
 	wait waiting
+	idle *imap.Request // IDLE that waits for its end
 
 	secured int64 // octets of memory counted for TLS
 	tls     bool
@@ -58,6 +60,9 @@ type enabled struct {
 
 // waiting is what the next octets from the client are waited for.
 type waiting struct {
+	loginBy  time.Time // by when there must be a login
+	since    time.Time // when the goroutine began to wait for a command
+	settled  bool      // by a goroutine that has done nothing else
 	inside   bool      // a command has begun
 	until    time.Time // by when it must be over
 	transfer bool      // a message comes
@@ -67,8 +72,12 @@ type waiting struct {
 
 var (
 	// errQuit ends a session without a further word; the last response has been written.
-	errQuit    = errors.New("session ended")
+	errQuit = errors.New("session ended")
+	// errWaits hands the session over to a goroutine that waits.
+	errWaits   = errors.New("session waits")
 	errTooSlow = errors.New("the message comes too slowly")
+	// errGone ends a session whose client hears nothing.
+	errGone = errors.New("client gone")
 )
 
 func newSession(s *Service, conn net.Conn, kind Kind, addr netip.Addr) *session {
@@ -120,6 +129,9 @@ func (s *session) Read(p []byte) (int, error) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	n, err := s.conn.Read(p)
+	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && s.mayHandOver() {
+		return 0, errWaits
+	}
 	if n > 0 {
 		w := &s.wait
 		if w.transfer {
@@ -140,12 +152,19 @@ func (s *session) deadline(now time.Time) (time.Time, error) {
 			return now, errTooSlow
 		}
 		return now.Add(commandTimeout), nil
-	case s.who.Load() == nil:
-		return w.until, nil
+	case s.who.Load() == nil && (w.inside || w.settled):
+		return w.loginBy, nil
 	case w.inside:
 		return w.until, nil
+	case !w.settled:
+		return now.Add(handOverAfter), nil
 	}
-	return now.Add(idleTimeout), nil
+	return w.since.Add(idleTimeout), nil
+}
+
+// mayHandOver tells whether a goroutine that has waited for a while hands the session over.
+func (s *session) mayHandOver() bool {
+	return !s.wait.settled && !s.wait.inside && !s.wait.transfer && !s.ended()
 }
 
 // Write is the writer's target.
@@ -166,18 +185,41 @@ func (s *session) proceed() error {
 	return s.out.Flush()
 }
 
-// run is the session from the first octet to the last.
+// run begins the session.
 func (s *session) run() {
-	defer s.service.leave(s)
-	defer func() { s.service.cfg.Memory.Give(s.secured) }()
-	defer func() { _ = s.conn.Close() }() // of TLS, where it was begun
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.wait.until = time.Now().Add(loginTimeout)
+	s.wait.loginBy = time.Now().Add(loginTimeout)
 	s.out = imap.NewWriter(s)
 	s.in = imap.NewReader(s, imap.BeforeLogin(), s.proceed)
-	defer s.in.Close()
-	defer s.unselect()
+	s.turn(func() error {
+		if s.kind == IMAPS {
+			if err := s.handshake(); err != nil {
+				return errGone
+			}
+		}
+		s.out.Status(imap.OK, imap.CodeCapability(s.capabilities()), "Postroad is ready.")
+		return s.loop()
+	})
+}
+
+// turn is what one goroutine does of the session. It has mu, and ends with the session over or handed over.
+func (s *session) turn(work func() error) {
+	handed := false
+	defer func() {
+		if handed {
+			go s.turn(func() error {
+				s.wait.settled = true
+				return s.loop()
+			})
+			return
+		}
+		s.unselect()
+		s.in.Close()
+		_ = s.conn.Close() // of TLS, where it was begun
+		s.mu.Unlock()
+		s.service.cfg.Memory.Give(s.secured)
+		s.service.leave(s)
+	}()
 	defer func() {
 		if p := recover(); p != nil {
 			s.panicked(p)
@@ -185,13 +227,10 @@ func (s *session) run() {
 			_ = s.out.Flush()
 		}
 	}()
-	if s.kind == IMAPS {
-		if err := s.handshake(); err != nil {
-			return
-		}
+	err := work()
+	if handed = errors.Is(err, errWaits); !handed {
+		s.farewell(err)
 	}
-	s.out.Status(imap.OK, imap.CodeCapability(s.capabilities()), "Postroad is ready.")
-	s.farewell(s.loop())
 }
 
 func (s *session) panicked(p any) {
@@ -199,26 +238,39 @@ func (s *session) panicked(p any) {
 	s.service.log.Error("session panicked", "client", s.addr.String(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 }
 
-// loop reads and answers commands until the session ends.
+// loop reads and answers commands until the session ends or waits.
 func (s *session) loop() error {
 	for {
 		if s.ended() {
 			return os.ErrDeadlineExceeded
 		}
-		w := &s.wait
-		if s.who.Load() != nil {
-			w.inside, w.transfer = s.in.Buffered() > 0, false
-			w.until = time.Now().Add(commandTimeout)
+		request, err := s.next()
+		if errors.Is(err, errWaits) {
+			return err
 		}
-		request, err := s.in.Next()
 		if err == nil {
-			s.service.m.IMAPCommands.WithLabelValues(request.Command.Name()).Inc()
 			err = s.command(request)
 		}
 		if err = s.answered(err); err != nil {
 			return err
 		}
+		s.wait.settled, s.wait.since = false, time.Now()
 	}
+}
+
+// next waits for the next command, or for the end of IDLE, which is then gone on with.
+func (s *session) next() (*imap.Request, error) {
+	w := &s.wait
+	w.inside, w.transfer = s.in.Buffered() > 0, false
+	w.until = time.Now().Add(commandTimeout)
+	if s.idle != nil {
+		return s.idle, nil
+	}
+	request, err := s.in.Next()
+	if err == nil {
+		s.service.m.IMAPCommands.WithLabelValues(request.Command.Name()).Inc()
+	}
+	return request, err
 }
 
 // answered tells the client of a command that was refused, and gives the error that ends the session, if there is one.
@@ -253,6 +305,8 @@ func (s *session) farewell(err error) {
 	reason := s.ending.Load()
 	switch {
 	case errors.Is(err, errQuit):
+	case errors.Is(err, errGone):
+		return
 	case reason != nil && errors.Is(err, os.ErrDeadlineExceeded):
 		s.out.Status(imap.BYE, imap.CodeUnavailable, *reason)
 	case errors.Is(err, errTooSlow):

@@ -35,6 +35,21 @@ func TestTimeouts(t *testing.T) {
 			after(c.t, idleTimeout)
 		})
 	})
+	t.Run("between the first and the last moment", func(t *testing.T) {
+		inBubble(t, "ann@a.example", func(c *client) {
+			for _, wait := range []time.Duration{handOverAfter / 2, 2 * handOverAfter, idleTimeout - time.Second, time.Minute} {
+				<-time.After(wait)
+				c.ok("NOOP")
+				c.ok("APPEND INBOX {12+}\r\nA: b\r\n\r\ntext")
+			}
+			c.send("a1 IDLE\r\n")
+			c.line()
+			<-time.After(idleTimeout - time.Second)
+			c.send("DONE\r\na2 NOOP\r\n")
+			want(c.t, c.line(), "a1 OK")
+			want(c.t, c.line(), "a2 OK")
+		})
+	})
 	t.Run("in IDLE", func(t *testing.T) {
 		inBubble(t, "ann@a.example", func(c *client) {
 			c.send("a1 IDLE\r\n")
