@@ -122,6 +122,17 @@ type TXTAnswer struct {
 	Origin
 }
 
+// NamesAnswer is what DNS says about the names that an address leads to (RFC 1035 §3.5).
+type NamesAnswer struct {
+	// Addr is the address asked for.
+	Addr   netip.Addr
+	Status Status
+	// Hosts are lower-case, without trailing dot, in the order of the answer. Nothing says that they lead back to the
+	// address. The slice belongs to the caller.
+	Hosts []string
+	Origin
+}
+
 // ExchangersAnswer is what DNS says about a domain's exchangers and their addresses.
 type ExchangersAnswer struct {
 	MX MXAnswer

@@ -38,6 +38,7 @@ type outcome struct {
 	null   bool
 	addrs  []netip.Addr
 	txt    []string
+	hosts  []string // of PTR records
 
 	raw     bool // records of any type are wanted as they are
 	records []wire.Record
@@ -230,6 +231,10 @@ func collect(section []dns.RR, name string, kind uint16, out *outcome) int {
 				text.WriteString(octets(part))
 			}
 			out.txt = append(out.txt, text.String())
+		case *dns.PTR:
+			if host, ok := hostName(rr.Ptr); ok {
+				out.hosts = append(out.hosts, host)
+			}
 		default:
 			return -1
 		}

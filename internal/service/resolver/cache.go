@@ -149,5 +149,8 @@ func weight(q question, r result) int {
 	for _, text := range r.txt {
 		octets += 16 + len(text)
 	}
+	for _, host := range r.hosts {
+		octets += 16 + len(host)
+	}
 	return octets
 }

@@ -51,6 +51,19 @@ var zones = sim.Zones{
 		start    CNAME c0
 		o\'brien TXT   "quoted owner"
 	`,
+	"2.0.192.in-addr.arpa": `
+		$TTL 300
+		@        SOA   ns hostmaster 1 3600 600 604800 120
+		25       PTR   MX1.example.net.
+		25       PTR   two\032words.example.net.
+		26       CNAME 25
+		27       TXT   "no name"
+	`,
+	"8.b.d.0.1.0.0.2.ip6.arpa": `
+		$TTL 300
+		@        SOA   ns hostmaster 1 3600 600 604800 120
+		5.2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0 PTR mx1.example.net.
+	`,
 }
 
 // world is a bubble with one name server at 192.0.2.53:53 and a resolver that asks it.
@@ -388,6 +401,39 @@ func TestCallerGivesUp(t *testing.T) {
 		stop()
 		if got := s.Addrs(cancelled, "example.net"); got.Status != facts.Temporary {
 			t.Errorf("with a context that has ended %v", got.Status)
+		}
+	})
+}
+
+func TestNamesOfAddressesAndOneFamily(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, dns := world(t)
+		for addr, want := range map[string]string{
+			"192.0.2.25": "found mx1.example.net", "::ffff:192.0.2.26": "found mx1.example.net", "192.0.2.27": "no data ", "192.0.2.28": "no such domain ",
+			"2001:db8::25": "found mx1.example.net",
+		} {
+			got := s.Names(t.Context(), netip.MustParseAddr(addr))
+			if text := got.Status.String() + " " + strings.Join(got.Hosts, " "); text != want {
+				t.Errorf("%s: %q, want %q (%s)", addr, text, want, got.Detail)
+			}
+		}
+		if got := s.Names(t.Context(), netip.Addr{}); got.Status != facts.NXDomain {
+			t.Errorf("no address: %v", got)
+		}
+		for _, six := range []bool{false, true} {
+			got := s.Family(t.Context(), "mx1.example.net", six)
+			if len(got.Addrs) != 1 || got.Addrs[0].Is6() != six {
+				t.Errorf("IPv6 %v: %v", six, got.Addrs)
+			}
+		}
+		if got := s.Family(t.Context(), "mx2.example.net", true); got.Status != facts.NoData {
+			t.Errorf("without IPv6: %v", got)
+		}
+		asked := len(dns.Questions())
+		s.Names(t.Context(), netip.MustParseAddr("192.0.2.25"))
+		s.Family(t.Context(), "mx1.example.net", false)
+		if len(dns.Questions()) != asked {
+			t.Error("what is known is asked for again")
 		}
 	})
 }

@@ -127,6 +127,28 @@ func (s *Service) Addrs(ctx context.Context, host string) facts.AddrAnswer {
 	return joinFamilies(name, <-six, four)
 }
 
+// Family looks up the addresses of a host in one family: IPv6 when six is true, else IPv4. Names that nobody can have
+// are not there.
+func (s *Service) Family(ctx context.Context, host string, six bool) facts.AddrAnswer {
+	name, kind := plainName(host), dns.TypeA
+	if six {
+		kind = dns.TypeAAAA
+	}
+	r := s.lookUp(ctx, name, kind)
+	return facts.AddrAnswer{Name: name, Status: r.status, Addrs: slices.Clone(r.addrs), Alias: r.aliases > 0, Origin: r.origin}
+}
+
+// Names looks up the names that an address leads to.
+func (s *Service) Names(ctx context.Context, addr netip.Addr) facts.NamesAnswer {
+	name, err := dns.ReverseAddr(addr.Unmap().WithZone("").String())
+	if err != nil {
+		origin := facts.Origin{Source: "local", At: time.Now(), Detail: "not asked for: no address"}
+		return facts.NamesAnswer{Addr: addr, Status: facts.NXDomain, Origin: origin}
+	}
+	r := s.lookUp(ctx, plainName(name), dns.TypePTR)
+	return facts.NamesAnswer{Addr: addr, Status: r.status, Hosts: slices.Clone(r.hosts), Origin: r.origin}
+}
+
 // joinFamilies makes one answer of the look-ups of both families.
 func joinFamilies(name string, six, four result) facts.AddrAnswer {
 	answer := facts.AddrAnswer{
