@@ -48,7 +48,7 @@ func (a *app) root() *cobra.Command {
 	f.BoolVar(&a.json, "json", false, "answer in JSON")
 	root.AddCommand(
 		a.serveCommand(),
-		a.domainCommand(), a.recipientsCommand(), a.mxCommand(), a.exchangerSetCommand(), a.nameServerSetCommand(), a.mailboxCommand(),
+		a.domainCommand(), a.recipientsCommand(), a.forwarderCommand(), a.mxCommand(), a.exchangerSetCommand(), a.nameServerSetCommand(), a.mailboxCommand(),
 		a.ruleCommand(aliasWords), a.ruleCommand(forwardWords), a.ruleCommand(groupWords), a.catchAllCommand(),
 		a.zoneCommand(), a.dnssecCommand(), a.recordCommand(), a.keyCommand(), a.transferCommand(), a.secondaryCommand(), a.catalogCommand(), a.providerCommand(), a.publishCommand(), a.dkimCommand(), a.certCommand(),
 		a.outboundCommand(), a.explainCommand(), a.lookUpCommand(), a.toolCommand(), a.traceCommand(), a.noticeCommand(), a.queueCommand(),

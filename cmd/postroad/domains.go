@@ -17,6 +17,7 @@ import (
 type domainFlags struct {
 	account, mode, zone, recipients, unreachable string
 	exchangerSet, nameServerSet                  string
+	judge, spfFail, unchecked                    string
 	nextHops, gateways                           []string
 	hold, onboarding                             durationFlag
 	dual, proved                                 bool
@@ -32,6 +33,9 @@ func (f *domainFlags) on(c *cobra.Command) {
 	c.Flags().StringArrayVar(&f.gateways, "gateway", nil, "network that may deliver from outside, others are refused for now; may be repeated, none alone lets everybody deliver")
 	c.Flags().StringVar(&f.exchangerSet, "exchanger-set", "", "exchanger set to follow, which says MX, SPF and gateways; none for none (default of a zone hosted here: direct)")
 	c.Flags().StringVar(&f.nameServerSet, "nameserver-set", "", "name-server set that the zone follows; none for none (default of a zone hosted here: default)")
+	c.Flags().StringVar(&f.judge, "judge", "", "what is done with what is found out about strangers' mail: enforce refuses or puts aside what its author's domain asks to be (default), note only writes it above the message, off checks nothing")
+	c.Flags().StringVar(&f.spfFail, "spf-fail", "", "what is done with mail that fails SPF and that DMARC does not stand for: accept (default), quarantine or reject")
+	c.Flags().StringVar(&f.unchecked, "unchecked", "", "what is done with mail that cannot be checked while DNS does not answer: accept (default), or 450 to refuse it for now")
 	c.Flags().Var(&f.onboarding, "onboarding", "how long from now on unknown recipients are refused for now only, at most 30d; 0s ends it")
 	c.Flags().Var(&f.hold, "hold", "how long its mail is kept in the queue, at most 30d; 0s for the installation's time")
 	c.Flags().BoolVar(&f.proved, "proved", false, "the operator's word that ownership is shown; without proof a domain is inert")
@@ -49,6 +53,7 @@ func (f *domainFlags) body(c *cobra.Command) map[string]any {
 		"unreachable": {"unreachable", f.unreachable}, "dual": {"dual", f.dual}, "gateway": {"gateways", f.gateways},
 		"onboarding": {"onboarding_seconds", f.onboarding.seconds}, "exchanger-set": {"exchanger_set", f.exchangerSet},
 		"nameserver-set": {"nameserver_set", f.nameServerSet},
+		"judge":          {"judge", f.judge}, "spf-fail": {"spf_fail", f.spfFail}, "unchecked": {"unchecked", f.unchecked},
 	} {
 		if c.Flags().Changed(flag) {
 			out[field.key] = field.value
@@ -243,6 +248,8 @@ func (a *app) printDomain(d control.DomainDetail) {
 		line("dual delivery", "yes")
 	}
 	line("gateways", strings.Join(d.Gateways, ", "))
+	line("judging", d.Judge+"; what fails SPF alone: "+d.SPFFail+"; while DNS does not answer: "+d.Unchecked)
+	line("forwarders", strings.Join(d.Forwarders, ", "))
 	if d.Onboarding != nil {
 		line("onboarding", "until "+when(*d.Onboarding))
 	}

@@ -65,6 +65,9 @@ func (a *app) traceShow(cmd *cobra.Command, id string) error {
 		for _, r := range s.Reasons {
 			a.say("%19s  - %s\n", "", clean(r.Sentence))
 		}
+		for _, c := range s.Checks {
+			a.say("%19s  - %s\n", "", clean(c.Sentence))
+		}
 	}
 	return nil
 }

@@ -59,6 +59,10 @@ type Metrics struct {
 	AcceptSeconds    prometheus.Histogram
 	DecisionsByClass *prometheus.CounterVec
 
+	JudgeResults *prometheus.CounterVec
+	JudgeActions *prometheus.CounterVec
+	JudgeSeconds prometheus.Histogram
+
 	QueueMessages   prometheus.Gauge
 	QueueRecipients prometheus.Gauge
 	QueueDue        prometheus.Gauge
@@ -141,6 +145,10 @@ func Definitions() []Definition {
 		{Name: "postroad_accept_seconds", Kind: Histogram, buckets: fast(), Help: "Seconds from the final dot to the durable acknowledgement."},
 		{Name: "postroad_decisions_total", Kind: Counter, Labels: []string{"class"}, Help: "Route decisions at RCPT, by class."},
 
+		{Name: "postroad_judge_results_total", Kind: Counter, Labels: []string{"method", "result"}, Help: "Results of checking who sent a message: spf, dkim per signature, dmarc per author domain."},
+		{Name: "postroad_judge_actions_total", Kind: Counter, Labels: []string{"action"}, Help: "Decisions per recipient about strangers' mail: accept, quarantine, reject or defer."},
+		{Name: "postroad_judge_seconds", Kind: Histogram, buckets: slow(), Help: "Seconds that a message waited after its end for its checks."},
+
 		{Name: "postroad_queue_messages", Kind: Gauge, Help: "Messages in the queue."},
 		{Name: "postroad_queue_recipients", Kind: Gauge, Help: "Rows in the queue."},
 		{Name: "postroad_queue_due", Kind: Gauge, Help: "Rows whose time has come."},
@@ -216,6 +224,10 @@ func NewMetrics() *Metrics {
 		MessagesRefused:  b.counters("postroad_messages_refused_total"),
 		AcceptSeconds:    b.histogram("postroad_accept_seconds"),
 		DecisionsByClass: b.counters("postroad_decisions_total"),
+
+		JudgeResults: b.counters("postroad_judge_results_total"),
+		JudgeActions: b.counters("postroad_judge_actions_total"),
+		JudgeSeconds: b.histogram("postroad_judge_seconds"),
 
 		QueueMessages:   b.gauges("postroad_queue_messages").WithLabelValues(),
 		QueueRecipients: b.gauges("postroad_queue_recipients").WithLabelValues(),

@@ -18,11 +18,13 @@ import (
 	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
+	"postroad/internal/core/policy"
 	"postroad/internal/core/routing"
 	"postroad/internal/proto/sasl"
 	"postroad/internal/service/access"
 	"postroad/internal/service/control"
 	"postroad/internal/service/deliver"
+	"postroad/internal/service/judge"
 	boxes "postroad/internal/service/mailstore"
 	"postroad/internal/service/queue"
 	"postroad/internal/service/receive"
@@ -192,6 +194,12 @@ func full(err, theirs error) error {
 	}
 	return err
 }
+
+// judging shows the judge as receive wants it.
+type judging struct{ *judge.Service }
+
+// Begin implements receive.Judge.
+func (j judging) Begin(a policy.Arrival) receive.Judgement { return j.Service.Begin(a) }
 
 // blobs lets receive write into the blob folder.
 type blobs struct{ folder *sqldb.Blobs }

@@ -36,6 +36,7 @@ import (
 	"postroad/internal/service/dkimsign"
 	"postroad/internal/service/dnsd"
 	"postroad/internal/service/imapd"
+	"postroad/internal/service/judge"
 	"postroad/internal/service/mailstore"
 	"postroad/internal/service/notices"
 	"postroad/internal/service/providers"
@@ -250,6 +251,7 @@ func (s *Server) join(ctx context.Context) error {
 		MessageSize: s.cfg.Limits.MessageSize, Recipients: s.cfg.Limits.Recipients,
 		Sessions: s.cfg.Limits.Sessions, SessionsPerAddress: s.cfg.Limits.SessionsPerAddress, Memory: memory, Boxes: s.mailstore,
 		Trace: tracer, Facts: s.verify, Recorder: s.recorder(), Turns: s.queue, Findings: findings{s.stores.control}, Signer: s.dkim, Forwarder: forwarder,
+		Judge: judging{judge.New(judge.Config{Hostname: s.cfg.Hostname}, s.resolver, view, s.metrics, s.log)},
 	}, queueing{s.queue}, view, blobs{s.stores.blobs}, logins, s.metrics, s.log)
 	s.joinIMAP(s.certs.TLS(), memory, logins)
 	if err := s.control.Start(ctx); err != nil {

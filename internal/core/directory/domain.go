@@ -120,6 +120,8 @@ type Domain struct {
 	// ExchangerSet and NameServerSet are the ids of the sets that it follows; empty: none. They say what MX records, SPF and
 	// Gateways are, and what the NS records of its zone.
 	ExchangerSet, NameServerSet string
+	Judging                     Judging     // how mail from strangers is judged
+	Forwarders                  []Forwarder // the customer's own servers that forward to us
 
 	hops string // text of NextHops, made once by a Snapshot
 }

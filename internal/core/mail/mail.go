@@ -143,6 +143,7 @@ type Recipient struct {
 	BornAge     int64  // queue age in seconds at which it was taken; negative where that is not known
 	Copy        bool   // of dual delivery: the message itself is delivered here, and nobody is told of this one
 	Noticed     bool   // the delay notice has been sent
+	Junk        bool   // put aside by policy: in a mailbox it goes to the folder for junk (RFC 6154)
 	LastReply   string // last reply or reason, one line, for listings and reports
 	LastHost    string // who gave it
 

@@ -44,7 +44,7 @@ func (s *Splitter) Add(e *Event) {
 		s.accepted(e)
 	case Refused:
 		s.refused(e)
-	case Decided, Delivered, Deferred, Failed, Held, Dead, Reported, Acted:
+	case Decided, Delivered, Deferred, Failed, Held, Dead, Reported, Acted, Judged:
 		s.outcome(e)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"postroad/internal/core/mail"
+	"postroad/internal/core/policy"
 	"postroad/internal/core/routing"
 	"postroad/internal/proto/message"
 )
@@ -41,6 +42,8 @@ func (s *Step) Sentence() string {
 		return s.reported()
 	case Acted:
 		return s.acted()
+	case Judged:
+		return s.judged()
 	}
 	return "Something happened that this program does not know."
 }
@@ -96,7 +99,16 @@ func (s *Step) refused() string {
 	case s.Recipient == "":
 		when = "at MAIL"
 	}
-	return "Refused " + when + ", from " + s.client() + said(s.Reply)
+	return strings.TrimSpace("Refused " + when + ", from " + s.client() + said(s.Reply) + " " + s.Note)
+}
+
+// judged tells what became of it by what was found out about who sent it; Word is the action.
+func (s *Step) judged() string {
+	done := "Taken for " + s.Recipient + " after its checks."
+	if s.Word == string(policy.Quarantine) {
+		done = "Put aside for " + s.Recipient + "."
+	}
+	return strings.TrimSpace(done + " " + s.Note)
 }
 
 func (s *Step) decided() string {

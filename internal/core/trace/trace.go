@@ -13,6 +13,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/mail"
+	"postroad/internal/core/policy"
 	"postroad/internal/core/routing"
 )
 
@@ -31,6 +32,7 @@ const (
 	Dead                      // given up, and nobody may be told
 	Reported                  // the sender was told
 	Acted                     // a person did something to it
+	Judged                    // what was found out about who sent it, and what became of it for that
 )
 
 // String is the kind as programs read it.
@@ -43,7 +45,7 @@ func (k Kind) String() string {
 
 var kindNames = [...]string{
 	Accepted: "accepted", Refused: "refused", Decided: "decided", Delivered: "delivered", Deferred: "deferred",
-	Failed: "failed", Held: "held", Dead: "dead", Reported: "reported", Acted: "acted",
+	Failed: "failed", Held: "held", Dead: "dead", Reported: "reported", Acted: "acted", Judged: "judged",
 }
 
 // Target is one destination of a decision.
@@ -71,15 +73,17 @@ type Step struct {
 	Reasons []routing.Reason // Decided, Refused
 	Targets []Target         // Decided
 
-	Destination string    // of an outcome: after aliases, forwards and groups
-	Lane        mail.Lane // of an outcome
-	Host        string    // who gave the reply; empty when it was us
-	Attempts    int       // made so far
-	Until       time.Time // Deferred: not tried before
-	Report      mail.ID   // Reported: the report's own id
-	Word        string    // Reported: delivered, relayed, delayed or failed; Acted: the verb
-	By          string    // Acted: who did it
-	As          string    // of an outcome: the reverse-path in brackets that the row had in place of the message's
+	Destination string         // of an outcome: after aliases, forwards and groups
+	Lane        mail.Lane      // of an outcome
+	Host        string         // who gave the reply; empty when it was us
+	Attempts    int            // made so far
+	Until       time.Time      // Deferred: not tried before
+	Report      mail.ID        // Reported: the report's own id
+	Word        string         // Reported: delivered, relayed, delayed or failed; Acted: the verb
+	By          string         // Acted: who did it
+	Checks      []policy.Check // Judged, Refused: what was found out about who sent it
+	Note        string         // Judged, Refused: why it was decided so, in sentences
+	As          string         // of an outcome: the reverse-path in brackets that the row had in place of the message's
 }
 
 // Event is what a service tells of a moment: a step with everybody's part in it. Strings and slices are kept and read

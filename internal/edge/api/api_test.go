@@ -481,6 +481,9 @@ func calls(h *house) map[string][3]string {
 		"dnssec-on-all":     {"", "", ""}, // changes what is in scope: see the other test
 		"dnssec-off":        {"DELETE", "/domains/ann.example/dnssec", ""},
 		"dnssec-roll":       {"POST", "/domains/ann.example/dnssec/roll", "{}"},
+		"forwarder-list":    {"GET", "/domains/ann.example/forwarders", ""},
+		"forwarder-add":     {"POST", "/domains/ann.example/forwarders", `{"forwarder":"192.0.2.25"}`},
+		"forwarder-remove":  {"DELETE", "/domains/ann.example/forwarders?forwarder=192.0.2.26", ""},
 		"recipients-list":   {"GET", "/domains/ann.example/recipients", ""},
 		"recipients-import": {"PUT", "/domains/ann.example/recipients", `{"addresses":["x@ann.example"]}`},
 		"recipients-sync":   {"POST", "/domains/ann.example/recipients/sync", `{"from":"https://mx.ann.example","token":"x"}`},
@@ -553,6 +556,7 @@ func (h *house) furnish() {
 	h.must("", "PATCH", "/domains/ann.example?confirm=true", `{"zone":"hosted"}`)
 	h.must("", "POST", "/domains/ann.example/zone/records", `{"type":"TXT","data":"hello"}`)
 	h.must("", "PUT", "/domains/ann.example/dnssec", `{}`)
+	h.must("", "POST", "/domains/ann.example/forwarders", `{"forwarder":"192.0.2.26"}`)
 	h.must("", "PUT", "/outbound?confirm=true", `{"hop":"old.example:587","domain":"ann.example","user":"u","password":"smart secret"}`)
 	h.must("", "POST", "/tsig-keys", `{"name":"ns2.ann","account":"ann"}`)
 	h.must("", "POST", "/tsig-keys", `{"name":"free.ann","account":"ann","secret":"`+strings.Repeat("c21hcnQgc2VjcmV0", 4)+`"}`)

@@ -19,6 +19,7 @@ func (a *api) register() {
 	a.registerAccounts()
 	a.registerDomains()
 	a.registerRecipients()
+	a.registerJudging()
 	a.registerExchangers()
 	a.registerSets()
 	a.registerTransfers()
@@ -97,6 +98,10 @@ type DomainSettings struct {
 	Unreachable       *string   `json:"unreachable,omitempty" doc:"What becomes of them while the domain's own server cannot be asked: queue or 450; empty for the mode's default"`
 	Dual              *bool     `json:"dual,omitempty" doc:"Mode local: a copy of each message goes to better exchangers or to the next hops"`
 	Gateways          *[]string `json:"gateways,omitempty" doc:"Networks that alone may deliver from outside; none of them: anybody"`
+	Judge             *string   `json:"judge,omitempty" doc:"What is done with what is found out about strangers' mail: enforce, note or off"`
+	SPFFail           *string   `json:"spf_fail,omitempty" doc:"What is done with mail that fails SPF and that DMARC does not stand for: accept, quarantine or reject"`
+	Unchecked         *string   `json:"unchecked,omitempty" doc:"What is done with mail that cannot be checked while DNS does not answer: accept or 450"`
+	Forwarders        *[]string `json:"forwarders,omitempty" doc:"Trusted forwarders: names, addresses or networks of the customer's own servers that forward to us"`
 	OnboardingSeconds *int64    `json:"onboarding_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long from now on unknown recipients are refused for now only; 0 ends it"`
 	HoldSeconds       *int64    `json:"hold_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long its mail is kept in the queue; 0 for the installation's time"`
 	ExchangerSet      *string   `json:"exchanger_set,omitempty" doc:"Exchanger set to follow, by name or id; none for none. It says MX, SPF and gateways."`
@@ -109,6 +114,7 @@ func (s *DomainSettings) settings() control.DomainSettings {
 		Mode: s.Mode, Zone: s.Zone, NextHops: s.NextHops, Recipients: s.Recipients, Unreachable: s.Unreachable, Dual: s.Dual, Gateways: s.Gateways,
 		Onboarding: seconds(s.OnboardingSeconds), Hold: seconds(s.HoldSeconds), Proved: s.Proved,
 		ExchangerSet: s.ExchangerSet, NameServerSet: s.NameServerSet,
+		Judge: s.Judge, SPFFail: s.SPFFail, Unchecked: s.Unchecked, Forwarders: s.Forwarders,
 	}
 }
 

@@ -68,7 +68,7 @@ func (l *Local) Deliver(ctx context.Context, _ mail.Lane, batch []mail.Delivery,
 			items = append(items, mailbox.Item{
 				Mailbox: r.Mailbox, QueueID: d.Message.ID, At: d.Message.Received, Size: d.Message.Size, Hash: d.Message.Hash,
 				Prefix: finalTrace(r.ReversePath(d.Message), r.Destination, r.Head), Content: d.Content,
-				From: summary.From, Subject: summary.Subject, Date: summary.Date,
+				From: summary.From, Subject: summary.Subject, Date: summary.Date, Use: useOf(&r),
 			})
 		}
 	}
@@ -92,6 +92,14 @@ func (l *Local) Deliver(ctx context.Context, _ mail.Lane, batch []mail.Delivery,
 		done(i, outcomes)
 	}
 	return ctx.Err()
+}
+
+// useOf is the special use of the folder that a row goes to; empty for the inbox.
+func useOf(r *mail.Recipient) string {
+	if r.Junk {
+		return "\\Junk"
+	}
+	return ""
 }
 
 // outcome is what a mailbox's answer means for a row.

@@ -168,7 +168,8 @@ func (s *Service) Accept(ctx context.Context, scope account.Scope, st mail.Store
 	return nil
 }
 
-// prepare gives rows their time, state and ages: leased when this node delivers them at once. Until born or forget is
+// prepare gives rows their time, state and ages: leased when this node delivers them at once; those that come
+// quarantined stay so. Until born or forget is
 // called nobody takes them from the store, whatever makes them due there.
 func (s *Service) prepare(st *mail.Stored, now time.Time) {
 	s.mu.Lock()
@@ -186,6 +187,10 @@ func (s *Service) prepare(st *mail.Stored, now time.Time) {
 		r.CheckAge = r.ExpireAge
 		if s.cfg.DelayNotice > 0 {
 			r.CheckAge = min(r.ExpireAge, age+int64(s.cfg.DelayNotice/time.Second))
+		}
+		if r.State == mail.StateQuarantined {
+			r.Next = now
+			continue // until somebody lets it go
 		}
 		r.State = mail.StateWaiting
 		if r.Next.After(now) {
@@ -277,17 +282,18 @@ func (s *Service) born(st mail.Stored) {
 
 // deliverOrWait pushes the leased rows of a delivery into their lane; waiting ones are left to the store.
 func (s *Service) deliverOrWait(l mail.Lane, d mail.Delivery) {
-	leased := d.Recipients[:0:0]
-	for _, r := range d.Recipients {
-		if r.State == mail.StateLeased {
-			leased = append(leased, r)
-		}
-	}
-	waiting := len(leased) < len(d.Recipients)
+	leased, waiting := d.Recipients[:0:0], false
 	for i := range d.Recipients {
-		if r := &d.Recipients[i]; r.State != mail.StateLeased {
+		switch r := &d.Recipients[i]; r.State { //nolint:exhaustive // the states of new rows
+		case mail.StateLeased:
+			leased = append(leased, *r)
+		case mail.StateWaiting:
+			waiting = true
 			s.recordWaiting(d.Message, r)
 		}
+	}
+	if len(leased) == 0 && !waiting {
+		return
 	}
 	d.Recipients = leased
 	s.push(l, d, waiting)

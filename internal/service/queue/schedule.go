@@ -68,13 +68,17 @@ func (s *Service) tickAge(elapsed time.Duration) {
 	}
 }
 
-// sweepDead removes what has been dead for its time.
+// sweepDead removes what has been dead, or in quarantine, for its time.
 func (s *Service) sweepDead(now time.Time) {
-	f := Filter{States: []mail.State{mail.StateDead}, OlderThan: now.Add(-deadFor - s.cfg.Hold)}
-	if n, _, err := s.inspect.Change(s.ctx, account.System(), f, mail.Drop, now, nil); err != nil {
-		s.log.ErrorContext(s.ctx, "dead mail not swept", "error", err)
-	} else if n > 0 {
-		s.log.InfoContext(s.ctx, "dead mail swept", "rows", n)
+	for _, f := range []Filter{
+		{States: []mail.State{mail.StateDead}, OlderThan: now.Add(-deadFor - s.cfg.Hold)},
+		{States: []mail.State{mail.StateQuarantined}, OlderThan: now.Add(-deadFor)},
+	} {
+		if n, _, err := s.inspect.Change(s.ctx, account.System(), f, mail.Drop, now, nil); err != nil {
+			s.log.ErrorContext(s.ctx, "kept mail not swept", "state", string(f.States[0]), "error", err)
+		} else if n > 0 {
+			s.log.InfoContext(s.ctx, "kept mail swept", "state", string(f.States[0]), "rows", n)
+		}
 	}
 }
 

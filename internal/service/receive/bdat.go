@@ -26,8 +26,9 @@ func (s *session) bdat(arg []byte) error {
 	if s.tx.chunks == nil {
 		s.tx.chunks = s.newBody(newContent(s.service.blobs, s.service.memory, s.trace(s.chunkID()), min(size, mail.InlineLimit)))
 		s.tx.chunk.Limit = s.service.cfg.MessageSize
+		s.tx.border = s.newBorder(s.tx.chunks)
 	}
-	err = s.receive(func() error { return s.in.ReadChunk(s.tx.chunks, size, &s.tx.chunk) })
+	err = s.receive(func() error { return s.in.ReadChunk(s.tx.border, size, &s.tx.chunk) })
 	if err == nil && last {
 		err = s.tx.chunk.End()
 	}

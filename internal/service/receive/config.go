@@ -50,6 +50,7 @@ type Config struct {
 	Findings           Findings        // is told of mail that goes in circles or around a filter; nil: nobody is
 	Signer             Signer          // signs mail of our own users; nil: nobody does
 	Forwarder          Forwarder       // makes forwarded mail believable; nil: it is forwarded as it came
+	Judge              Judge           // judges strangers' mail; nil: nobody does
 	Boxes              Boxes           // tells at RCPT which mailboxes are full; nil: delivery alone judges
 }
 

@@ -24,6 +24,7 @@ type content struct {
 	body   io.Writer // gets the body of what lies in a blob, as it comes; nil: nobody wants it
 	hash   *xxhash.Digest
 	size   int64
+	beside int64 // octets of memory held beside buf: the header as it came
 }
 
 const (
@@ -51,7 +52,7 @@ func newContent(blobs Blobs, memory *budget.Budget, trace message.Received, expe
 
 // count keeps the books on the memory that the content holds. What is held already cannot be refused any more.
 func (c *content) count() {
-	n := int64(cap(c.buf))
+	n := int64(cap(c.buf)) + c.beside
 	if c.hash != nil {
 		n += streamBuffers
 	}

@@ -29,8 +29,9 @@ func (s *session) data(arg []byte) error {
 	id := s.service.queue.NewID(time.Now())
 	c := s.newBody(newContent(s.service.blobs, s.service.memory, s.trace(id), max(0, s.tx.params.Size)))
 	defer c.release()
+	s.tx.border = s.newBorder(c)
 	err := s.receive(func() error {
-		_, err := s.in.ReadData(c, s.service.cfg.MessageSize)
+		_, err := s.in.ReadData(s.tx.border, s.service.cfg.MessageSize)
 		return err
 	})
 	return s.finish(id, c, err)
@@ -62,6 +63,9 @@ func (s *session) trace(id mail.ID) message.Received {
 func (s *session) finish(id mail.ID, c *content, err error) error {
 	defer s.reset()
 	defer c.release()
+	if err == nil && s.tx.border != nil {
+		err = s.tx.border.end()
+	}
 	if err != nil {
 		c.abort()
 	}
@@ -106,6 +110,14 @@ func (s *session) accept(id mail.ID, c *content) error {
 		s.reply(r)
 		return nil
 	}
+	if r, refused := s.rule(); refused {
+		c.abort()
+		s.service.m.MessagesRefused.WithLabelValues("policy").Inc()
+		s.service.log.Info("message refused by policy", "client", s.addr.String(), "helo", s.helo, "sender", s.tx.sender.String(), "reply", r.String())
+		s.recordContent(r)
+		s.reply(r)
+		return nil
+	}
 	s.sign(header, c)
 	s.forward(header, c)
 	sealed, hash, err := c.seal()
@@ -140,6 +152,7 @@ func (s *session) accept(id mail.ID, c *content) error {
 	s.service.log.Info("message accepted", "queue_id", string(id), "client", s.addr.String(), "helo", s.helo, "tls", s.tls,
 		"login", s.login, "sender", m.Sender, "recipients", len(rows), "size", m.Size)
 	s.recordAccepted(m)
+	s.recordJudged(m, rows)
 	s.say(250, smtp.Enhanced{2, 0, 0}, "queued as "+string(id))
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
+	"postroad/internal/core/policy"
 	"postroad/internal/core/routing"
 	"postroad/internal/core/trace"
 	"postroad/internal/proto/dkim"
@@ -75,6 +76,24 @@ type Forwarder interface {
 type Turns interface {
 	// Turn tells how many recipients of a domain wait in a lane, and has them tried at once.
 	Turn(ctx context.Context, lane mail.Lane, domain string) (pending int64, err error)
+}
+
+// Judge finds out who sent what strangers bring, and decides what becomes of it.
+type Judge interface {
+	// Begin begins with a message of which the first recipient was taken.
+	Begin(a policy.Arrival) Judgement
+}
+
+// Judgement is the judging of one message, by one goroutine: Header, Write, Judge, End.
+type Judgement interface {
+	// Header takes the header as it came, the empty line after it left out; the octets do not change until End.
+	Header(header []byte)
+	// Write takes the next octets of the body.
+	io.Writer
+	// Judge decides for each row, within seconds.
+	Judge(rows []mail.Recipient) []policy.Ruling
+	// End forgets the message; it may be called at any time.
+	End()
 }
 
 // Boxes tells how full mailboxes are.

@@ -49,6 +49,7 @@ func (s *session) rcpt(arg []byte) error {
 	if s.tx.rcpts++; s.tx.rcpts == 1 {
 		s.tx.first, s.tx.owner = original, d.Account
 	}
+	s.beginJudging()
 	s.reply(d.Reply)
 	return nil
 }

@@ -25,8 +25,8 @@ const (
 
 	// A row that has something of its own; all others are spared the parameters.
 	insertHeadedSQL sqldb.Stmt = `INSERT INTO recipient (message_id, n, account_id, original, destination, mailbox, notify, orcpt,
-		state, attempts, next_attempt, lane, check_age, expire_age, noticed, last_reply, last_host, born_age, copy, head, sender, rewritten)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`
+		state, attempts, next_attempt, lane, check_age, expire_age, noticed, last_reply, last_host, born_age, copy, head, sender, rewritten, junk)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)`
 
 	// A lane that backs off after a failure of its own keeps its time.
 	scheduleLaneSQL sqldb.Stmt = `INSERT INTO lane (name, next_attempt, failures, reason, host, holder, token, expires)
@@ -84,13 +84,13 @@ func insert(tx *sqldb.Tx, m *mail.Stored, lanes *schedule) error {
 }
 
 func insertRow(tx *sqldb.Tx, id mail.ID, n int64, r *mail.Recipient) error {
-	args := append(make([]any, 0, 22), string(id), n, string(r.Account), r.Original, r.Destination, r.Mailbox,
+	args := append(make([]any, 0, 23), string(id), n, string(r.Account), r.Original, r.Destination, r.Mailbox,
 		int64(r.Notify), r.ORcpt, string(r.State), int64(r.Attempts), sqldb.Micros(r.Next), string(r.Lane), r.CheckAge, r.ExpireAge,
 		r.Noticed, r.LastReply, r.LastHost, r.BornAge, r.Copy)
-	if len(r.Head) == 0 && !r.Rewritten {
+	if len(r.Head) == 0 && !r.Rewritten && !r.Junk {
 		return tx.Post(insertRecipientSQL, args...)
 	}
-	return tx.Post(insertHeadedSQL, append(args, guarded(r.Head), r.Sender, r.Rewritten)...)
+	return tx.Post(insertHeadedSQL, append(args, guarded(r.Head), r.Sender, r.Rewritten, r.Junk)...)
 }
 
 // guarded puts a head's checksum before it; none is stored of an empty one.
@@ -149,7 +149,7 @@ const (
 	messageColumns = `id, account_id, root, sender, envid, ret, body, utf8, size, hash,
 		client_addr, client_helo, client_tls, login, received, recipients, blob`
 	recipientColumns = `message_id, n, account_id, original, destination, mailbox, notify, orcpt,
-		state, attempts, next_attempt, lane, check_age, expire_age, noticed, last_reply, last_host, born_age, copy, head, sender, rewritten`
+		state, attempts, next_attempt, lane, check_age, expire_age, noticed, last_reply, last_host, born_age, copy, head, sender, rewritten, junk`
 )
 
 // scanMessage reads messageColumns, and the content when there is a place for it.
@@ -183,7 +183,7 @@ func scanRecipient(rows *sqldb.Rows) (r mail.Recipient, sound bool, err error) {
 	var head []byte
 	err = rows.Scan(&r.ID, &r.N, &r.Account, &r.Original, &r.Destination, &r.Mailbox, &notify, &r.ORcpt,
 		&r.State, &r.Attempts, &r.Next, &r.Lane, &r.CheckAge, &r.ExpireAge, &r.Noticed, &r.LastReply, &r.LastHost, &r.BornAge, &r.Copy,
-		&head, &r.Sender, &r.Rewritten)
+		&head, &r.Sender, &r.Rewritten, &r.Junk)
 	r.Notify = smtp.Notify(notify) //nolint:gosec // it was stored from this type
 	r.Head, sound = unguard(head)
 	return r, sound, err

@@ -75,7 +75,7 @@ func TestAcceptedMailComesBackAsItWas(t *testing.T) {
 		m.Rows[1].Original, m.Rows[1].Noticed, m.Rows[1].Mailbox, m.Rows[1].Notify = "bøb@example.org", true, "box", 5
 		m.Rows[1].LastReply, m.Rows[1].LastHost, m.Rows[1].Attempts = "450 4.2.0 busy", "mx.example.org", 3
 		m.Rows[0].Head, m.Rows[0].Sender, m.Rows[0].Rewritten = []byte("X-Own: \x00\xff\r\n"), "srs0=x@example.com", true
-		m.Rows[1].Rewritten = true
+		m.Rows[1].Rewritten, m.Rows[1].Junk = true, true
 		w.accept(t, m)
 		got := w.due(t, lane, now)
 		if len(got) != 1 {

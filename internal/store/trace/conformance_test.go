@@ -14,6 +14,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/mail"
+	"postroad/internal/core/policy"
 	"postroad/internal/core/routing"
 	core "postroad/internal/core/trace"
 	"postroad/internal/store/sqldb"
@@ -42,7 +43,7 @@ func full() []core.Step {
 		{At: begin.Add(time.Second), N: 2, Kind: core.Refused, Recipient: "x", Content: true, Reply: "550 5.1.1 \x00 \xff nö"},
 		{
 			At: begin.Add(2 * time.Second), N: 3, Kind: core.Deferred, Recipient: "Bob@red.example", Destination: "x@far.example", Lane: "remote/far.example",
-			As: "<srs0=x@us.example>", Host: "mx.far.example", Attempts: 300, Until: begin.Add(time.Hour), Reply: "450 4.3.2 " + strings.Repeat("x", 900),
+			As: "<srs0=x@us.example>", Note: "It is put aside.", Checks: []policy.Check{{Method: "spf", Result: "fail", Sentence: "SPF fail."}, {Method: "dkim", Result: "none"}}, Host: "mx.far.example", Attempts: 300, Until: begin.Add(time.Hour), Reply: "450 4.3.2 " + strings.Repeat("x", 900),
 		},
 		{At: begin.Add(3 * time.Second), N: 4, Kind: core.Reported, Report: newID(7), Word: "failed"},
 		{At: begin.Add(-time.Second), N: 5, Kind: core.Acted, Word: "hold", By: "operator"},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postroad/internal/core/mail"
+	"postroad/internal/core/policy"
 	"postroad/internal/core/routing"
 	"postroad/internal/core/trace"
 )
@@ -40,6 +41,8 @@ const (
 	fieldWord
 	fieldBy
 	fieldAs
+	fieldCheck
+	fieldNote
 )
 
 // errForm says that a row's octets are not what this program writes.
@@ -210,6 +213,13 @@ func (w *writer) step(s *trace.Step) {
 	w.text(fieldWord, s.Word)
 	w.text(fieldBy, s.By)
 	w.text(fieldAs, s.As)
+	for _, c := range s.Checks {
+		w.out = append(w.out, fieldCheck)
+		w.value(c.Method)
+		w.value(c.Result)
+		w.value(c.Sentence)
+	}
+	w.text(fieldNote, s.Note)
 }
 
 // decode reads a row's steps.
@@ -343,6 +353,10 @@ func (p *parser) field(field byte, s *trace.Step) {
 		s.By = p.value()
 	case fieldAs:
 		s.As = p.value()
+	case fieldCheck:
+		s.Checks = append(s.Checks, policy.Check{Method: p.value(), Result: p.value(), Sentence: p.value()})
+	case fieldNote:
+		s.Note = p.value()
 	default:
 		p.bad = true
 	}

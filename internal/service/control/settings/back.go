@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"slices"
 	"time"
+
+	"postroad/internal/core/directory"
 )
 
 // Back gives the settings that lead from what is shown of a domain now to what was shown of it before. What has not
@@ -30,6 +32,10 @@ func Back(now, before *Info, at time.Time) Domain {
 	if set.ExchangerSet != nil && *set.ExchangerSet != "" {
 		set.Gateways = nil // the set says them
 	}
+	if before.Judge != "" {
+		set.Judge, set.SPFFail, set.Unchecked = text(now.Judge, before.Judge), text(now.SPFFail, before.SPFFail), text(now.Unchecked, before.Unchecked)
+	}
+	set.Forwarders = list(now.Forwarders, before.Forwarders, false)
 	if before.Recipients != "" {
 		set.Recipients = text(now.Recipients, before.Recipients)
 	}
@@ -66,6 +72,9 @@ func Alike(a, b *Info, at time.Time) bool {
 		out := *i
 		out.ModeSince, out.Since, out.EffectiveMode, out.Arrangement, out.Created = nil, nil, "", "", time.Time{}
 		out.LeavingUntil, out.LeavingFrom = nil, ""
+		if out.Judge == "" { // shown before it could be chosen
+			out.Judge, out.SPFFail, out.Unchecked = string(directory.JudgeEnforce), string(directory.SeverityAccept), string(directory.SeverityAccept)
+		}
 		out.ProofBy, out.ProofAt, out.ProofLostAt, out.ProofEndsAt = "", nil, nil, nil
 		if out.Onboarding = ahead(deref(i.Onboarding), at); out.Onboarding != nil {
 			second := out.Onboarding.UTC().Round(2 * time.Second)
@@ -76,6 +85,9 @@ func Alike(a, b *Info, at time.Time) bool {
 		}
 		if len(out.Gateways) == 0 {
 			out.Gateways = nil
+		}
+		if len(out.Forwarders) == 0 {
+			out.Forwarders = nil
 		}
 		return out
 	}

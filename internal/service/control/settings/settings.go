@@ -27,6 +27,10 @@ type Domain struct {
 	Unreachable *string   // queue, 450; empty for the mode's default
 	Dual        *bool     // mode local: a copy goes to better exchangers too
 	Gateways    *[]string // networks that alone may deliver from outside; none, or "none": anybody
+	Judge       *string   // enforce (default), note, off
+	SPFFail     *string   // accept (default), quarantine, reject
+	Unchecked   *string   // accept (default), 450
+	Forwarders  *[]string // servers of the customer that forward to us: names, addresses, networks
 	// ExchangerSet and NameServerSet are names or ids of the sets to follow, "none" for none. They are not written by Settle.
 	ExchangerSet, NameServerSet *string
 
@@ -148,6 +152,9 @@ func (in *Installation) settleRoute(actor rights.Actor, d *directory.Domain, set
 			return err
 		}
 		d.Gateways = networks
+	}
+	if err := settleJudging(actor, d, set); err != nil {
+		return err
 	}
 	if set.Onboarding != nil {
 		if *set.Onboarding < 0 || *set.Onboarding > maxOnboarding {

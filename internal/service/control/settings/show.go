@@ -34,6 +34,10 @@ type Info struct {
 	Unreachable   string     `json:"unreachable,omitempty" doc:"What becomes of them while the domain's own server cannot be asked: queue or 450"`
 	Dual          bool       `json:"dual,omitempty" doc:"A copy of what is delivered here goes to better exchangers or to the next hops"`
 	Gateways      []string   `json:"gateways,omitempty" doc:"Networks that alone may deliver from outside"`
+	Judge         string     `json:"judge" enum:"enforce,note,off" doc:"What is done with what is found out about strangers' mail"`
+	SPFFail       string     `json:"spf_fail" enum:"accept,quarantine,reject" doc:"What is done with mail that fails SPF and that DMARC does not stand for"`
+	Unchecked     string     `json:"unchecked" enum:"accept,450" doc:"What is done with mail that cannot be checked while DNS does not answer"`
+	Forwarders    []string   `json:"forwarders,omitempty" doc:"Trusted forwarders: the customer's own servers that forward to us"`
 	Onboarding    *time.Time `json:"onboarding_until,omitempty" doc:"Until then unknown recipients are refused for now only"`
 	LeavingUntil  *time.Time `json:"leaving_until,omitempty" doc:"Until then mail from strangers is still taken and handed on"`
 	LeavingFrom   string     `json:"leaving_from,omitempty" doc:"The effective mode before"`
@@ -64,6 +68,8 @@ func Show(d *directory.Domain, now time.Time) Info {
 		ExchangerSet: d.ExchangerSet, NameServerSet: d.NameServerSet,
 	}
 	info.ProofBy, info.ProofAt, info.ProofLostAt, info.ProofEndsAt = d.Proof.By, known(d.Proof.At), known(d.Proof.Lost), known(d.Proof.Ends())
+	judging := d.Judging.Effective()
+	info.Judge, info.SPFFail, info.Unchecked, info.Forwarders = string(judging.Mode), string(judging.SPFFail), string(judging.Unchecked), ShowForwarders(d.Forwarders)
 	info.OperatorHops = len(d.NextHops) > 0 && d.NextHops[0].Operator
 	if u := idna.ToUnicode(d.Name); u != d.Name {
 		info.Unicode = u
@@ -211,7 +217,8 @@ func Same(a, b *directory.Domain) bool {
 	return a.Proved == b.Proved && a.Proof.By == b.Proof.By && a.Proof.Lost.Equal(b.Proof.Lost) && a.Mode == b.Mode && a.Auto == b.Auto && a.Zone == b.Zone && slices.Equal(a.NextHops, b.NextHops) &&
 		a.Recipients == b.Recipients && a.Unreachable == b.Unreachable && a.Dual == b.Dual && slices.Equal(a.Gateways, b.Gateways) &&
 		a.Onboarding.Equal(b.Onboarding) && a.Leaving == b.Leaving && a.Hold == b.Hold &&
-		a.ExchangerSet == b.ExchangerSet && a.NameServerSet == b.NameServerSet
+		a.ExchangerSet == b.ExchangerSet && a.NameServerSet == b.NameServerSet &&
+		a.Judging.Effective() == b.Judging.Effective() && slices.Equal(a.Forwarders, b.Forwarders)
 }
 
 // Changed tells, as sentences, which settings besides the route differ.
@@ -242,6 +249,7 @@ func Changed(a, b *directory.Domain) []string {
 			out = append(out, "From outside only "+strings.Join(Show(b, time.Time{}).Gateways, ", ")+" may deliver mail for "+name+"; all others are refused for now.")
 		}
 	}
+	out = append(out, changedJudging(a, b)...)
 	if !a.Onboarding.Equal(b.Onboarding) {
 		if b.Onboarding.IsZero() {
 			out = append(out, "Unknown recipients of "+name+" are refused for good from now on.")

@@ -60,7 +60,7 @@ type Detail struct {
 // Step is one step of a message's life.
 type Step struct {
 	Time        time.Time `json:"time"`
-	Kind        string    `json:"kind" enum:"accepted,refused,decided,delivered,deferred,failed,held,dead,reported,acted"`
+	Kind        string    `json:"kind" enum:"accepted,refused,decided,delivered,deferred,failed,held,dead,reported,acted,judged"`
 	Sentence    string    `json:"sentence"`
 	Recipient   string    `json:"recipient,omitempty"`
 	Client      string    `json:"client,omitempty" doc:"IP address that it came from"`
@@ -80,6 +80,8 @@ type Step struct {
 	Word        string    `json:"word,omitempty" doc:"What the report tells, or what was done"`
 	By          string    `json:"by,omitempty" doc:"Who did it"`
 	As          string    `json:"as,omitempty" doc:"Reverse-path that the recipient's copy had in place of the message's, in brackets"`
+	Checks      []Check   `json:"checks,omitempty" doc:"What was found out about who sent it"`
+	Note        string    `json:"note,omitempty" doc:"Why it was decided so after these checks"`
 	Partial     bool      `json:"partial,omitempty" doc:"What concerns others is left out"`
 }
 
@@ -88,6 +90,13 @@ type Reason struct {
 	Rule     string `json:"rule"`
 	Fact     string `json:"fact"`
 	Age      int64  `json:"age" doc:"Seconds since the fact was learned; 0 for what is configured here"`
+	Sentence string `json:"sentence"`
+}
+
+// Check is what one check of the sender said.
+type Check struct {
+	Method   string `json:"method" doc:"spf, dkim or dmarc"`
+	Result   string `json:"result" doc:"Its word in Authentication-Results (RFC 8601)"`
 	Sentence string `json:"sentence"`
 }
 
@@ -183,13 +192,16 @@ func shown(s *trace.Step) Step {
 		Time: s.At, Kind: s.Kind.String(), Sentence: s.Sentence(), Recipient: s.Recipient,
 		Helo: s.Client.Helo, TLS: s.Client.TLS, Login: s.Client.Login, Size: s.Size, Reply: s.Reply,
 		Destination: s.Destination, Lane: string(s.Lane), Host: s.Host, Attempts: s.Attempts, Until: s.Until,
-		Report: s.Report, Word: s.Word, By: s.By, As: s.As, Partial: s.Partial,
+		Report: s.Report, Word: s.Word, By: s.By, As: s.As, Note: s.Note, Partial: s.Partial,
 	}
 	if s.Client.Addr.IsValid() {
 		out.Client = s.Client.Addr.String()
 	}
 	for _, r := range s.Reasons {
 		out.Reasons = append(out.Reasons, Reason{Rule: r.Rule.String(), Fact: r.Fact, Age: int64(r.Age.Seconds()), Sentence: r.Sentence()})
+	}
+	for _, c := range s.Checks {
+		out.Checks = append(out.Checks, Check(c))
 	}
 	for _, t := range s.Targets {
 		out.Targets = append(out.Targets, Target{Address: t.Address, Lane: string(t.Lane)})
