@@ -14,7 +14,8 @@
 //
 // # Known limits
 //
-// Keys are ECDSA P-256. Names with a wildcard are not known.
+// Keys are ECDSA P-256. Names with a wildcard are not known. The authority is not asked when it would like a certificate to
+// be renewed (RFC 9773).
 package certs
 
 import (
@@ -91,11 +92,16 @@ type Service struct {
 	pace    pace            // how many orders may be made
 	looked  map[string]look // candidates, by name
 	looking bool            // they are being looked up
+	found   bool            // some were, and nobody has seen to it
 
 	// What Run alone uses.
-	alarmed map[string]alarm // findings that stand, by domain; nil: not known yet
-	forgot  time.Time        // when what belongs to no name was looked for last
-	swept   time.Time        // when abandoned challenges were
+	alarmed  map[string]alarm // findings that stand, by domain; nil: not known yet
+	forgot   time.Time        // when what belongs to no name was looked for last
+	followed time.Time        // when names were brought up to date last
+	version  int64            // of the configuration by which they were
+	seen     int64            // of the configuration that was looked at last
+	useless  map[string]bool  // names of which it was told that their certificates cannot be used
+	swept    time.Time        // when abandoned challenges were
 }
 
 // authorityNames gives the names by which CAA records know the authority.
@@ -119,7 +125,7 @@ func New(o Options) (*Service, error) {
 	o.Dial = dialer(o.World, o.Dial)
 	s := &Service{
 		o: o, vault: newVault(o.Store, o.Box, o.Log), changed: make(chan struct{}, 1),
-		busy: map[string]bool{}, ended: map[string]bool{}, looked: map[string]look{},
+		useless: map[string]bool{}, busy: map[string]bool{}, ended: map[string]bool{}, looked: map[string]look{},
 	}
 	s.shown.Store(&map[string]*own{})
 	if o.CertFile != "" {
@@ -244,14 +250,13 @@ func (s *Service) Run(ctx context.Context) {
 	var jobs sync.WaitGroup
 	defer jobs.Wait() // before the locks end
 	for {
-		version := s.o.Configuration.Directory().Version()
 		s.once(ctx, &jobs)
 		for wait := true; wait; {
 			select {
 			case <-ctx.Done():
 				return
 			case <-versions.C:
-				wait = s.o.Configuration.Directory().Version() == version
+				wait = s.o.Configuration.Directory().Version() == s.seen
 			case <-tick.C:
 				wait = false
 			case <-s.changed:
@@ -264,6 +269,7 @@ func (s *Service) Run(ctx context.Context) {
 // once takes up what is there, and begins what is to be done.
 func (s *Service) once(ctx context.Context, jobs *sync.WaitGroup) {
 	s.reread(ctx)
+	s.seen = s.o.Configuration.Directory().Version()
 	s.working.Lock()
 	clear(s.ended)
 	s.working.Unlock()
@@ -277,10 +283,28 @@ func (s *Service) once(ctx context.Context, jobs *sync.WaitGroup) {
 	s.show(ctx, list)
 	s.count(list, time.Now())
 	if s.leads(ctx) {
-		s.look(ctx, list, jobs)
+		if s.stale(time.Now()) {
+			s.look(ctx, list, jobs)
+		} else if s.version != s.seen {
+			s.seen = s.version // it is too soon after the last change: soon again
+		}
 		s.raise(ctx, list, time.Now())
 		s.begin(ctx, list, jobs)
 	}
+}
+
+// stale reports whether it is time to bring the names up to date: soon after a change of the configuration, and now and
+// then because DNS changes.
+func (s *Service) stale(now time.Time) bool {
+	version, since := s.o.Configuration.Directory().Version(), now.Sub(s.followed)
+	s.working.Lock()
+	found := s.found
+	s.working.Unlock()
+	if !found && (since < s.o.Tick/10 || version == s.version && since < time.Minute) {
+		return false
+	}
+	s.followed, s.version = now, version
+	return true
 }
 
 // count tells the metrics how names stand.

@@ -44,6 +44,9 @@ func (s *Service) look(ctx context.Context, list []cert.Certificate, jobs *sync.
 		return
 	}
 	now := time.Now().UTC()
+	s.working.Lock()
+	s.found = false
+	s.working.Unlock()
 	there := make(map[string]*cert.Certificate, len(list))
 	for i := range list {
 		there[list[i].Name.Name] = &list[i]
@@ -177,7 +180,7 @@ func (s *Service) lookUp(ctx context.Context, candidates map[string]candidate, t
 		close(turns)
 		all.Wait()
 		s.working.Lock()
-		s.looking = false
+		s.looking, s.found = false, true
 		s.working.Unlock()
 		s.again()
 	})

@@ -1,10 +1,12 @@
 package certs_test
 
 import (
+	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
 	"strings"
 	"testing"
+	"time"
 
 	"postroad/internal/core/cert"
 	"postroad/internal/service/certs"
@@ -30,6 +32,21 @@ func TestEachChallengeGetsACertificateFromPebble(t *testing.T) {
 			}
 			await(t, "what answered the challenge is taken away", func() bool { return len(s.memory.keysUnder("challenge/")) == 0 && len(s.config.texts) == 0 })
 		})
+	}
+}
+
+func TestACertificateOfSecondsIsRenewedByPebbleWhileItIsShown(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 4*time.Second)
+	service, _ := s.node(true)
+	await(t, "the first certificate", func() bool { return leaf(t, service, host).VerifyHostname(host) == nil })
+	first := leaf(t, service, host)
+	await(t, "the next one", func() bool { return leaf(t, service, host).SerialNumber.Cmp(first.SerialNumber) != 0 })
+	if next := leaf(t, service, host); next.VerifyHostname(host) != nil || !next.NotAfter.After(first.NotAfter) || time.Now().After(first.NotAfter) {
+		t.Errorf("%s to %s follows %s to %s", next.NotBefore, next.NotAfter, first.NotBefore, first.NotAfter)
+	}
+	if next := leaf(t, service, host); next.PublicKey.(*ecdsa.PublicKey).Equal(first.PublicKey) {
+		t.Error("the key stays the same")
 	}
 }
 

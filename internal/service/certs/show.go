@@ -83,7 +83,8 @@ func (s *Service) show(ctx context.Context, list []cert.Certificate) {
 		same = false
 		pair, err := s.pair(ctx, c.Name.Name)
 		if err != nil {
-			if ctx.Err() == nil {
+			if ctx.Err() == nil && !s.useless[c.Name.Name] {
+				s.useless[c.Name.Name] = true
 				s.o.Log.ErrorContext(ctx, "the certificate of a name cannot be used", slog.String("name", c.Name.Name), slog.Any(obs.KeyError, err))
 			}
 			if is, there := old[c.Name.Name]; there {
@@ -91,6 +92,7 @@ func (s *Service) show(ctx context.Context, list []cert.Certificate) {
 			}
 			continue
 		}
+		delete(s.useless, c.Name.Name)
 		next[c.Name.Name] = &own{status: c.Status, pair: pair}
 	}
 	if !same || len(next) != len(old) {

@@ -170,7 +170,7 @@ func (s *Service) get(ctx context.Context, c *cert.Certificate, asked, lost bool
 	if err != nil {
 		return "", err
 	}
-	if !asked && !s.mayOrder() {
+	if !s.mayOrder() {
 		return "", errPaced
 	}
 	if lost {

@@ -85,7 +85,11 @@ func TestNamesAreAddedShownRenewedRemovedAndTakenBack(t *testing.T) {
 		}
 	}
 	now := time.Now().UTC()
-	w.note("mail.ann.example", cert.Status{NotBefore: now, NotAfter: now.Add(90 * 24 * time.Hour)})
+	w.note("mail.ann.example", cert.Status{NotBefore: now, NotAfter: now.Add(90 * 24 * time.Hour), Given: now})
+	if _, err := w.PlanCertificateRenew(ctx, w.ann, "mail.ann.example"); !errors.Is(err, control.ErrInvalid) {
+		t.Errorf("renewed on the day on which it came: %v", err)
+	}
+	w.note("mail.ann.example", cert.Status{NotBefore: now, NotAfter: now.Add(90 * 24 * time.Hour), Given: now.Add(-25 * time.Hour)})
 	w.note("imap.ann.example", cert.Status{Problem: cert.Elsewhere, Detail: "It points to 192.0.2.9.", Next: now.Add(time.Hour)})
 	c, err := w.Certificate(ctx, w.ann, "MAIL.ann.example")
 	if err != nil || c.State != "valid" || c.Until == nil || c.Remedy != "" {

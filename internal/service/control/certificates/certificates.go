@@ -214,7 +214,7 @@ func (a *Access) PlanAdd(ctx context.Context, actor rights.Actor, st *rights.Sta
 	}
 	p.Tx.PutCertificates = []cert.Name{next}
 	p.Record(plan.Change{Kind: plan.KindCertificate, Verb: plan.VerbAdd, Subject: name, Domain: d.Name, Account: d.Account, After: shown(&next)})
-	p.Say("A certificate is fetched for %s, and renewed by itself. The name has to point here; postroad cert show %s tells how far it has come.", words.Show(name), name)
+	p.Say("A certificate is fetched for %s, and renewed by itself. The name has to point here, or lie in a zone that is hosted here; postroad cert show %s tells how far it has come.", words.Show(name), name)
 	return p, nil
 }
 
@@ -252,8 +252,12 @@ func (a *Access) PlanRemove(ctx context.Context, actor rights.Actor, st *rights.
 	return p, nil
 }
 
-// renewPause is how soon a person may ask again.
-const renewPause = 10 * time.Minute
+// How soon a customer may ask again, and for a new certificate where nothing is wrong with the one that is there: what an
+// authority allows is there for all accounts.
+const (
+	askAgain = time.Hour
+	renewNew = 24 * time.Hour
+)
 
 // PlanRenew plans that a new certificate is fetched for a name at once.
 func (a *Access) PlanRenew(ctx context.Context, actor rights.Actor, st *rights.State, text string) (plan.Plan, error) {
@@ -270,7 +274,9 @@ func (a *Access) PlanRenew(ctx context.Context, actor rights.Actor, st *rights.S
 		return plan.Plan{}, words.Invalid("No certificates are fetched here.", "the operator has to agree to the terms of an authority: acme.agree in the configuration")
 	case c.Problem == cert.RateLimited && now.Before(c.Next):
 		return plan.Plan{}, words.Invalid("The authority does not want to be asked for "+words.Show(c.Name.Name)+" before "+words.When(c.Next)+".", "wait until then: it is asked by itself")
-	case !actor.Operator && now.Sub(c.Asked) < renewPause:
+	case !actor.Operator && c.Problem == "" && now.Sub(c.Given) < renewNew:
+		return plan.Plan{}, words.Invalid("The certificate of "+words.Show(c.Name.Name)+" was given less than a day ago.", "it is renewed by itself; the operator can have it renewed now")
+	case !actor.Operator && now.Sub(c.Asked) < askAgain:
 		return plan.Plan{}, words.Invalid("A new certificate for "+words.Show(c.Name.Name)+" was asked for just now.", "see what came of it: postroad cert show "+c.Name.Name)
 	}
 	c.Asked = now
