@@ -126,3 +126,33 @@ func TestAnotherTenantTakesNoDomain(t *testing.T) {
 	}
 	ann.run("domain", "add", "shop.corp.example")
 }
+
+// A registry that tests the name servers before it hands out the zone finds those that it was told, once their names are
+// shown to be the reseller's.
+func TestS1_28ARegistryFindsTheNameServersOfTheBrand(t *testing.T) {
+	t.Parallel()
+	w := newTree(t)
+	acme(w, "@ MX 10 mx\nmx A 127.0.0.21\n")
+	i := w.ours(treeOurs1)
+	brand := i.tenant("brand")
+	brand.run("domain", "add", "brand.example")
+	brand.run("nameserver-set", "add", "default", "ns1.brand.example", "ns2.brand.example")
+	brand.run("domain", "add", "acme.example", "--zone", "hosted")
+	names := func(want ...string) {
+		t.Helper()
+		out := w.digAt(treeOurs1, "acme.example", "NS")
+		for _, name := range []string{"ns1.brand.example.", "ns2.brand.example.", "mx.test.example."} {
+			if strings.Contains(out, name) != slices.Contains(want, name) {
+				t.Errorf("want %q of\n%s", want, out)
+			}
+		}
+		if out := w.digAt(treeOurs1, "acme.example", "MX"); !strings.Contains(out, "REFUSED") {
+			t.Errorf("more than SOA and NS is answered:\n%s", out)
+		}
+	}
+	names("mx.test.example.")
+	i.run("domain", "set", "brand.example", "--proved", "--yes")
+	names("ns1.brand.example.", "ns2.brand.example.")
+	i.run("domain", "set", "brand.example", "--proved=false", "--yes")
+	names("mx.test.example.")
+}

@@ -46,7 +46,8 @@ func Fresh(domain string, owner account.ID, servers []string, set *ExchangerSet,
 }
 
 // AsPending is what is answered of a zone before its domain's ownership is shown: its SOA record, and these name servers in
-// the place of its own. Whoever adds a domain that is none of his must not lead the world to servers that he names.
+// the place of its own. Whoever adds a domain that is none of his must not lead the world to servers that he names: they are the
+// operator's, or names that are shown to be the account's while nobody is led here yet.
 func (z *Zone) AsPending(servers []string) (Zone, error) {
 	out := Zone{Domain: z.Domain, Account: z.Account, Serial: z.Serial, Pending: true}
 	soa, at := SOARecord(z.Records, z.Apex())

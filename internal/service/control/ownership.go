@@ -26,7 +26,12 @@ func (s *Service) CheckDelegation(ctx context.Context, name string) (time.Durati
 	if !there || d.Zone != directory.ZoneHosted || s.o.DNS == nil {
 		return time.Hour, nil
 	}
-	return s.delegated.Look(ctx, st, d)
+	again, stray, err := s.delegated.Look(ctx, st, d)
+	if err == nil && stray && !d.Proved && !d.Proof.TXTOnly {
+		prover := proving()
+		err = s.ownership.Strayed(prover, d, s.proving(ctx, prover))
+	}
+	return again, err
 }
 
 // ServedMX gives the exchangers of a domain whose zone is hosted here, if the world is led to it.
@@ -56,9 +61,12 @@ func (s *Service) PlanDomainProve(ctx context.Context, actor Actor, name string)
 // CheckProof looks for the proof of a domain that has one, when its time has come or its name servers are others, and
 // does what follows.
 func (s *Service) CheckProof(ctx context.Context, name string) error {
-	actor := rights.Actor{Name: "proof", Scope: account.System(), Operator: true}
-	return s.ownership.Again(ctx, actor, name, s.proving(ctx, actor))
+	prover := proving()
+	return s.ownership.Again(ctx, prover, name, s.proving(ctx, prover))
 }
+
+// proving is the program as it looks for proofs.
+func proving() Actor { return rights.Actor{Name: "proof", Scope: account.System(), Operator: true} }
 
 func (s *Service) proving(ctx context.Context, actor Actor) ownership.Control {
 	return ownership.Control{

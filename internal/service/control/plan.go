@@ -184,7 +184,7 @@ func (s *Service) complete(ctx context.Context, plan Plan) (tx Tx, publish func(
 	if tx.PutZones, err = s.zones.Complete(ctx, st, &plan); err != nil {
 		return Tx{}, nil, err
 	}
-	if publish, err = s.zones.Prepare(st, &plan, tx.PutZones); err != nil {
+	if publish, err = s.zones.Prepare(ctx, st, &plan, tx.PutZones); err != nil {
 		return Tx{}, nil, err
 	}
 	stranded, freed := domains.Stranding(&plan, st)

@@ -166,11 +166,12 @@ func sentence(name string, d *DomainDelegation) string {
 }
 
 // Look looks at the delegation of a hosted zone, records what is wrong and forgets what is not any more, and says when to
-// look again.
-func (a *Access) Look(ctx context.Context, st *rights.State, d *directory.Domain) (time.Duration, error) {
+// look again. Stray says that the world is led here by names that were not given to the domain: whoever led it may be somebody
+// else than who added the domain.
+func (a *Access) Look(ctx context.Context, st *rights.State, d *directory.Domain) (again time.Duration, stray bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	again := later
+	again = later
 	if time.Since(d.Created) < youngFor {
 		again = soon
 	}
@@ -178,8 +179,9 @@ func (a *Access) Look(ctx context.Context, st *rights.State, d *directory.Domain
 	seen := delegation.Seen{Delegation: a.Resolver.Delegation(ctx, d.Name)}
 	progress, evidence := delegation.Handed(&seen.Delegation, given)
 	if progress == "" || ctx.Err() != nil {
-		return again, nil
+		return again, false, nil
 	}
+	stray = slices.ContainsFunc(seen.Delegation.NS, func(host string) bool { return !slices.Contains(given, host) && a.ours(st, host) })
 	a.note(d.Name, progress == delegation.Done)
 	wrong := map[finding.Name]string{}
 	switch progress {
@@ -208,9 +210,14 @@ func (a *Access) Look(ctx context.Context, st *rights.State, d *directory.Domain
 		}
 	}
 	if ctx.Err() != nil {
-		return again, nil
+		return again, stray, nil
 	}
-	return again, a.record(ctx, d, names, wrong)
+	return again, stray, a.record(ctx, d, names, wrong)
+}
+
+// ours reports whether a name is one of a name server of this installation, whoever it is given to.
+func (a *Access) ours(st *rights.State, host string) bool {
+	return host == a.Hostname || slices.ContainsFunc(st.Sets.NameServerSets(), func(s zone.NameServerSet) bool { return slices.Contains(s.Hosts, host) })
 }
 
 // stale tells of a DS record in the zone above while the zone here is not signed, and whether that is known. The keys of

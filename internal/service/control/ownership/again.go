@@ -158,6 +158,24 @@ func (o *Access) planAgain(actor rights.Actor, asked *directory.Domain, r *Resul
 	return by.Changed(st, p, old, &d)
 }
 
+// Strayed notes of a domain whose ownership is not shown that the world is led here by others' names for it: its zone names no
+// servers of its account's own any more, and a delegation shows nothing.
+func (o *Access) Strayed(actor rights.Actor, asked *directory.Domain, by Control) error {
+	return by.Make(func() (plan.Plan, error) {
+		st := by.State()
+		p := plan.New(st.Directory.Version(), actor)
+		old, there := st.Directory.Domain(asked.Name)
+		if !there || old.ID != asked.ID || old.Proved || old.Proof.TXTOnly {
+			return p, nil
+		}
+		d := *old
+		d.Proof.TXTOnly = true
+		p.Say("The world is led to name servers of this installation for %s by somebody else's names: only the TXT record shows its ownership.", words.Show(d.Name))
+		settle(&p, old, &d)
+		return p, nil
+	})
+}
+
 // Claim judges what a new domain needs for its proof. One that was another account's a while ago is not added without
 // one. It gives the sentences that tell whoever adds a domain what shows its ownership.
 func (o *Access) Claim(ctx context.Context, actor rights.Actor, st *rights.State, d *directory.Domain) ([]string, error) {
@@ -188,6 +206,6 @@ func (o *Access) Pending(ctx context.Context, st *rights.State, old, d *director
 		return
 	}
 	if given, own := o.Given(st, d); own {
-		d.Proof.TXTOnly = o.named(ctx, d.Name, given)
+		d.Proof.TXTOnly = o.named(ctx, st, d.Name, given)
 	}
 }

@@ -80,9 +80,9 @@ func (o *Access) Given(st *rights.State, d *directory.Domain) (hosts []string, o
 	return hosts, !slices.Contains(hosts, o.Hostname)
 }
 
-// named reports whether the world may be led to the given name servers already: a delegation that is older than the
-// domain here shows nothing. What cannot be learned counts as yes.
-func (o *Access) named(ctx context.Context, domain string, given []string) bool {
+// named reports whether the world may be led to name servers of this installation already: a delegation that is older than
+// the domain here shows nothing. What cannot be learned counts as yes.
+func (o *Access) named(ctx context.Context, st *rights.State, domain string, given []string) bool {
 	if o.Resolver == nil {
 		return true
 	}
@@ -95,7 +95,10 @@ func (o *Access) named(ctx context.Context, domain string, given []string) bool 
 	case !d.Delegated():
 		return false
 	}
-	return slices.ContainsFunc(given, func(h string) bool { return slices.Contains(d.NS, h) })
+	return slices.ContainsFunc(d.NS, func(host string) bool {
+		return slices.Contains(given, host) || host == o.Hostname ||
+			slices.ContainsFunc(st.Sets.NameServerSets(), func(s zone.NameServerSet) bool { return slices.Contains(s.Hosts, host) })
+	})
 }
 
 // moved reports whether a domain has other name servers than when its ownership was seen last.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -159,19 +160,24 @@ func keyStates(s *dnssec.Signing) []string {
 	return out
 }
 
-// Prepare makes the answers of the zones that a plan has written, and gives what puts them in force once the plan is durable.
-func (a *Answers) Prepare(st *rights.State, p *plan.Plan, list []zone.Zone) (publish func(), err error) {
+// Prepare makes the answers of the zones that a plan has written, and of those that name other servers by it while their
+// ownership is not shown, and gives what puts them in force once the plan is durable.
+func (a *Answers) Prepare(ctx context.Context, st *rights.State, p *plan.Plan, list []zone.Zone) (publish func(), err error) {
 	if a.Names == nil {
 		return func() {}, nil
 	}
 	var all []func()
-	for i := range list {
-		z := &list[i]
-		d, there := after(st, p, z.Domain)
+	pending, err := a.renamed(ctx, st, p, list)
+	if err != nil {
+		return nil, err
+	}
+	find, sets := next(st, p), st.Sets.With(p.Tx.PutSets, p.Tx.PutServers)
+	for _, z := range slices.Concat(list, pending) {
+		d, there := find(z.Domain)
 		if !there || d.Zone != directory.ZoneHosted {
 			continue
 		}
-		one, err := a.prepare(st.Sets, d, z)
+		one, err := a.prepare(find, sets, d, &z)
 		if err != nil {
 			return nil, words.Invalid("The zone "+words.Show(z.Domain)+" cannot be answered for: "+err.Error()+".", "")
 		}
@@ -192,6 +198,62 @@ func (a *Answers) Prepare(st *rights.State, p *plan.Plan, list []zone.Zone) (pub
 			one()
 		}
 	}, nil
+}
+
+// next finds domains as a plan leaves them.
+func next(st *rights.State, p *plan.Plan) domains {
+	return func(name string) (*directory.Domain, bool) {
+		if slices.Contains(p.Delta.RemoveDomains, name) && !slices.ContainsFunc(p.Delta.PutDomains, func(d directory.Domain) bool { return d.Name == name }) {
+			return nil, false
+		}
+		return after(st, p, name)
+	}
+}
+
+// renamed reads the zones, beside those that a plan writes, that may name other servers by it: of domains whose ownership is
+// not shown, in accounts of which a domain is proved now, or no longer, or is led here by somebody else.
+func (a *Answers) renamed(ctx context.Context, st *rights.State, p *plan.Plan, written []zone.Zone) ([]zone.Zone, error) {
+	accounts := map[account.ID]bool{}
+	for i := range p.Delta.PutDomains {
+		d := &p.Delta.PutDomains[i]
+		old, there := st.Directory.Domain(d.Name)
+		switch {
+		case !there && d.Proved:
+			accounts[d.Account] = true
+		case there && (old.Proved != d.Proved || old.Account != d.Account || old.Proof.TXTOnly != d.Proof.TXTOnly):
+			accounts[old.Account], accounts[d.Account] = true, true
+		}
+	}
+	for _, name := range p.Delta.RemoveDomains {
+		if old, there := st.Directory.Domain(name); there && old.Proved {
+			accounts[old.Account] = true
+		}
+	}
+	delete(accounts, account.Operator) // it has one set of names
+	if len(accounts) == 0 {
+		return nil, nil
+	}
+	var out []zone.Zone
+	for d := range st.Directory.Domains() {
+		if !namesOwn(st, d) || !accounts[d.Account] || slices.ContainsFunc(written, func(z zone.Zone) bool { return z.Domain == d.Name }) {
+			continue
+		}
+		z, err := a.Store.Zone(ctx, account.System(), d.Name)
+		if errors.Is(err, words.ErrNotFound) || errors.Is(err, zone.ErrEncoding) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, z)
+	}
+	return out, nil
+}
+
+// namesOwn reports whether a zone may name servers of its account's own before its domain's ownership is shown.
+func namesOwn(st *rights.State, d *directory.Domain) bool {
+	set, ok := st.Sets.NameServerSet(d.NameServerSet)
+	return !d.Proved && d.Zone == directory.ZoneHosted && ok && set.Account == d.Account && d.Account != account.Operator
 }
 
 // ZoneServed tells of a zone that our name servers answer for as a change has left it.
@@ -239,7 +301,7 @@ func (a *Answers) All(ctx context.Context, st *rights.State) (missing []zone.Zon
 		if !there || d.Zone != directory.ZoneHosted {
 			return nil
 		}
-		a.one(ctx, st.Sets, d, &z, found[z.Domain])
+		a.one(ctx, st, d, &z, found[z.Domain])
 		return nil
 	})
 	if err != nil {
@@ -259,15 +321,32 @@ func (a *Answers) All(ctx context.Context, st *rights.State) (missing []zone.Zon
 	return missing, nil
 }
 
+// domains finds a domain by its name.
+type domains func(name string) (*directory.Domain, bool)
+
+// owns reports whether all names are at or below proved domains of an account.
+func (find domains) owns(id account.ID, names []string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool {
+		for up, more := name, true; more; _, up, more = strings.Cut(up, ".") {
+			if d, there := find(up); there {
+				return d.Account != id || !d.Proved
+			}
+		}
+		return true
+	})
+}
+
 // prepare makes the answers of a domain's zone. Those of a domain whose ownership is not shown name servers of the operator,
-// whatever its account has chosen.
-func (a *Answers) prepare(sets zone.Sets, d *directory.Domain, z *zone.Zone) (publish func(), err error) {
+// whatever its account has chosen, but for names that the account has shown to be its own: registries that test servers
+// before they hand out a zone want to find those that they are told. Where the world was led here before, nobody names his own.
+func (a *Answers) prepare(find domains, sets zone.Sets, d *directory.Domain, z *zone.Zone) (publish func(), err error) {
 	if d.Proved {
 		return a.Names.Prepare(z)
 	}
 	servers := []string{a.Ours.Hostname}
 	set, ok := sets.NameServerSet(d.NameServerSet)
-	if !ok || set.Account != account.Operator {
+	own := ok && set.Account == d.Account && !d.Proof.TXTOnly && find.owns(d.Account, set.Hosts)
+	if !own && (!ok || set.Account != account.Operator) {
 		set, ok = sets.NameServersFor(account.Operator, zone.DefaultNameServerSet)
 	}
 	if ok {
@@ -281,7 +360,7 @@ func (a *Answers) prepare(sets zone.Sets, d *directory.Domain, z *zone.Zone) (pu
 }
 
 // one answers for a stored zone. found says that it could not be, before.
-func (a *Answers) one(ctx context.Context, sets zone.Sets, d *directory.Domain, z *zone.Zone, found bool) {
+func (a *Answers) one(ctx context.Context, st *rights.State, d *directory.Domain, z *zone.Zone, found bool) {
 	if a.Names == nil {
 		return
 	}
@@ -292,7 +371,7 @@ func (a *Answers) one(ctx context.Context, sets zone.Sets, d *directory.Domain, 
 		if z.Signing != nil && len(z.Signatures) == 0 {
 			return nil, errors.New("it is signed, and its signatures are not in the store: it is not answered for without them")
 		}
-		return a.prepare(sets, d, z)
+		return a.prepare(st.Directory.Domain, st.Sets, d, z)
 	}()
 	if err == nil {
 		publish()
@@ -339,7 +418,7 @@ func (a *Answers) Changed(ctx context.Context, before, st *rights.State) ([]stri
 			continue
 		}
 		old, there := before.Directory.Domain(d.Name)
-		same := there && old.Zone == d.Zone && old.Proved == d.Proved && old.Account == d.Account && old.NameServerSet == d.NameServerSet
+		same := there && old.Zone == d.Zone && old.Proved == d.Proved && old.Account == d.Account && !namesOwn(st, d)
 		if answered, is := a.Names.Statistics(d.Name); !same || !is || answered.Serial != stored[d.Name] {
 			names = append(names, d.Name)
 		}
@@ -372,7 +451,7 @@ func (a *Answers) Again(ctx context.Context, st *rights.State, domains []string)
 		case err != nil && !errors.Is(err, zone.ErrEncoding): // one that is damaged becomes a finding
 			return err
 		}
-		a.one(ctx, st.Sets, d, &z, false)
+		a.one(ctx, st, d, &z, false)
 	}
 	return nil
 }
