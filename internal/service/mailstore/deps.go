@@ -94,7 +94,8 @@ type Writer interface {
 	Move(ctx context.Context, scope account.Scope, box string, from int64, uids []uint32, to int64) (mailbox.Placed, error)
 	// Expunge removes those of some messages that have \Deleted, of all when uids is nil, and gives their UIDs.
 	Expunge(ctx context.Context, scope account.Scope, box string, folder int64, uids []uint32) ([]uint32, error)
-	// Note keeps what a reader wants kept of messages. Nobody waits for it, and it may be lost.
+	// Note keeps what a reader wants kept of messages. Nobody waits for it, and it may be lost. The list is the caller's
+	// again when it returns, the texts are not.
 	Note(ctx context.Context, scope account.Scope, box string, folder int64, notes []mailbox.Note) error
 }
 

@@ -467,6 +467,7 @@ func dropRows(tx *sqldb.Tx, id string, folder int64, uids []uint32, bodies []int
 
 // Note implements mailstore.Writer. A note that comes too late, or is lost in a crash, is made again by who needs it.
 func (s *Store) Note(_ context.Context, scope account.Scope, id string, folder int64, notes []mailbox.Note) error {
+	notes = slices.Clone(notes) // the caller goes on with its list
 	s.of(id).WriteLater(scope, func(tx *sqldb.Tx) error {
 		for _, note := range notes {
 			if len(note.Text) > mailbox.MaxNote {

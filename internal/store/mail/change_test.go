@@ -220,7 +220,9 @@ func TestFactsNotesAndBodies(t *testing.T) {
 		first := s.message("1")
 		s.append(mailbox.Inbox, first, s.message(large), s.message("333"))
 		must(s.t, s.Store.Note(ctx, s.scope, "a", mailbox.Inbox, []mailbox.Note{{UID: 1, Text: []byte("old")}, {UID: 9, Text: []byte("nobody's")}}))
-		must(s.t, s.Store.Note(ctx, s.scope, "a", mailbox.Inbox, []mailbox.Note{{UID: 1, Text: []byte("note")}, {UID: 3, Text: make([]byte, mailbox.MaxNote+1)}}))
+		notes := []mailbox.Note{{UID: 1, Text: []byte("note")}, {UID: 3, Text: make([]byte, mailbox.MaxNote+1)}}
+		must(s.t, s.Store.Note(ctx, s.scope, "a", mailbox.Inbox, notes))
+		notes[0] = mailbox.Note{UID: 2, Text: []byte("of the next list")}
 		to := s.create("there") // what nobody waits for goes before what comes after it
 		facts, err := s.Facts(ctx, s.scope, "a", mailbox.Inbox, []uint32{1, 2, 3, 4})
 		if must(s.t, err); len(facts) != 3 || string(facts[0].Notes) != "note" || !facts[0].At.Equal(first.At) || facts[1].Size != int64(len(large)) || facts[1].Notes != nil || facts[2].Notes != nil {
