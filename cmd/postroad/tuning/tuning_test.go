@@ -9,3 +9,22 @@ func TestGarbageIsBoundedByWhatLives(t *testing.T) {
 		}
 	}
 }
+
+func TestGarbageIsGivenBackWhenLittleHappens(t *testing.T) {
+	const mib = 1 << 20
+	for _, c := range []struct {
+		live, made, objects, free uint64
+		want                      bool
+	}{
+		{live: 80 * mib, made: mib, objects: 80 * mib, free: 180 * mib, want: true},
+		{live: 80 * mib, made: mib, objects: 180 * mib, free: 0, want: true},
+		{live: 80 * mib, made: 100 * mib, objects: 180 * mib, free: 180 * mib, want: false},
+		{live: 10 * mib, made: mib, objects: 20 * mib, free: 10 * mib, want: false},
+		{live: 2048 * mib, made: mib, objects: 2148 * mib, free: 100 * mib, want: false},
+		{live: 80 * mib, made: mib, objects: 70 * mib, free: 0, want: false},
+	} {
+		if got := idleGarbage(c.live, c.made, c.objects, c.free); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
