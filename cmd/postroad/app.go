@@ -52,7 +52,7 @@ func (a *app) root() *cobra.Command {
 		a.ruleCommand(aliasWords), a.ruleCommand(forwardWords), a.ruleCommand(groupWords), a.catchAllCommand(),
 		a.zoneCommand(), a.dnssecCommand(), a.recordCommand(), a.keyCommand(), a.transferCommand(), a.secondaryCommand(), a.catalogCommand(), a.providerCommand(), a.publishCommand(), a.dkimCommand(), a.certCommand(),
 		a.outboundCommand(), a.explainCommand(), a.lookUpCommand(), a.toolCommand(), a.traceCommand(), a.noticeCommand(), a.queueCommand(),
-		a.clientSetupCommand(),
+		a.clientSetupCommand(), a.sendingCommand(),
 		a.accountCommand(), a.tokenCommand(), a.auditCommand(), a.undoCommand(),
 		a.configCommand(), a.manCommand(), a.versionCommand(),
 	)

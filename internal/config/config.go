@@ -40,6 +40,7 @@ type Config struct {
 	Notices  Notices
 	Support  Support
 	Clients  Clients
+	Sending  Sending
 	DNS      DNS
 	TLS      TLS
 	ACME     ACME
@@ -128,6 +129,17 @@ type Clients struct {
 	Submissions int
 	Submission  int
 	HTTPS       int
+}
+
+// Sending is how many recipients our own users may have in an hour, and in a day of UTC. Negative, written as 0, is no
+// limit.
+type Sending struct {
+	LoginHour   int // of one login; default 1,000
+	LoginDay    int // default 5,000
+	DomainHour  int // of all logins in one domain; default 5,000
+	DomainDay   int // default 25,000
+	AccountHour int // of all domains of one account; default 10,000
+	AccountDay  int // default 50,000
 }
 
 // DNS is how questions are answered.
@@ -230,6 +242,12 @@ func (c Config) WithDefaults(machine string) Config {
 	orNumber(&c.Clients.Submissions, firstPort(l.Submissions))
 	orNumber(&c.Clients.Submission, firstPort(l.Submission))
 	orNumber(&c.Clients.HTTPS, firstPort(l.HTTPS))
+	orNumber(&c.Sending.LoginHour, 1000)
+	orNumber(&c.Sending.LoginDay, 5000)
+	orNumber(&c.Sending.DomainHour, 5000)
+	orNumber(&c.Sending.DomainDay, 25_000)
+	orNumber(&c.Sending.AccountHour, 10_000)
+	orNumber(&c.Sending.AccountDay, 50_000)
 	orText(&c.Support.URL, "mailto:postmaster@"+c.Hostname)
 	orNumber(&c.Limits.MessageSize, 50<<20)
 	orNumber(&c.Limits.Recipients, 1000)

@@ -99,6 +99,7 @@ func keys() []key {
 	out = append(out, listenKeys()...)
 	out = append(out, serviceKeys()...)
 	out = append(out, clientKeys()...)
+	out = append(out, sendingKeys()...)
 	out = append(out, acmeKeys()...)
 	return append(out, limitKeys()...)
 }
@@ -292,6 +293,28 @@ func acmeKeys() []key {
 			put: number(func(c *Config) *int { return &c.ACME.NamesPerAccount }, 1, 100_000),
 		},
 	}
+}
+
+func sendingKeys() []key {
+	var out []key
+	for _, k := range []struct {
+		name, who, def string
+		field          func(c *Config) *int
+	}{
+		{"login_hour", "one login in one hour", "1000", func(c *Config) *int { return &c.Sending.LoginHour }},
+		{"login_day", "one login in one day", "5000", func(c *Config) *int { return &c.Sending.LoginDay }},
+		{"domain_hour", "all logins of one domain in one hour", "5000", func(c *Config) *int { return &c.Sending.DomainHour }},
+		{"domain_day", "all logins of one domain in one day", "25000", func(c *Config) *int { return &c.Sending.DomainDay }},
+		{"account_hour", "all domains of one account in one hour", "10000", func(c *Config) *int { return &c.Sending.AccountHour }},
+		{"account_day", "all domains of one account in one day", "50000", func(c *Config) *int { return &c.Sending.AccountDay }},
+	} {
+		out = append(out, key{
+			name: "sending." + k.name, kind: kindNumber, def: k.def, example: k.def,
+			doc: "Recipients of " + k.who + " (of UTC). The next one is told 450 4.7.1 with the time from which on it is taken. 0 is no limit.",
+			put: numberOrOff(k.field, 1, 1_000_000_000),
+		})
+	}
+	return out
 }
 
 func limitKeys() []key {

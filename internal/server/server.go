@@ -43,6 +43,7 @@ import (
 	"postroad/internal/service/queue"
 	"postroad/internal/service/receive"
 	"postroad/internal/service/resolver"
+	"postroad/internal/service/sending"
 	"postroad/internal/service/signer"
 	"postroad/internal/service/trace"
 	"postroad/internal/service/transfers"
@@ -83,6 +84,7 @@ type Server struct {
 	certs     *certs.Service
 	access    *access.Service
 	receive   *receive.Service
+	sending   *sending.Service
 	imapd     *imapd.Service
 	trace     *trace.Service     // nil: no traces are kept
 	dnsd      *dnsd.Service      // nil: this node does not answer questions
@@ -230,12 +232,15 @@ func (s *Server) join(ctx context.Context) error {
 		agents(s.deliver, deliver.NewLocal(s.mailstore, deliver.WithMetrics(s.metrics), deliver.WithLog(s.log))), view, s.metrics, s.log)
 	s.joinDKIM(view)
 	forwarder := s.joinForwarding(view)
+	if err := s.joinSending(ctx); err != nil {
+		return err
+	}
 	s.control = control.New(control.Options{
 		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Traces: s.traces(), Names: s.names(), Signer: s.signer, Parents: s.signer, Box: s.box, Exchange: s.exchange(), Resolver: s.resolver, DNS: s.resolver, ProofSecret: proofSecret,
 		Hops: view.hops, Facts: s.verify, Returns: forwarder, Dial: s.tries, Fetcher: s.verify, Answers: s.self.Answers, Verifier: verifier,
 		Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Addresses: s.cfg.Addresses, Listeners: s.self.listeners,
 		DeliverPort: uint16(s.cfg.Deliver.Port), TrustedNetworks: s.cfg.Receive.TrustedNetworks, //nolint:gosec // config checks the range
-		Certificates: s.certificateOptions(), Writer: &providers.Service{}, Seal: s.box, Providers: providers.Kinds(), Keyring: s.dkim, Hold: s.queueHold(), Support: s.cfg.Support.URL, Clients: s.clients(), Metrics: s.metrics, Log: s.log,
+		Certificates: s.certificateOptions(), Writer: &providers.Service{}, Seal: s.box, Providers: providers.Kinds(), Keyring: s.dkim, Hold: s.queueHold(), Support: s.cfg.Support.URL, Clients: s.clients(), Sending: s.sending, Metrics: s.metrics, Log: s.log,
 	})
 	view.directory = s.control.Directory
 	s.access = access.New(tokens(s.stores.control))
@@ -251,7 +256,8 @@ func (s *Server) join(ctx context.Context) error {
 		MessageSize: s.cfg.Limits.MessageSize, Recipients: s.cfg.Limits.Recipients,
 		Sessions: s.cfg.Limits.Sessions, SessionsPerAddress: s.cfg.Limits.SessionsPerAddress, Memory: memory, Boxes: s.mailstore,
 		Trace: tracer, Facts: s.verify, Recorder: s.recorder(), Turns: s.queue, Findings: findings{s.stores.control}, Signer: s.dkim, Forwarder: forwarder,
-		Judge: judging{judge.New(judge.Config{Hostname: s.cfg.Hostname}, s.resolver, view, s.metrics, s.log)},
+		Judge:   judging{judge.New(judge.Config{Hostname: s.cfg.Hostname}, s.resolver, view, s.metrics, s.log)},
+		Sending: s.sending,
 	}, queueing{s.queue}, view, blobs{s.stores.blobs}, logins, s.metrics, s.log)
 	s.joinIMAP(s.certs.TLS(), memory, logins)
 	if err := s.control.Start(ctx); err != nil {

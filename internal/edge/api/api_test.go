@@ -411,6 +411,7 @@ func calls(h *house) map[string][3]string {
 		"cert-renew":        {"POST", "/certificates/mail.ann.example/renew", ""},
 		"cert-remove":       {"DELETE", "/certificates/mail.ann.example", ""},
 		"notice-list":       {"", "", ""}, // as above
+		"sending-list":      {"", "", ""},
 		"domain-list":       {"", "", ""},
 		"domain-show":       {"GET", "/domains/ann.example", ""},
 		"domain-choose":     {"GET", "/domains/ann.example/choose", ""},

@@ -37,6 +37,7 @@ import (
 	"postroad/internal/service/control/recipients"
 	"postroad/internal/service/control/rerouting"
 	"postroad/internal/service/control/rights"
+	"postroad/internal/service/control/sendings"
 	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/signing"
 	"postroad/internal/service/control/traces"
@@ -62,11 +63,12 @@ type Options struct {
 	// ProofSecret makes the texts of proofs: whoever knows it can show the ownership of what others published. It stays the
 	// same as long as the installation lives.
 	ProofSecret string
-	Hops        routing.Hops    // what next hops offer, for explanations; nil: nothing is known
-	Fetcher     Fetcher         // of lists from other installations; nil: none is fetched
-	Facts       inspect.Facts   // what is known of other servers, for explanations; nil: nothing is
-	Returns     routing.Returns // finds senders of forwarded mail, for explanations; nil: none is rewritten
-	Dial        inspect.Dial    // tries whether another server answers, for proposals; nil: nobody does
+	Hops        routing.Hops     // what next hops offer, for explanations; nil: nothing is known
+	Fetcher     Fetcher          // of lists from other installations; nil: none is fetched
+	Facts       inspect.Facts    // what is known of other servers, for explanations; nil: nothing is
+	Returns     routing.Returns  // finds senders of forwarded mail, for explanations; nil: none is rewritten
+	Dial        inspect.Dial     // tries whether another server answers, for proposals; nil: nobody does
+	Sending     sendings.Counter // of what our own users send; nil: nothing is counted
 	// Verifier makes the SCRAM verifier of a password (RFC 5802 §3). It is slow on purpose and called from several
 	// goroutines at a time. Its error is shown to whoever gave the password.
 	Verifier func(password string) (string, error)

@@ -72,6 +72,12 @@ type Forwarder interface {
 	PerHour() int
 }
 
+// Sending holds what our own users send against limits.
+type Sending interface {
+	// Take counts a recipient of a login's mail, or says why it must not be taken now, as the text of a reply.
+	Take(login string, owner account.ID) (refusal string)
+}
+
 // Turns starts mail that waits for a domain's own server.
 type Turns interface {
 	// Turn tells how many recipients of a domain wait in a lane, and has them tried at once.

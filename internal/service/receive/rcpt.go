@@ -44,6 +44,12 @@ func (s *session) rcpt(arg []byte) error {
 		s.reply(replyFull)
 		return nil
 	}
+	if r, ok := s.maySend(); !ok {
+		s.service.log.Info("recipient over a limit", "client", s.addr.String(), "login", s.login, "recipient", original, "reply", r.String())
+		s.recordRefused(original, &d, r)
+		s.reply(r)
+		return nil
+	}
 	s.recordTaken(original, &d)
 	s.add(d.Rows(original, cmd.Notify, cmd.ORcpt))
 	if s.tx.rcpts++; s.tx.rcpts == 1 {
@@ -52,6 +58,15 @@ func (s *session) rcpt(arg []byte) error {
 	s.beginJudging()
 	s.reply(d.Reply)
 	return nil
+}
+
+// maySend counts a recipient that is about to be taken, and says whether a login may have another one.
+func (s *session) maySend() (smtp.Reply, bool) {
+	if s.login == "" || s.service.cfg.Sending == nil {
+		return smtp.Reply{}, true
+	}
+	text := s.service.cfg.Sending.Take(s.login, s.loginOf)
+	return smtp.Reply{Code: 450, Enhanced: smtp.Enhanced{4, 7, 1}, Text: text}, text == ""
 }
 
 var replyFull = smtp.Reply{Code: 452, Enhanced: smtp.Enhanced{4, 2, 2}, Text: "the mailbox is full"}

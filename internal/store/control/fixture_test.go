@@ -22,6 +22,7 @@ import (
 	"postroad/internal/core/finding"
 	"postroad/internal/core/notice"
 	"postroad/internal/core/publish"
+	"postroad/internal/core/sending"
 	"postroad/internal/core/transfer"
 	"postroad/internal/core/zone"
 	"postroad/internal/proto/dns"
@@ -80,6 +81,7 @@ type customer struct {
 	Servers     zone.NameServerSet
 	Provider    publish.Provider
 	DKIM        dkimkey.Domain
+	Tally       sending.Count
 	Memory      notice.Memory
 	Notice      notice.Notice
 	Transfer    transfer.Settings
@@ -141,6 +143,9 @@ func newCustomer(name string) customer {
 				NotBefore: created, NotAfter: created.Add(2160 * time.Hour), Issuer: "Ä, R1", By: cert.DNS01, Given: created.Add(time.Minute), Problem: cert.Elsewhere, Detail: "ü",
 				Tried: created.Add(time.Hour), Next: created.Add(2 * time.Hour), Failures: 3,
 			},
+		},
+		Tally: sending.Count{
+			Key: sending.Key{Kind: sending.Login, ID: "b@" + domain}, Account: id, Tally: sending.Tally{Hour: 500_000, HourCount: 3, Day: 20_000, DayCount: 1 << 40},
 		},
 		Memory: notice.Memory{
 			Domain: domain, Event: notice.PrimaryDown, Account: id, Since: created.Add(time.Minute), Told: created.Add(time.Hour), Open: true, Held: 1 << 40, Detail: "a\nü\n",
@@ -204,6 +209,8 @@ func (w *world) add(t *testing.T, name string) customer {
 	must(t, w.keep(system, c.Domain.Name, "anybody", c.Answer))
 	must(t, w.SawTTL(t.Context(), system, c.Domain.Name, 48*time.Hour, created))
 	must(t, w.KeepNotices(t.Context(), system, notice.Result{Put: []notice.Memory{c.Memory}, Notice: []notice.Notice{c.Notice}}, 7))
+	_, err := w.AddTallies(t.Context(), system, []sending.Count{c.Tally}, 0)
+	must(t, err)
 	must(t, w.MarkZoneKeys(t.Context(), system, []string{c.ZoneKey.ID}, c.ZoneKey.Unused))
 	must(t, w.NoteCertificate(t.Context(), system, c.Certificate.Name.Name, c.Certificate.Status))
 	return c
@@ -228,6 +235,7 @@ type dump struct {
 	Lists        []control.RecipientList
 	Zones        []zone.Zone
 	ZoneKeys     []dnssec.SealedKey
+	Tallies      []sending.Count
 	Memories     []notice.Memory
 	Notices      []notice.Notice
 	TTLs         []time.Duration
@@ -328,6 +336,8 @@ func (w *world) dump(t *testing.T) dump {
 		d.Assets[i], err = w.Asset(ctx, system, d.Assets[i].Key)
 		must(t, err)
 	}
+	d.Tallies, err = w.Tallies(ctx, system, 0)
+	must(t, err)
 	d.Memories, err = w.Memories(ctx, system)
 	must(t, err)
 	d.Notices, err = w.Store.Notices(ctx, system, "", "", 1000)

@@ -16,12 +16,14 @@ import (
 	"postroad/internal/core/finding"
 	"postroad/internal/core/notice"
 	"postroad/internal/core/publish"
+	"postroad/internal/core/sending"
 	"postroad/internal/core/transfer"
 	"postroad/internal/core/zone"
 	"postroad/internal/service/certs"
 	"postroad/internal/service/checks"
 	"postroad/internal/service/control"
 	"postroad/internal/service/notices"
+	counting "postroad/internal/service/sending"
 	"postroad/internal/service/verify"
 	"postroad/internal/store/sqldb"
 )
@@ -124,6 +126,24 @@ var foreigners = map[string]foreign{
 		t := w.t
 		if p, err := w.Provider(t.Context(), scope, bob.Domain.Name); !errors.Is(err, control.ErrNotFound) || p.Sealed != nil {
 			t.Errorf("it shows %+v, %v", p, err)
+		}
+	},
+	"Tallies": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		list, err := w.Tallies(t.Context(), scope, 0)
+		must(t, err)
+		if slices.ContainsFunc(list, func(c sending.Count) bool { return !scope.Has(c.Account) }) {
+			t.Errorf("it shows %+v", list)
+		}
+	},
+	"AddTallies": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		for _, owner := range []account.ID{bob.Account.ID, newCustomer("ann").Account.ID} {
+			c := bob.Tally
+			c.Account = owner
+			if list, err := w.AddTallies(t.Context(), scope, []sending.Count{c}, 0); len(list) != 0 {
+				t.Errorf("it shows %+v, %v", list, err)
+			}
 		}
 	},
 	"Providers": func(w *world, scope account.Scope, _ customer) {
@@ -458,7 +478,7 @@ type signing interface {
 // TestAnotherAccountIsOutOfReach tries every method with the scope of one account and the ids of another.
 func TestAnotherAccountIsOutOfReach(t *testing.T) {
 	methods := map[string]bool{}
-	for _, store := range []reflect.Type{reflect.TypeFor[control.Store](), reflect.TypeFor[verify.Store](), reflect.TypeFor[notices.Store](), reflect.TypeFor[checks.Lifetimes](), reflect.TypeFor[exchanged](), reflect.TypeFor[signing](), reflect.TypeFor[certs.Store](), reflect.TypeFor[shared]()} {
+	for _, store := range []reflect.Type{reflect.TypeFor[control.Store](), reflect.TypeFor[verify.Store](), reflect.TypeFor[notices.Store](), reflect.TypeFor[checks.Lifetimes](), reflect.TypeFor[exchanged](), reflect.TypeFor[signing](), reflect.TypeFor[certs.Store](), reflect.TypeFor[shared](), reflect.TypeFor[counting.Store]()} {
 		for method := range store.Methods() {
 			if methods[method.Name] = true; foreigners[method.Name] == nil {
 				t.Errorf("%s is not in the table", method.Name)
@@ -682,7 +702,7 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 	must(t, err)
 	operators := []string{"setting", "certificate_asset", "certificate_lock", "lease"} // nobody else has rows there
 	tables := w.tables(t)
-	if len(tables) != 32 {
+	if len(tables) != 33 {
 		t.Errorf("tables of accounts' rows: %v", tables)
 	}
 	counts := func(scope account.Scope, table string) (own, other int) {

@@ -1,0 +1,44 @@
+package receive_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"postroad/internal/core/account"
+	"postroad/internal/service/receive"
+)
+
+// sent takes so many recipients and notes whose.
+type sent struct {
+	room int
+	by   []string
+}
+
+func (s *sent) Take(login string, owner account.ID) string {
+	if len(s.by) == s.room {
+		return "enough is enough"
+	}
+	s.by = append(s.by, fmt.Sprint(login, " ", owner))
+	return ""
+}
+
+// Only recipients that are taken count, and only those of logins.
+func TestWhatALoginSendsIsHeldAgainstLimits(t *testing.T) {
+	t.Parallel()
+	s := &sent{room: 2}
+	w, _ := newSubmission(t, receive.Submissions, &logins{}, func(c *receive.Config) { c.Sending = s })
+	w.dial(t).secured().play("S: 220\nC: EHLO c\nS: 250\nC: AUTH PLAIN " + plain("", ann, secret) + "\nS: 235\n" +
+		"C: MAIL FROM:<ann@local.example>\nS: 250\nC: RCPT TO:<nobody@local.example>\nS: 550\nC: RCPT TO:<bob@local.example>\nS: 250\nC: RCPT TO:<x@far.example>\nS: 250\n" +
+		"C: RCPT TO:<y@far.example>\nS: 450 4.7.1 enough is enough\nC: DATA\nS: 354\nC: From: ann@local.example\nC: \nC: .\nS: 250\nC: QUIT\nS: 221")
+	if len(w.accepted) != 1 || len(w.accepted[0].Rows) != 2 {
+		t.Errorf("accepted %+v", w.accepted)
+	}
+	if len(s.by) != 2 || slices.ContainsFunc(s.by, func(who string) bool { return who != s.by[0] }) || s.by[0][:len(ann)] != ann {
+		t.Errorf("counted %q", s.by)
+	}
+
+	none := &sent{}
+	w = newWorld(t, func(c *receive.Config) { c.Sending = none })
+	w.dial(t).play("S: 220\nC: EHLO c\nS: 250\nC: MAIL FROM:<x@far.example>\nS: 250\nC: RCPT TO:<bob@local.example>\nS: 250\nC: QUIT\nS: 221")
+}

@@ -1,0 +1,163 @@
+package sending_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"postroad/internal/core/account"
+	"postroad/internal/core/sending"
+	service "postroad/internal/service/sending"
+)
+
+// kept is a store in memory.
+type kept struct {
+	mu   sync.Mutex
+	all  map[sending.Key]sending.Count
+	fail error
+}
+
+func (k *kept) Tallies(_ context.Context, _ account.Scope, day int64) ([]sending.Count, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var out []sending.Count
+	for _, c := range k.all {
+		if c.Day >= day {
+			out = append(out, c)
+		}
+	}
+	return out, k.fail
+}
+
+func (k *kept) AddTallies(_ context.Context, _ account.Scope, added []sending.Count, _ int64) ([]sending.Count, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.fail != nil {
+		return nil, k.fail
+	}
+	var out []sending.Count
+	for _, c := range added {
+		c.Tally = k.all[c.Key].Plus(c.Tally)
+		k.all[c.Key] = c
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+func start(t *testing.T, k *kept, cfg service.Config) *service.Service {
+	t.Helper()
+	s := service.New(cfg, k, slog.New(slog.DiscardHandler))
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func takes(t *testing.T, s *service.Service, login string, owner account.ID, n int) {
+	t.Helper()
+	for range n {
+		if text := s.Take(login, owner); text != "" {
+			t.Fatalf("%s: %s", login, text)
+		}
+	}
+}
+
+func refuses(t *testing.T, s *service.Service, login string, owner account.ID, who string) {
+	t.Helper()
+	if text := s.Take(login, owner); !strings.HasPrefix(text, "the "+who+" ") {
+		t.Errorf("%s: %q", login, text)
+	}
+}
+
+func TestLimitsOfEachKind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, &kept{all: map[sending.Key]sending.Count{}}, service.Config{
+			Login: sending.Limits{Hour: 3, Day: 6}, Domain: sending.Limits{Hour: 5}, Account: sending.Limits{Day: 8},
+		})
+		defer s.Stop(t.Context())
+		takes(t, s, "a@one.example", "ann", 3)
+		refuses(t, s, "a@one.example", "ann", "login a@one.example")
+		takes(t, s, "b@one.example", "ann", 2)
+		refuses(t, s, "b@one.example", "ann", "domain one.example")
+		takes(t, s, "c@two.example", "ann", 3)
+		refuses(t, s, "d@two.example", "ann", "account of d@two.example")
+		takes(t, s, "a@other.example", "bob", 3) // another account is not touched
+		time.Sleep(time.Hour)
+		refuses(t, s, "d@two.example", "ann", "account")
+		takes(t, s, "a@other.example", "bob", 3)
+		time.Sleep(time.Hour)
+		refuses(t, s, "a@other.example", "bob", "login")
+		time.Sleep(24 * time.Hour)
+		takes(t, s, "a@other.example", "bob", 3)
+		takes(t, s, "d@two.example", "ann", 3)
+	})
+}
+
+// What is refused is not counted.
+func TestRefusedIsNotCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, &kept{all: map[sending.Key]sending.Count{}}, service.Config{Login: sending.Limits{Hour: 1}})
+		defer s.Stop(t.Context())
+		takes(t, s, "a@one.example", "ann", 1)
+		refuses(t, s, "a@one.example", "ann", "login")
+		for _, c := range s.Counts(account.System()) {
+			if c.HourCount != 1 || c.DayCount != 1 || c.Account != "ann" {
+				t.Errorf("%+v", c)
+			}
+		}
+		if got := s.Counts(account.Of("bob")); len(got) != 0 {
+			t.Errorf("bob sees %+v", got)
+		}
+	})
+}
+
+func TestRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &kept{all: map[sending.Key]sending.Count{}}
+		cfg := service.Config{Login: sending.Limits{Hour: 4}}
+		s := start(t, k, cfg)
+		takes(t, s, "a@one.example", "ann", 2)
+		s.Stop(t.Context())
+		s = start(t, k, cfg)
+		takes(t, s, "a@one.example", "ann", 2)
+		refuses(t, s, "a@one.example", "ann", "login")
+
+		// Another node has counted the rest after a second.
+		other := start(t, k, cfg)
+		time.Sleep(2 * time.Second)
+		if text := other.Take("b@one.example", "ann"); text != "" {
+			t.Error(text)
+		}
+		s.Stop(t.Context())
+		other.Stop(t.Context())
+		if got := k.all[sending.Key{Kind: sending.Domain, ID: "one.example"}]; got.DayCount != 5 {
+			t.Errorf("together: %+v", got)
+		}
+	})
+}
+
+func TestStoreThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &kept{all: map[sending.Key]sending.Count{}}
+		s := start(t, k, service.Config{Login: sending.Limits{Hour: 4}})
+		k.mu.Lock()
+		k.fail = errors.New("disk")
+		k.mu.Unlock()
+		takes(t, s, "a@one.example", "ann", 2)
+		time.Sleep(3 * time.Second)
+		takes(t, s, "a@one.example", "ann", 2)
+		refuses(t, s, "a@one.example", "ann", "login")
+		k.mu.Lock()
+		k.fail = nil
+		k.mu.Unlock()
+		s.Stop(t.Context())
+		if got := k.all[sending.Key{Kind: sending.Login, ID: "a@one.example"}]; got.HourCount != 4 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
