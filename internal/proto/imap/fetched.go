@@ -79,7 +79,16 @@ func (f *Fetched) Content(i Item, content []byte) {
 // ContentFrom is Content of a section that is too large to be held: size octets are read from content. It is not for
 // ItemBinary.
 func (f *Fetched) ContentFrom(i Item, content io.Reader, size int64) {
-	f.content(i).literalFrom(content, size)
+	f.content(i).literalFrom(content, size, false)
+}
+
+// BinaryFrom is ContentFrom for ItemBinary; nul says that there is a NUL in what is read.
+func (f *Fetched) BinaryFrom(i Item, content io.Reader, size int64, nul bool) {
+	w := f.content(i)
+	if nul {
+		w.raw("~")
+	}
+	w.literalFrom(content, size, nul)
 }
 
 // NoContent adds that there is no such section.

@@ -515,8 +515,9 @@ func (w *Writer) literal(content []byte, binary bool) {
 	}
 }
 
-// literalFrom writes size octets of content as a literal. Where content fails or is shorter, nothing more can be sent.
-func (w *Writer) literalFrom(content io.Reader, size int64) {
+// literalFrom writes size octets of content as a literal, in which NUL becomes 0x80, or with binary stays. Where content
+// fails or is shorter, nothing more can be sent.
+func (w *Writer) literalFrom(content io.Reader, size int64, binary bool) {
 	w.raw("{")
 	w.buf = strconv.AppendInt(w.buf, size, 10)
 	w.raw("}\r\n")
@@ -531,7 +532,9 @@ func (w *Writer) literalFrom(content io.Reader, size int64) {
 		}
 		n, err := content.Read(free[:min(int64(len(free)), size)])
 		for i, c := range free[:n] {
-			free[i] = octet(c)
+			if !binary {
+				free[i] = octet(c)
+			}
 		}
 		w.buf = w.buf[:len(w.buf)+n]
 		if size -= int64(n); err != nil && size > 0 {

@@ -1,8 +1,12 @@
 package mime
 
 import (
+	"bytes"
 	"errors"
+	"io"
+	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 const sectioned = `Subject: outer
@@ -156,5 +160,31 @@ func TestReadableText(t *testing.T) {
 		if got, ok := Parse(msg).ReadableText(msg); string(got) != tt.want || ok != tt.ok {
 			t.Errorf("%q: %q, %v", tt.msg, got, ok)
 		}
+	}
+}
+
+// What is read piece by piece is what is decoded at once.
+func TestNewDecoder(t *testing.T) {
+	body := strings.Repeat("a=20b=\r\nc  \r\nd=3d=3D \t =\r\n=C3=A4=zz==4 x\r\n", 2000) + "end= "
+	for _, encoding := range []string{"base64", "quoted-printable", "8bit"} {
+		want, err := Decode(encoding, []byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := NewDecoder(encoding, iotest.OneByteReader(strings.NewReader(body)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: %d octets, %v, want %d", encoding, len(got), err, len(want))
+		}
+	}
+	broken := errors.New("broken")
+	r, err := NewDecoder("base64", io.MultiReader(strings.NewReader("aGVsbG8="), iotest.ErrReader(broken)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(r); string(got) != "hello" || !errors.Is(err, broken) {
+		t.Errorf("%q, %v", got, err)
 	}
 }

@@ -167,9 +167,6 @@ func (s *session) failed(r *imap.Request, err error) *imap.Error {
 	case errors.Is(err, mailbox.ErrNoMailbox):
 		s.end("This mailbox was removed.")
 		return no(imap.CodeUnavailable, "This mailbox was removed.")
-	case errors.Is(err, mailbox.ErrCorrupt):
-		s.service.log.Error("message is damaged", "mailbox", s.box(), "error", err)
-		return no(imap.CodeCorruption, "The message is damaged.")
 	case !errors.Is(err, context.Canceled):
 		s.service.log.Error("IMAP command failed", "command", r.Command.Name(), "mailbox", s.box(), "error", err)
 	}

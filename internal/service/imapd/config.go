@@ -60,7 +60,7 @@ const (
 	idleTimeout      = 30*time.Minute + 30*time.Second // between commands, and in IDLE (RFC 9051 §5.4)
 	commandTimeout   = 2 * time.Minute                 // from a command's first octet to its last
 	handOverAfter    = time.Second                     // from when on a session is taken to wait for long
-	writeTimeout     = 2 * time.Minute                 // for what is written at once to be taken by the client
+	writeTimeout     = 2 * time.Minute                 // for inPieces octets to be taken by the client
 	minRateAfter     = time.Minute                     // from when on the rate of an appended message is looked at
 	minRate          = 256                             // octets a second of an appended message
 	sweepTime        = time.Second                     // between two looks whether logins still hold
@@ -71,5 +71,6 @@ const (
 	maxErrorsBefore = 10       // commands that are refused as BAD before login
 	maxErrors       = 100      // after it, without one in between that was right
 	maxLogins       = 5        // failed logins
-	inPieces        = 64 << 10 // octets of a message that are read at a time
+	maxPatterns     = 1000     // octets of the patterns of LIST: each is held against all names
+	inPieces        = 64 << 10 // octets of a message that are read or written at a time
 )

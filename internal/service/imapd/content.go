@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"bytes"
 	"errors"
 	"io"
 
@@ -197,60 +198,84 @@ func partial(i imap.Item, b []byte) []byte {
 	return b[:min(i.Count, uint64(len(b)))]
 }
 
-// decoded gives the content of a part (RFC 3516 §4.2). ok is false when there is no such part.
-func (f *fetching) decoded(i imap.Item, k *known, c *content) (b []byte, ok bool) {
+// decoded gives the content of a part (RFC 3516 §4.2), each time from its beginning; nil when there is no such part.
+func (f *fetching) decoded(i imap.Item, k *known, c *content) func() (io.Reader, error) {
 	part := k.note.tree.Find(i.Section.Part)
 	if part == nil {
-		return nil, false
+		return nil
 	}
 	from, encoding := part.Body, part.Encoding
-	if len(i.Section.Part) == 0 {
-		from, encoding = part.Start, "" // the message itself has no encoding of its own
-	}
-	octets, err := c.slice(int64(from), int64(part.End))
-	if err != nil {
-		c.err = err
-		return nil, false
-	}
-	if len(part.Parts) > 0 || part.Message != nil {
+	switch {
+	case len(i.Section.Part) == 0: // the message itself has no encoding of its own
+		from, encoding = part.Start, ""
+	case len(part.Parts) > 0 || part.Message != nil:
 		encoding = ""
 	}
-	if b, err = mime.Decode(encoding, octets); err != nil {
-		f.cte = true
-		return nil, false
+	return func() (io.Reader, error) {
+		if c.body == nil {
+			b, err := mime.Decode(encoding, c.octets[from:part.End])
+			return bytes.NewReader(b), err
+		}
+		return mime.NewDecoder(encoding, io.NewSectionReader(c.body, int64(from), int64(part.End-from)))
 	}
-	return b, true
 }
 
-// binary writes BINARY[…].
-func (f *fetching) binary(out *imap.Fetched, i imap.Item, k *known, c *content) {
-	if c.body != nil {
-		release, err := f.largeSlot()
-		if err != nil {
-			c.err = err
-			out.NoContent(i)
-			return
-		}
-		defer release()
+// measure is the length of a decoded part, and whether there is a NUL in it.
+func (f *fetching) measure(open func() (io.Reader, error), c *content) (size int64, nul, ok bool) {
+	r, err := open()
+	if err != nil {
+		f.cte = true
+		return 0, false, false
 	}
-	b, ok := f.decoded(i, k, c)
+	pooled, _ := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(pooled)
+	for {
+		n, err := r.Read(*pooled)
+		size += int64(n)
+		nul = nul || bytes.IndexByte((*pooled)[:n], 0) >= 0
+		switch {
+		case errors.Is(err, io.EOF):
+			return size, nul, true
+		case err != nil:
+			c.err = err
+			return 0, false, false
+		}
+	}
+}
+
+// binary writes BINARY[…]. A part is decoded twice and never held: its length stands before it.
+func (f *fetching) binary(out *imap.Fetched, i imap.Item, k *known, c *content) {
+	open := f.decoded(i, k, c)
+	if open == nil {
+		out.NoContent(i)
+		return
+	}
+	size, nul, ok := f.measure(open, c)
 	if !ok {
 		out.NoContent(i)
 		return
 	}
-	out.Content(i, partial(i, b))
+	r, err := open()
+	if err == nil && i.Partial {
+		skip := int64(min(i.Offset, uint64(size)))
+		_, err = io.CopyN(io.Discard, r, skip)
+		size = int64(min(i.Count, uint64(size-skip)))
+	}
+	in := &checked{r: r}
+	if err != nil {
+		in.err = err
+		out.NoContent(i)
+	} else {
+		out.BinaryFrom(i, in, size, nul)
+	}
+	c.err = in.err
 }
 
 // binarySize writes BINARY.SIZE[…].
 func (f *fetching) binarySize(out *imap.Fetched, i imap.Item, k *known, c *content) {
-	if c.body != nil {
-		release, err := f.largeSlot()
-		if err != nil {
-			c.err = err
-			return
-		}
-		defer release()
+	var size int64
+	if open := f.decoded(i, k, c); open != nil {
+		size, _, _ = f.measure(open, c)
 	}
-	b, _ := f.decoded(i, k, c)
-	out.BinarySize(i, int64(len(b)))
+	out.BinarySize(i, size)
 }

@@ -24,6 +24,7 @@ type fetching struct {
 	seen  []uint32 // UIDs of messages whose \Seen is to be set
 	notes []mailbox.Note
 	gone  bool // some messages are no longer there
+	bad   bool // some messages are damaged
 	cte   bool // some content is in an encoding that is not known
 }
 
@@ -95,6 +96,8 @@ func (s *session) fetch(r *imap.Request, c imap.Fetch) error {
 	switch {
 	case f.cte:
 		return refusal(r, imap.NO, imap.CodeUnknownCTE, "Some content is in an encoding that is not known here.")
+	case f.bad:
+		return refusal(r, imap.NO, imap.CodeCorruption, "Some messages are damaged.")
 	case f.gone:
 		return refusal(r, imap.NO, imap.CodeExpungeIssued, "Some messages are no longer there.")
 	}
@@ -129,6 +132,11 @@ func (s *session) tellVanished(c imap.Fetch) error {
 	})
 	s.out.Vanished(true, imap.SetOf(gone...))
 	return nil
+}
+
+// damaged tells the operator of a message that is not what was stored.
+func (s *session) damaged(uid uint32, err error) {
+	s.service.log.Error("message is damaged", "mailbox", s.box(), "folder", s.sel.folder, "uid", uid, "error", err)
 }
 
 // place is a message that is fetched.
@@ -237,14 +245,20 @@ func (f *fetching) together(list []known) error {
 	contents := make(map[uint32]*content, len(uids))
 	if len(uids) > 0 {
 		err := f.service.store.Bodies(f.context(), f.scope, f.box(), f.sel.folder, uids, func(uid uint32, body mailbox.Body, err error) error {
-			if err != nil {
+			var octets []byte
+			if err == nil {
+				octets, err = readAll(body)
+			}
+			switch {
+			case err == nil:
+				contents[uid] = &content{octets: octets}
+			case errors.Is(err, mailbox.ErrCorrupt):
+				f.bad = true
+				f.damaged(uid, err)
+				contents[uid] = nil
+			default:
 				return err
 			}
-			octets, err := readAll(body)
-			if err != nil {
-				return err
-			}
-			contents[uid] = &content{octets: octets}
 			return nil
 		})
 		if err != nil {
@@ -253,9 +267,9 @@ func (f *fetching) together(list []known) error {
 	}
 	for i := range list {
 		k := &list[i]
-		c := contents[k.UID]
+		c, there := contents[k.UID]
 		if k.reads && c == nil {
-			f.gone = true
+			f.gone = f.gone || !there
 			continue
 		}
 		if err := f.answer(k, c); err != nil {
@@ -269,15 +283,20 @@ func (f *fetching) together(list []known) error {
 // single fetches one message that is large: it stays where it is, and is read in pieces.
 func (f *fetching) single(k known) error {
 	body, err := f.service.store.Open(f.context(), f.scope, f.box(), f.sel.folder, k.UID)
-	if errors.Is(err, mailbox.ErrNoMessage) {
+	if err == nil {
+		defer func() { _ = body.Close() }()
+		err = f.answer(&k, &content{body: body, size: body.Size()})
+	}
+	switch {
+	case errors.Is(err, mailbox.ErrNoMessage):
 		f.gone = true
 		return nil
+	case errors.Is(err, mailbox.ErrCorrupt):
+		f.bad = true
+		f.damaged(k.UID, err)
+		return nil
 	}
-	if err != nil {
-		return err
-	}
-	defer func() { _ = body.Close() }()
-	return f.answer(&k, &content{body: body, size: body.Size()})
+	return err
 }
 
 // answer writes one message's response, and notes what was found out about it.

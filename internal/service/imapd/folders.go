@@ -127,6 +127,13 @@ func (s *session) list(r *imap.Request, c imap.List) error {
 		s.out.List(imap.Listed{Attributes: []string{`\Noselect`}})
 		return s.done(r, "")
 	}
+	octets := 0
+	for _, p := range c.Patterns {
+		octets += len(c.Reference) + len(p)
+	}
+	if octets > maxPatterns {
+		return refusal(r, imap.NO, imap.CodeLimit, "The patterns are too long.")
+	}
 	names, err := s.names()
 	if err != nil {
 		return s.failed(r, err)
@@ -186,11 +193,14 @@ func (n listed) attributes(c imap.List) []string {
 
 // lsub answers LSUB (RFC 3501 §6.3.9).
 func (s *session) lsub(r *imap.Request, c imap.LSub) error {
+	pattern := c.Reference + c.Pattern
+	if len(pattern) > maxPatterns {
+		return refusal(r, imap.NO, imap.CodeLimit, "The pattern is too long.")
+	}
 	names, err := s.names()
 	if err != nil {
 		return s.failed(r, err)
 	}
-	pattern := c.Reference + c.Pattern
 	told := map[string]bool{}
 	for _, n := range names {
 		if !n.subscribed {

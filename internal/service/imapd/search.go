@@ -209,36 +209,42 @@ func (q *searching) batch(found, batch []place) ([]place, error) {
 
 // read gives which of some messages fit by what they say. Few searches read at a time.
 func (q *searching) read(list []place, known func(place) search.Facts) (map[uint32]bool, error) {
-	select {
-	case q.service.search <- struct{}{}:
-	case <-q.context().Done():
-		return nil, q.context().Err()
-	}
-	defer func() { <-q.service.search }()
 	matched := map[uint32]bool{}
 	for part := range slices.Chunk(list, bodiesAtATime) {
 		if err := q.goOn(); err != nil {
 			return nil, err
 		}
-		next := part
-		err := q.service.store.Bodies(q.context(), q.scope, q.box(), q.sel.folder, uidsOf(part), func(uid uint32, body mailbox.Body, err error) error {
-			if err != nil {
-				return err
-			}
-			for len(next) > 0 && next[0].UID < uid {
-				next = next[1:]
-			}
-			if len(next) == 0 || next[0].UID != uid {
-				return nil
-			}
-			matched[uid], err = q.query.Matches(known(next[0]), reading{&content{body: body, size: body.Size()}})
-			return errors.Join(err, q.context().Err())
-		})
-		if err != nil {
+		if err := q.readSome(part, known, matched); err != nil {
 			return nil, err
 		}
 	}
 	return matched, nil
+}
+
+// readSome judges some messages by what they say. Nothing is written to the client meanwhile, who may be slow.
+func (q *searching) readSome(part []place, known func(place) search.Facts, matched map[uint32]bool) error {
+	select {
+	case q.service.search <- struct{}{}:
+	case <-q.context().Done():
+		return q.context().Err()
+	}
+	defer func() { <-q.service.search }()
+	return q.service.store.Bodies(q.context(), q.scope, q.box(), q.sel.folder, uidsOf(part), func(uid uint32, body mailbox.Body, err error) error {
+		for len(part) > 0 && part[0].UID < uid {
+			part = part[1:]
+		}
+		if len(part) == 0 || part[0].UID != uid {
+			return nil
+		}
+		if err == nil {
+			matched[uid], err = q.query.Matches(known(part[0]), reading{&content{body: body, size: body.Size()}})
+		}
+		if errors.Is(err, mailbox.ErrCorrupt) {
+			q.damaged(uid, err) // and fits nothing
+			err = nil
+		}
+		return errors.Join(err, q.context().Err())
+	})
 }
 
 // reading is a message that is read as far as a search wants.

@@ -169,14 +169,23 @@ func (s *session) mayHandOver() bool {
 
 // Write is the writer's target.
 func (s *session) Write(p []byte) (int, error) {
-	limit := writeTimeout
-	if s.killed.Load() {
-		limit = 5 * time.Second
+	written := 0
+	for first := true; first || len(p) > 0; first = false {
+		limit := writeTimeout
+		if s.killed.Load() {
+			limit = 5 * time.Second
+		}
+		if err := s.raw.SetWriteDeadline(time.Now().Add(limit)); err != nil {
+			return written, err
+		}
+		n, err := s.conn.Write(p[:min(len(p), inPieces)])
+		written += n
+		if err != nil {
+			return written, err
+		}
+		p = p[n:]
 	}
-	if err := s.raw.SetWriteDeadline(time.Now().Add(limit)); err != nil {
-		return 0, err
-	}
-	return s.conn.Write(p)
+	return written, nil
 }
 
 // proceed asks the client to go on.
