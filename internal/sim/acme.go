@@ -3,7 +3,6 @@ package sim
 import (
 	"crypto/x509"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -96,9 +95,6 @@ func portOf(tb testing.TB, address string) int {
 
 // Directory is the URL of its directory.
 func (a *ACME) Directory() string { return a.server.URL + wfe.DirectoryPath }
-
-// Host is the host and port at which it listens.
-func (a *ACME) Host() string { return a.server.Listener.Addr().(*net.TCPAddr).String() }
 
 // HTTPSRoots is the certificate by which its own HTTPS is known, as PEM text.
 func (a *ACME) HTTPSRoots() []byte { return a.https }

@@ -282,6 +282,11 @@ func (s *Service) once(ctx context.Context, jobs *sync.WaitGroup) {
 	}
 	s.show(ctx, list)
 	s.count(list, time.Now())
+	if !s.o.Agreed { // nothing is to be done but what was left behind, and no lock is needed for that
+		s.tidy(ctx, time.Hour)
+		s.raise(ctx, list, time.Now())
+		return
+	}
 	if s.leads(ctx) {
 		if s.stale(time.Now()) {
 			s.look(ctx, list, jobs)
@@ -345,21 +350,25 @@ const leading = "lead"
 
 // leads reports whether it is for this node to look after names. Who begins with it takes away what another one has left.
 func (s *Service) leads(ctx context.Context) bool {
-	was := s.vault.has(leading)
+	if s.vault.has(leading) {
+		s.tidy(ctx, time.Minute)
+		return true
+	}
 	taken, err := s.vault.try(ctx, leading)
 	if err != nil && ctx.Err() == nil {
 		s.o.Log.WarnContext(ctx, "the lock of certificates could not be taken", slog.Any(obs.KeyError, err))
 	}
-	if !taken {
-		return false
-	}
-	switch now := time.Now(); {
-	case !was:
+	if taken {
 		s.sweep(ctx, 0)
-		s.swept = now
-	case now.Sub(s.swept) >= time.Minute:
+		s.swept = time.Now()
+	}
+	return taken
+}
+
+// tidy takes away challenges that were abandoned, from time to time.
+func (s *Service) tidy(ctx context.Context, every time.Duration) {
+	if now := time.Now(); now.Sub(s.swept) >= every {
 		s.sweep(ctx, abandoned)
 		s.swept = now
 	}
-	return true
 }

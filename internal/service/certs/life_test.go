@@ -11,7 +11,11 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +29,7 @@ import (
 	"postroad/internal/core/cert"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/seal"
+	"postroad/internal/obs"
 	"postroad/internal/service/certs"
 )
 
@@ -157,6 +162,44 @@ func TestACertificateIsRenewedInTimeAndWhileItHoldsItIsShown(t *testing.T) {
 		time.Sleep(25 * time.Hour)
 		if got := s.config.finding(host); got != "" || leaf(t, service, host).Subject.CommonName != host {
 			t.Errorf("when the authority is back: %q", got)
+		}
+	})
+}
+
+func TestAConfiguredCertificateThatRunsOutIsToldInTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, g := bubble(t, 90*24*time.Hour)
+		s.options.Metrics = obs.NewMetrics()
+		pair := signed(t, host, time.Now(), time.Now().Add(90*24*time.Hour))
+		key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.options.CertFile, s.options.KeyFile = filepath.Join(t.TempDir(), "c.pem"), filepath.Join(t.TempDir(), "k.pem")
+		for file, block := range map[string]*pem.Block{s.options.CertFile: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, s.options.KeyFile: {Type: "PRIVATE KEY", Bytes: key}} {
+			if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		service, stop := s.begin(g)
+		defer stop()
+		time.Sleep(75 * 24 * time.Hour)
+		if got := s.config.finding(host); got != "" || g.orders() != nil {
+			t.Errorf("told too early, or ordered for a name that the files have: %q", got)
+		}
+		page := httptest.NewRecorder()
+		s.options.Metrics.Handler().ServeHTTP(page, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
+		if !strings.Contains(page.Body.String(), "postroad_certificate_days_left{name=\"file\"} 15") {
+			t.Errorf("the metrics are\n%s", page.Body)
+		}
+		time.Sleep(2 * 24 * time.Hour)
+		if got := s.config.finding(host); !strings.Contains(got, "c.pem") {
+			t.Errorf("told: %q", got)
+		}
+		time.Sleep(14 * 24 * time.Hour)
+		if got := g.orders(); len(got) != 1 || time.Since(leaf(t, service, host).NotBefore) > 5*24*time.Hour {
+			t.Errorf("after its end %q was ordered, and one from %s is shown", got, leaf(t, service, host).NotBefore)
 		}
 	})
 }

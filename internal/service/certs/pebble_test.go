@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,29 @@ func TestACertificateOfSecondsIsRenewedByPebbleWhileItIsShown(t *testing.T) {
 	}
 	if next := leaf(t, service, host); next.PublicKey.(*ecdsa.PublicKey).Equal(first.PublicKey) {
 		t.Error("the key stays the same")
+	}
+}
+
+func TestAChallengeOfOneNodeIsAnsweredByAnother(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []cert.Challenge{cert.HTTP01, cert.TLSALPN01} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, 0)
+			s.options.Challenges = []cert.Challenge{kind}
+			s.acme.Answer(func(w http.ResponseWriter, _ *http.Request) bool { // until both nodes are there
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return true
+			})
+			orders, stop := s.node(false)
+			await(t, "the first node to look after names", func() bool { return s.memory.certificate(host).Failures > 0 })
+			answers, _ := s.node(true)
+			s.acme.Answer(nil)
+			s.memory.ask(host)
+			await(t, "a certificate", func() bool { return leaf(t, orders, host).VerifyHostname(host) == nil })
+			await(t, "the other node to show it", func() bool { return leaf(t, answers, host).SerialNumber.Cmp(leaf(t, orders, host).SerialNumber) == 0 })
+			stop()
+		})
 	}
 }
 

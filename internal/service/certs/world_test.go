@@ -141,6 +141,15 @@ func (m *memory) certificate(name string) cert.Certificate {
 	return m.names[name]
 }
 
+// ask has a person ask for a certificate.
+func (m *memory) ask(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.names[name]
+	c.Asked = time.Now().UTC()
+	m.names[name] = c
+}
+
 // keysUnder lists what is kept.
 func (m *memory) keysUnder(prefix string) []string {
 	list, _ := m.Assets(context.Background(), account.System(), prefix)
