@@ -53,7 +53,7 @@ func TestForwardedMailHasASenderOfItsForwarder(t *testing.T) {
 	if !rewritten.MatchString(got.From) || got.Recipients[0].Address != "x@far.example" {
 		t.Errorf("from %s to %s", got.From, got.Recipients[0].Address)
 	}
-	if body := string(got.Body); !strings.Contains(body, "\r\nDelivered-To: fan@here.example\r\nReceived: ") || !strings.HasSuffix(body, strings.ReplaceAll("\n"+letter+"\n", "\n", "\r\n")) {
+	if body := string(got.Body); !strings.Contains(body, "\r\nDelivered-To: fan@here.example\r\nAuthentication-Results: mx.test.example;") || !strings.HasSuffix(body, strings.ReplaceAll("\n"+letter+"\n", "\n", "\r\n")) {
 		t.Errorf("the message is\n%s", body)
 	}
 	// Its bounce finds the sender, whatever became of the case of letters; nothing else does.

@@ -319,7 +319,7 @@ func (tr *trail) judge(t *testing.T, m *sent, rcpt string, hop bool) bool {
 
 // onlyTrace tells whether a text is nothing but the fields that a server puts on top.
 func onlyTrace(text string) bool {
-	ours := []string{"Return-Path: ", "Delivered-To: ", "Postroad-Trace: ", "Received: ", "\t", " "}
+	ours := []string{"Return-Path: ", "Delivered-To: ", "Postroad-Trace: ", "Authentication-Results: mx.test.example;", "Received: ", "\t", " "}
 	for line := range strings.Lines(text) {
 		if !slices.ContainsFunc(ours, func(begin string) bool { return strings.HasPrefix(line, begin) }) {
 			return false
