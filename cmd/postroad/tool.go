@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -15,7 +16,7 @@ import (
 )
 
 func (a *app) toolCommand() *cobra.Command {
-	return group("tool", "Look at what others publish, and at messages, as a receiving server does", a.toolDKIM())
+	return group("tool", "Look at what others publish, and at messages, as a receiving server does", a.toolDKIM(), a.toolSPF())
 }
 
 func (a *app) toolDKIM() *cobra.Command {
@@ -49,6 +50,46 @@ A message whose lines end in LF alone, as files do, is taken for one whose lines
 	}
 	c.Flags().StringVar(&server, "resolver", "", "the DNS server to ask, as address or address:port; without it the server's own resolvers are asked")
 	return c
+}
+
+func (a *app) toolSPF() *cobra.Command {
+	var ip, helo, sender, server string
+	c := &cobra.Command{
+		Use: "spf [DOMAIN]", Short: "Evaluate a domain's SPF record for a client, or count what the record costs", Args: cobra.MaximumNArgs(1),
+		Long: `The first line is the result for the client at --ip: pass, fail, softfail, neutral, none, temperror or permerror. Without --ip
+it is what every client gets, usable where that differs. Below it, indented: each term with the look-ups that it costs, what
+was found, and what is wrong. The domain is that of --mail-from, or --helo, where none is named.`,
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			v, err := a.spf(cmd.Context(), strings.Join(args, ""), ip, helo, sender, server)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(v)
+			}
+			for _, line := range v.Lines() {
+				a.say("%s\n", clean(line))
+			}
+			return nil
+		}),
+	}
+	c.Flags().StringVar(&ip, "ip", "", "address of the client")
+	c.Flags().StringVar(&helo, "helo", "", "name that the client gives")
+	c.Flags().StringVar(&sender, "mail-from", "", "reverse-path (default postmaster of the domain)")
+	c.Flags().StringVar(&server, "resolver", "", "the DNS server to ask, as address or address:port; without it the server's own resolvers are asked")
+	return c
+}
+
+// spf asks the server, or DNS itself.
+func (a *app) spf(ctx context.Context, domain, ip, helo, sender, server string) (control.SPFView, error) {
+	if server != "" {
+		return verify.SPF(ctx, server, domain, ip, helo, sender)
+	}
+	domain = cmp.Or(domain, sender[strings.LastIndexByte(sender, '@')+1:], helo)
+	if domain == "" {
+		return control.SPFView{}, usagef("name a domain, --mail-from or --helo")
+	}
+	return get[control.SPFView](ctx, a, "/tools/spf"+segment(domain), url.Values{"ip": {ip}, "helo": {helo}, "mail_from": {sender}})
 }
 
 // keysOfServer looks keys up through the server.

@@ -225,3 +225,32 @@ func TestHowADomainJudgesIsItsOwnChoice(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 }
+
+func TestToolSPFCountsWhatEachTermCosts(t *testing.T) {
+	t.Parallel()
+	o, i := judging(t)
+	o.zone("big.example", "@ TXT \"v=spf1 include:_a.big.example mx a:gone.big.example ip4:192.0.2.0/24 -all\"\n_a TXT \"v=spf1 a:h.big.example exists:%{i}.x.big.example -all\"\nh A 192.0.2.200\n@ MX 10 h\n")
+	over := "@ TXT \"v=spf1"
+	for n := range 11 {
+		over += fmt.Sprintf(" a:h%d.big.example", n)
+	}
+	o.zone("over.example", over+" -all\"\n")
+	i.says("tool spf big.example --ip 203.0.113.9", "fail\n", "5 of 10 look-ups", "include:_a.big.example  costs 3", "a:h.big.example  costs 1: 192.0.2.200", "-all  <- decides")
+	i.says("tool spf --mail-from bob@big.example --ip 192.0.2.7 --helo x.example", "pass\n", "ip4:192.0.2.0/24  <- decides")
+	i.says("tool spf big.example", "usable\n", "5 of 10 look-ups, 1 of 2 for what does not exist", "a:gone.big.example of big.example asks for what does not exist")
+	i.says("tool spf over.example", "permerror\n", "11 of 10 look-ups")
+	i.says("tool spf far.example --ip 203.0.113.5 --resolver "+o.dns.Addr(), "pass\n")
+	i.says("tool spf here.example", "none\n", "here.example has no SPF record")
+	i.refuses([]string{"tool", "spf", "big.example", "--ip", "nowhere"}, "is no IP address")
+	v := ask[struct {
+		Result  string
+		Lookups int
+		Terms   []struct {
+			Text    string
+			Lookups int
+		}
+	}](i, "tool", "spf", "big.example")
+	if v.Lookups != 5 || len(v.Terms) != 8 || v.Terms[0].Text != "include:_a.big.example" || v.Terms[0].Lookups != 3 {
+		t.Errorf("%+v", v)
+	}
+}

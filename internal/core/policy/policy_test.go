@@ -257,3 +257,14 @@ func TestSeveralAuthors(t *testing.T) {
 		}
 	}
 }
+
+// TestAskSPF reads what people write.
+func TestAskSPF(t *testing.T) {
+	q, err := policy.AskSPF("Bücher.example", "::ffff:192.0.2.1", "h", "bob@BÜCHER.example")
+	if err != nil || q.Domain != "xn--bcher-kva.example" || q.Sender != "bob@xn--bcher-kva.example" || q.Client.String() != "192.0.2.1" {
+		t.Errorf("%+v, %v", q, err)
+	}
+	if _, err := policy.AskSPF("a.example", "x", "", ""); err == nil {
+		t.Error("x is taken for an address")
+	}
+}

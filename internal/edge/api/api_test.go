@@ -456,6 +456,7 @@ func calls(h *house) map[string][3]string {
 		"zone-fetch":        {"GET", "/domains/ann.example/zone/from-dns", ""},
 		"look-up":           {"", "", ""}, // public DNS is everybody's
 		"tool-dkim":         {"", "", ""}, // and so are the keys in it
+		"tool-spf":          {"", "", ""},
 		"trace-list":        {"", "", ""},
 		"trace-show":        {"GET", "/traces/" + string(queuedID), ""},
 		"trace-replay":      {"GET", "/traces/" + string(queuedID) + "/replay", ""},

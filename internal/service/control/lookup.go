@@ -5,6 +5,7 @@ import (
 
 	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
+	"postroad/internal/core/policy"
 	"postroad/internal/proto/dns"
 	"postroad/internal/service/control/harvest"
 	"postroad/internal/service/control/lookup"
@@ -20,6 +21,10 @@ type (
 	DKIMKeyQuestion = lookup.DKIMKeyQuestion
 	// FoundDKIMKey is what DNS has for it.
 	FoundDKIMKey = lookup.FoundDKIMKey
+	// SPFView is a domain's SPF record in plain words.
+	SPFView = policy.SPFView
+	// SPFQuestion is what is asked of it, as people write it.
+	SPFQuestion = lookup.SPFQuestion
 )
 
 // DNS asks any server.
@@ -58,4 +63,9 @@ func (s *Service) LookUp(ctx context.Context, actor Actor, q LookUpQuestion) (Lo
 // LookUpDKIMKey looks at the key of a selector of any domain.
 func (s *Service) LookUpDKIMKey(ctx context.Context, actor Actor, q DKIMKeyQuestion) (FoundDKIMKey, error) {
 	return s.lookup.DKIMKey(ctx, actor, q)
+}
+
+// LookUpSPF looks at the SPF record of any domain: for a client, or for what it costs.
+func (s *Service) LookUpSPF(ctx context.Context, actor Actor, q SPFQuestion) (SPFView, error) {
+	return s.lookup.SPF(ctx, actor, q)
 }

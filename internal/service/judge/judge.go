@@ -151,7 +151,7 @@ func (s *Service) spawn(j *Judgement, f func(ctx context.Context), otherwise fun
 
 // spf asks about one client.
 func (s *Service) spf(ctx context.Context, client netip.Addr, helo, sender string) spf.Outcome {
-	return spf.Check(ctx, spfDNS{s.resolver}, spf.Query{Addr: client, Helo: helo, Sender: sender, Receiver: s.cfg.Hostname, At: time.Now()})
+	return spf.Check(ctx, policy.SPF(s.resolver), spf.Query{Addr: client, Helo: helo, Sender: sender, Receiver: s.cfg.Hostname, At: time.Now()})
 }
 
 // domain is the domain of a recipient, nil when it is none of ours.
@@ -175,7 +175,7 @@ func (j *Judgement) Header(header []byte) {
 	j.keys.known = map[string]keyAnswer{}
 	for _, name := range j.signed.KeyNames() {
 		s.spawn(j, func(ctx context.Context) {
-			texts, err := s.key(ctx, name)
+			texts, err := policy.Key(ctx, s.resolver, name)
 			j.keys.mu.Lock()
 			j.keys.known[name] = keyAnswer{texts, err}
 			j.keys.mu.Unlock()
@@ -186,7 +186,7 @@ func (j *Judgement) Header(header []byte) {
 		a := &j.authors[i]
 		a.domain = domain
 		a.found = dmarc.Discovery{Domain: domain, Err: dkim.ErrTemporary}
-		s.spawn(j, func(ctx context.Context) { a.found = dmarc.Discover(ctx, dmarcDNS{s.resolver}, domain) }, func() {})
+		s.spawn(j, func(ctx context.Context) { a.found = dmarc.Discover(ctx, policy.DMARC(s.resolver), domain) }, func() {})
 	}
 }
 
@@ -368,7 +368,7 @@ func (b *bench) gather(client netip.Addr, helo, sender string, found spf.Outcome
 		}
 	}
 	for i := range j.authors {
-		e.Authors = append(e.Authors, dmarc.Evaluate(b.ctx, dmarcDNS{j.service.resolver}, j.authors[i].found, ids))
+		e.Authors = append(e.Authors, dmarc.Evaluate(b.ctx, policy.DMARC(j.service.resolver), j.authors[i].found, ids))
 	}
 	return e
 }
@@ -386,7 +386,7 @@ func (j *Judgement) lookup(ctx context.Context, name string) ([]string, error) {
 	a, ok := j.keys.known[name]
 	j.keys.mu.Unlock()
 	if !ok {
-		return j.service.key(ctx, name)
+		return policy.Key(ctx, j.service.resolver, name)
 	}
 	return a.texts, a.err
 }
