@@ -13,6 +13,6 @@
 //
 // # Known limits
 //
-// Differences are handed out of zones that have their home here; a copy of another server's zone and a catalog are
-// handed out whole. A catalog is not read from others.
+// A catalog is handed out whole. Differences of a copy of another server's zone are kept in memory: after a start it goes out
+// whole at first. A catalog is not read from others.
 package transfers

@@ -177,10 +177,13 @@ func (s *Service) load(ctx context.Context, r *asked) (*handing, error) {
 	domain := strings.TrimSuffix(r.name, ".")
 	s.mu.Lock()
 	_, home := s.served[domain]
-	_, fetched := s.copies[domain]
+	fetched := s.copies[domain]
+	var journal []transfer.Step
+	if fetched != nil && r.kind == dns.TypeIXFR {
+		journal = fetched.steps
+	}
 	s.mu.Unlock()
 	var all []dns.Record
-	var journal []transfer.Step
 	switch {
 	case home:
 		z, err := s.o.Store.Zone(ctx, account.System(), domain)
@@ -194,7 +197,7 @@ func (s *Service) load(ctx context.Context, r *asked) (*handing, error) {
 			}
 		}
 		all = z.Content()
-	case fetched:
+	case fetched != nil:
 		c, err := s.o.Store.Copy(ctx, account.System(), domain)
 		if err != nil {
 			return nil, err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postroad/internal/core/transfer"
+	"postroad/internal/core/zone"
 	"postroad/internal/proto/dns"
 )
 
@@ -123,6 +124,87 @@ func TestDifferencesAreHandedOut(t *testing.T) {
 			t.Errorf("over UDP: %x", answers)
 		}
 	})
+}
+
+// A copy of another server's zone is handed on by differences as well.
+func TestDifferencesOfCopiesAreHandedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, home := fed(t)
+		w.settings.Peers = []transfer.Peer{{Account: "ann", Zone: "ann.example", Key: "ann-key"}}
+		key := keyNamed("ann-key")
+		lines := []string{}
+		for i := range 100 {
+			lines = append(lines, fmt.Sprintf("h%d A 192.0.2.7", i))
+		}
+		one := home.host("ann.example", 1, lines...)
+		w.start()
+		w.settle(time.Second)
+		told := func(z zone.Zone) {
+			t.Helper()
+			if rcode := w.notify(primaryPeer, key); rcode != rcodeOK {
+				t.Fatalf("RCODE %d", rcode)
+			}
+			w.settle(2 * time.Second)
+			if got := w.answered["ann.example"]; got.Serial != z.Serial {
+				t.Fatalf("serial %d is here, want %d", got.Serial, z.Serial)
+			}
+		}
+		told(home.host("ann.example", 2, append(lines, "two A 192.0.2.2")...))
+		three := home.host("ann.example", 3, append(lines[1:], "three A 192.0.2.3")...)
+		told(three)
+		got, err := w.transfer(client, "ann.example", dns.TypeIXFR, 1, key)
+		if err != nil || len(got.Steps) != 2 {
+			t.Fatalf("%d steps, %v", len(got.Steps), err)
+		}
+		records := one.Content()
+		for _, step := range got.Steps {
+			if records, err = step.Apply(records); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !same(records, three.Content()) {
+			t.Error("the differences lead elsewhere")
+		}
+		// What another node has fetched leads nowhere, and what comes after it does again.
+		four := zoneOf(t, "ann.example", 4, lines...)
+		w.mu.Lock()
+		w.copies["ann.example"] = transfer.Copy{Refreshed: time.Now(), Serial: 4, Records: four.Records}
+		w.mu.Unlock()
+		if err := w.catchUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := w.transfer(client, "ann.example", dns.TypeIXFR, 3, key); err != nil || !same(got.Records, four.Content()) {
+			t.Errorf("after another node: %d records, %v", len(got.Records), err)
+		}
+		told(home.host("ann.example", 5, append(lines, "five A 192.0.2.5")...))
+		if got, err := w.transfer(client, "ann.example", dns.TypeIXFR, 4, key); err != nil || len(got.Steps) != 1 {
+			t.Errorf("%d steps, %v", len(got.Steps), err)
+		}
+	})
+}
+
+func TestStepsOfCopiesAreBounded(t *testing.T) {
+	z := &copied{}
+	step := func(from uint32, records int) *transfer.Step {
+		return &transfer.Step{From: from, To: from + 1, Difference: dns.Difference{Added: make([]dns.Record, records)}}
+	}
+	for i := range uint32(100) {
+		z.remember(step(i, 1))
+	}
+	if len(z.steps) != maxSteps || z.steps[maxSteps-1].To != 100 {
+		t.Errorf("%d steps", len(z.steps))
+	}
+	z.remember(step(100, maxStepRecords-5))
+	if len(z.steps) != 6 {
+		t.Errorf("%d steps", len(z.steps))
+	}
+	if z.remember(step(101, maxStepRecords+1)); len(z.steps) != 0 {
+		t.Errorf("%d steps after one that is too large", len(z.steps))
+	}
+	z.remember(step(7, 1))
+	if z.remember(step(200, 1)); len(z.steps) != 1 {
+		t.Errorf("%d steps after a gap", len(z.steps))
+	}
 }
 
 // Servers that transfer sign their questions for SOA too: the answer is signed.

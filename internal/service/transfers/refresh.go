@@ -38,6 +38,7 @@ type copied struct {
 	found     bool      // the failure is recorded
 	pending   bool      // the ownership of the domain is not shown
 	expired   bool
+	steps     []transfer.Step // what led to the version that is here, the oldest first; never changed in place
 }
 
 func seconds(n uint32, least, most time.Duration) time.Duration {
@@ -124,6 +125,9 @@ func (s *Service) show(ctx context.Context, domain string) error {
 	if z == nil {
 		s.mu.Unlock()
 		return nil
+	}
+	if z.serial != kept.Serial {
+		z.remember(nil)
 	}
 	z.have, z.serial, z.timers, z.refreshed = true, kept.Serial, timers, kept.Refreshed
 	z.expired = !time.Now().Before(z.expiry())
@@ -282,6 +286,7 @@ func (s *Service) keep(ctx context.Context, z *copied, got transfer.Copy, how st
 	if err != nil {
 		return fmt.Errorf("the primary's zone cannot be answered for: %w", err)
 	}
+	step := s.step(ctx, z, content)
 	if err := s.o.Store.KeepCopy(ctx, account.System(), of, got); err != nil {
 		return fmt.Errorf("the zone could not be kept: %w", err)
 	}
@@ -289,6 +294,9 @@ func (s *Service) keep(ctx context.Context, z *copied, got transfer.Copy, how st
 	if s.copies[of.Domain] != z || z.pending != content.Pending {
 		s.mu.Unlock()
 		return nil // another change of it comes
+	}
+	if !z.have || z.serial != got.Serial {
+		z.remember(step)
 	}
 	z.have, z.serial, z.timers, z.refreshed, z.expired = true, got.Serial, timers, got.Refreshed, false
 	s.answer(content, publish)

@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -44,12 +45,20 @@ func (a *Access) Moves(ctx context.Context, actor rights.Actor, st *rights.State
 		return err
 	}
 	said := a.ask(ctx, moves)
+	put, written := map[string]*directory.Domain{}, map[string]*zone.Zone{}
+	for i := range p.Tx.PutDomains {
+		put[p.Tx.PutDomains[i].Name] = &p.Tx.PutDomains[i]
+	}
+	for i := range p.Tx.PutZones {
+		written[p.Tx.PutZones[i].Domain] = &p.Tx.PutZones[i]
+	}
 	for _, name := range moves {
-		d, old := after(st, p, name)
+		old, _ := st.Directory.Domain(name)
+		d := cmp.Or(put[name], old)
 		if d == nil {
 			continue
 		}
-		z, err := a.planned(ctx, p, name)
+		z, err := a.planned(ctx, written, name)
 		if err != nil {
 			return err
 		}
@@ -129,23 +138,10 @@ func (a *Access) now() time.Time {
 	return a.Parents.Now()
 }
 
-// after gives a domain as the plan leaves it, and as it is; nil where it is not there.
-func after(st *rights.State, p *plan.Plan, name string) (next, old *directory.Domain) {
-	if d, there := st.Directory.Domain(name); there {
-		next, old = d, d
-	}
-	for i := range p.Tx.PutDomains {
-		if d := &p.Tx.PutDomains[i]; d.Name == name {
-			next = d
-		}
-	}
-	return next, old
-}
-
 // planned gives a domain's zone as the plan writes it, else as it is stored.
-func (a *Access) planned(ctx context.Context, p *plan.Plan, domain string) (zone.Zone, error) {
-	if i := slices.IndexFunc(p.Tx.PutZones, func(z zone.Zone) bool { return z.Domain == domain }); i >= 0 {
-		return p.Tx.PutZones[i], nil
+func (a *Access) planned(ctx context.Context, written map[string]*zone.Zone, domain string) (zone.Zone, error) {
+	if z := written[domain]; z != nil {
+		return *z, nil
 	}
 	z, err := a.Zones.Zone(ctx, account.System(), domain)
 	if errors.Is(err, words.ErrNotFound) || errors.Is(err, zone.ErrEncoding) {
