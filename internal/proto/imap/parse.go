@@ -327,8 +327,12 @@ func (p *parser) lsub() Command {
 	return c
 }
 
+// maxPatterns bounds what each mailbox name is held against, in octets of all patterns.
+const maxPatterns = 4 << 10
+
 func (p *parser) listMailboxes() Command {
 	var c List
+	octets := 0
 	p.space()
 	if p.peek() == '(' {
 		c.Extended = true
@@ -342,7 +346,12 @@ func (p *parser) listMailboxes() Command {
 	p.space()
 	if p.peek() == '(' {
 		c.Extended = true
-		p.list(func() { c.Patterns = append(c.Patterns, p.pattern()) })
+		p.list(func() {
+			c.Patterns = append(c.Patterns, p.pattern())
+			if octets += len(c.Patterns[len(c.Patterns)-1]); octets > maxPatterns {
+				p.refuse(NO, "LIMIT", "The patterns of LIST are too long together.")
+			}
+		})
 		if p.err == nil && len(c.Patterns) == 0 {
 			p.fail("LIST has no pattern.")
 		}

@@ -170,7 +170,7 @@ func TestRefusedCommands(t *testing.T) {
 		"SELECT a (QRESYNC (1 1 1 (1:2 1)))", "SELECT \"a\tb\"", "SELECT a*", "SELECT &AGE-", "SELECT ä", "SELECT \"ä&x\"", "SELECT \"\x7f\"", "SELECT {3+}\r\na\r\n",
 		"SELECT " + strings.Repeat("x", 1001),
 		"CREATE /", `CREATE a (USE (\Nonsense))`, `CREATE a (USE (\Sent \Junk))`, "CREATE a (X)",
-		"LIST", `LIST ""`, `LIST "" ()`, `LIST (X) "" *`, `LIST (RECURSIVEMATCH) "" *`, `LIST "" * RETURN (X)`, `LIST "" * (CHILDREN)`,
+		"LIST", `LIST ""`, `LIST "" ()`, `LIST (X) "" *`, `LIST "" (` + strings.Repeat("x", 900) + strings.Repeat(" "+strings.Repeat("x", 900), 4) + ")", `LIST (RECURSIVEMATCH) "" *`, `LIST "" * RETURN (X)`, `LIST "" * (CHILDREN)`,
 		"STATUS a ()", "STATUS a (X)", "STATUS a MESSAGES",
 		"COPY 0 a", "COPY 1: a", "COPY :1 a", "COPY 1,,2 a", "COPY 4294967296 a", "COPY 1 ", "COPY 1.2 a", "COPY $,1 a", "COPY -1 a",
 		"STORE 1 FLAGS", `STORE 1 FLAGS (\Recent)`, `STORE 1 FLAGS (\Nonsense)`, `STORE 1 FLAGS (a(b))`, `STORE 1 FLAGS (\*)`, `STORE 1 FLAGS ("a")`,

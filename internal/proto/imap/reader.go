@@ -17,8 +17,8 @@ const (
 	// maxDrain is how much of what was refused is read and dropped, in octets, so that the connection can go on.
 	maxDrain = 256 << 10
 
-	maxLiterals   = 1000 // of one command
-	maxAnswer     = 12 << 10
+	maxLiterals   = 1000    // of one command
+	maxAnswer     = 8 << 10 // octets of a line that is no command, CRLF included
 	maxEmptyReads = 100
 )
 

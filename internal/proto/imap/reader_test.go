@@ -278,6 +278,9 @@ func TestAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	refusal(t, s.Done())
+	if _, err := read(strings.Repeat("A", 9000)+"\r\n", AfterLogin(0)).Answer(); !refusal(t, err).Fatal() {
+		t.Errorf("a long answer: %v", err)
+	}
 }
 
 // A Reader that waits for a command holds nothing.
