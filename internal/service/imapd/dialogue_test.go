@@ -19,6 +19,9 @@ var update = flag.Bool("update", false, "write what the server says into the dia
 // a line. "C2:" and "S2:" are another connection of hers, "B:" and "T:" are bob's. "N:" and "M:" are somebody without a
 // login, under TLS; "P:" and "Q:" are the same in clear. "C: <text>" with <lf>, <nul> and the like sends that octet,
 // and the line end is left out when it ends with "\".
+//
+// They show, beside RFC 9051 and RFC 3501: RFC 2971, RFC 4959, RFC 5161 and RFC 7888 (1), RFC 2342, RFC 3348, RFC 5819, RFC 7889
+// and RFC 8438 (2), RFC 3691 (3), RFC 3502, RFC 4315 and RFC 6851 (5), RFC 4731 and RFC 5182 (6), RFC 2177 (7).
 func TestDialogues(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {

@@ -173,7 +173,7 @@ func (s *session) list(r *imap.Request, c imap.List) error {
 // endsWithLevel reports whether a pattern asks for levels of the hierarchy too (RFC 9051 §6.3.9).
 func endsWithLevel(pattern string) bool { return strings.HasSuffix(pattern, "%") }
 
-// attributes gives what LIST tells of a name.
+// attributes gives what LIST tells of a name, whether others lie below it included (RFC 3348).
 func (n listed) attributes(c imap.List) []string {
 	var list []string
 	if !n.there {
