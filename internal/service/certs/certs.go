@@ -86,13 +86,15 @@ type Service struct {
 	changed chan struct{} // somebody has changed names
 
 	working sync.Mutex
-	busy    map[string]bool // names that are worked at
-	ended   map[string]bool // those of which something came since the names were read
-	pause   time.Time       // until when the authority is left alone
-	pace    pace            // how many orders may be made
-	looked  map[string]look // candidates, by name
-	looking bool            // they are being looked up
-	found   bool            // some were, and nobody has seen to it
+	busy    map[string]bool      // names that are worked at
+	ended   map[string]bool      // those of which something came since the names were read
+	pause   time.Time            // until when the authority is left alone
+	pace    pace                 // how many orders may be made
+	paced   time.Time            // until when none may
+	rest    map[string]time.Time // names of which nothing could be recorded: until when they are left alone
+	looked  map[string]look      // candidates, by name
+	looking bool                 // they are being looked up
+	found   bool                 // some were, and nobody has seen to it
 
 	// What Run alone uses.
 	alarmed  map[string]alarm // findings that stand, by domain; nil: not known yet
@@ -125,7 +127,7 @@ func New(o Options) (*Service, error) {
 	o.Dial = dialer(o.World, o.Dial)
 	s := &Service{
 		o: o, vault: newVault(o.Store, o.Box, o.Log), changed: make(chan struct{}, 1),
-		useless: map[string]bool{}, busy: map[string]bool{}, ended: map[string]bool{}, looked: map[string]look{},
+		useless: map[string]bool{}, rest: map[string]time.Time{}, busy: map[string]bool{}, ended: map[string]bool{}, looked: map[string]look{},
 	}
 	s.shown.Store(&map[string]*own{})
 	if o.CertFile != "" {

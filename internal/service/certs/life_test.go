@@ -461,9 +461,31 @@ func TestManyNamesDoNotUseUpWhatAnAuthorityAllows(t *testing.T) {
 		if n := len(g.orders()); n < 100 || n > 120 {
 			t.Errorf("%d orders in ten minutes", n)
 		}
+		before := s.looks()
+		for i := range 100 { // of those that have one
+			s.memory.ask(fmt.Sprintf("h%d.ann.example", i))
+		}
+		time.Sleep(10 * time.Minute)
+		if n, looks := len(g.orders()), s.looks()-before; n > 25 || looks > 200 {
+			t.Errorf("%d orders and %d look-ups in ten minutes in which people ask", n, looks)
+		}
 		time.Sleep(3 * time.Hour)
 		if n := len(g.orders()); n < 150 || n > 301 {
 			t.Errorf("%d orders in three hours", n)
+		}
+	})
+}
+
+func TestWhatCannotBeRecordedIsNotOrderedAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, g := bubble(t, 90*24*time.Hour)
+		s.memory.mute = true
+		_, stop := s.begin(g)
+		defer stop()
+		time.Sleep(time.Hour)
+		if got := g.orders(); len(got) > 5 {
+			t.Errorf("%d orders in an hour: %q", len(got), got)
 		}
 	})
 }

@@ -54,11 +54,15 @@ func (p *pace) take(now time.Time) bool {
 // errPaced says that enough orders were made for now.
 var errPaced = errors.New("enough certificates were ordered for now")
 
-// mayOrder reports whether another order may be made now.
+// mayOrder reports whether another order may be made now. Where none may, nothing is begun until one may again.
 func (s *Service) mayOrder() bool {
 	s.working.Lock()
 	defer s.working.Unlock()
-	return s.pace.take(time.Now())
+	if s.pace.take(time.Now()) {
+		return true
+	}
+	s.paced = s.pace.at.Add(paceInterval)
+	return false
 }
 
 // begin starts what is due. What is being worked at already is left alone.
@@ -70,13 +74,16 @@ func (s *Service) begin(ctx context.Context, list []cert.Certificate, jobs *sync
 	shown := *s.shown.Load()
 	s.working.Lock()
 	defer s.working.Unlock()
+	if now.Before(s.paced) {
+		return
+	}
 	for i := range list {
 		c := list[i]
 		name := c.Name.Name
 		_, there := shown[name]
 		lost := !c.NotAfter.IsZero() && !there // its key cannot be read: another one is needed
 		due := c.Due(now) || lost && c.Source != cert.Refused && !now.Before(c.Next)
-		if !due || s.busy[name] || s.ended[name] || !s.wanted(&c, now) {
+		if !due || s.busy[name] || s.ended[name] || now.Before(s.rest[name]) || !s.wanted(&c, now) {
 			continue
 		}
 		asked := c.Asked.After(c.Tried)
@@ -115,8 +122,8 @@ func (s *Service) attempt(ctx context.Context, c *cert.Certificate, asked, lost 
 	next := c.Status
 	next.Tried = now
 	if err == nil {
-		fresh, lost := s.stored(ctx, name)
-		if err = lost; err == nil {
+		fresh, missing := s.stored(ctx, name)
+		if err = missing; err == nil {
 			fresh.Tried, fresh.Given, fresh.By = now, now, by
 			if by == "" {
 				fresh.By = c.By
@@ -127,14 +134,18 @@ func (s *Service) attempt(ctx context.Context, c *cert.Certificate, asked, lost 
 	}
 	switch {
 	case errors.Is(err, errPaced):
-		next = c.Status
-		next.Next = now.Add(paceInterval)
+		return
 	case err != nil && errors.Is(ctx.Err(), context.Canceled):
 		return // the server ends; it is tried again
 	case err != nil:
 		next = s.failed(ctx, c, err, now)
 	}
-	if err := s.o.Store.NoteCertificate(context.WithoutCancel(ctx), system, name, next); err != nil {
+	err = s.o.Store.NoteCertificate(context.WithoutCancel(ctx), system, name, next)
+	s.working.Lock()
+	defer s.working.Unlock()
+	delete(s.rest, name)
+	if err != nil {
+		s.rest[name] = now.Add(15 * time.Minute)
 		s.o.Log.ErrorContext(ctx, "what came of a certificate could not be recorded", slog.String("name", name), slog.Any(obs.KeyError, err))
 	}
 }

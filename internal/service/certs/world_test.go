@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"log/slog"
 	"maps"
 	"math/big"
@@ -37,6 +38,7 @@ type memory struct {
 	names  map[string]cert.Certificate
 	assets map[string]certs.Asset
 	locks  map[string]held
+	mute   bool                     // nothing of a name can be recorded
 	read   int                      // how often the names were read
 	lose   func(put []string) error // makes a transaction fail
 }
@@ -64,6 +66,9 @@ func (m *memory) Certificates(context.Context, account.Scope) ([]cert.Certificat
 func (m *memory) NoteCertificate(_ context.Context, _ account.Scope, name string, s cert.Status) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.mute {
+		return errors.New("the disk is full")
+	}
 	if c, there := m.names[name]; there {
 		c.Status = s
 		m.names[name] = c
@@ -407,6 +412,17 @@ func (s *scene) reads() int {
 	s.memory.mu.Lock()
 	defer s.memory.mu.Unlock()
 	return s.memory.read
+}
+
+// looks is how often DNS was asked for addresses.
+func (s *scene) looks() int {
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
+	n := 0
+	for _, asked := range s.world.asked {
+		n += asked
+	}
+	return n
 }
 
 // await waits until something is so.
