@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"postroad/internal/sim"
 )
@@ -44,9 +43,7 @@ func twoNodes(t *testing.T) (one, two *answering) {
 // answers waits until a node answers with a text.
 func (a *answering) answers(what, text string, args ...string) {
 	a.t.Helper()
-	begin := time.Now()
 	eventually(a.t, what, func() bool { return strings.Contains(digAt(a.t, a.dns, args...), text) })
-	a.t.Logf("%s after %v", what, time.Since(begin).Round(time.Millisecond))
 }
 
 // Nodes of one installation go by what any of them changes.
