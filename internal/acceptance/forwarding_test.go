@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"regexp"
 	"strings"
@@ -73,6 +75,7 @@ func TestForwardedMailHasASenderOfItsForwarder(t *testing.T) {
 		t.Errorf("explain says\n%s", out)
 	}
 	// The secret outlives the program.
+	c.say("QUIT", "221")
 	if err := i.kill(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -145,6 +148,55 @@ func TestForwardsThatSendTooMuchWait(t *testing.T) {
 	// Whoever knows better has it sent.
 	i.run("queue", "retry", "--to", "far.example", "--yes")
 	far.Await(5)
+}
+
+// What was found out about a message goes with it, under a seal of the domain that forwards it.
+func TestForwardedMailIsSealed(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	seed := func(octet byte) (ed25519.PrivateKey, string) {
+		key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{octet}, 32))
+		record, err := dkim.MakeRecord(key.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key, record
+	}
+	ours, record := seed(1)
+	theirs, theirRecord := seed(2)
+	o.zone("far.example", "@ MX 10 a\na A 127.0.0.21\n")
+	o.zone("away.example", "@ TXT \"v=spf1 -all\"\n_dmarc TXT \"v=DMARC1; p=reject\"\ns._domainkey TXT \""+theirRecord+"\"\n")
+	o.zone("here.example", "s1._domainkey TXT \""+record+"\"\n")
+	far := o.peer(21, sim.Script{})
+	i := o.strict()
+	i.run("forward", "add", "fan@here.example", "x@far.example")
+	der, err := x509.MarshalPKCS8PrivateKey(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := i.given(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), "dkim", "import", "here.example", "s1", "--key-stdin", "--yes"); err != nil {
+		t.Fatal(out)
+	}
+	i.run("dkim", "activate", "here.example", "--yes")
+
+	msg := "From: bob@away.example\r\nSubject: hello\r\n\r\nhi\r\n"
+	header, content, _ := mailtext.SplitHeader([]byte(msg))
+	body := dkim.NewBody(dkim.Relaxed)
+	_, _ = body.Write(content)
+	signature, err := dkim.Sign(header, body, []dkim.Key{{Domain: "away.example", Selector: "s", Signer: theirs}}, dkim.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants(t, "the reply", i.brings(stranger, "client.example", "away.example", string(signature)+msg, "fan@here.example"), "250")
+	got := string(far.Await(1)[0].Body)
+	out, err := i.given(strings.TrimSuffix(got, "\n"), "tool", "dkim", "--resolver", o.dns.Addr())
+	if err != nil || !strings.HasPrefix(out, "pass\n") || !strings.Contains(out, "  ARC pass: all seals hold, the last one by here.example") {
+		t.Errorf("the next host finds\n%s\nin\n%s", out, got)
+	}
+	results := regexp.MustCompile(`ARC-Authentication-Results: i=1; mx\.test\.example;[^:]*dkim=pass`)
+	if !results.MatchString(strings.ReplaceAll(got, "\r\n", "")) || !strings.HasSuffix(got, string(signature)+msg) {
+		t.Errorf("forwarded as\n%s", got)
+	}
 }
 
 // A thousand messages of many shapes bear their DKIM signatures intact to where they are forwarded.
