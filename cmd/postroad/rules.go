@@ -24,20 +24,21 @@ var (
 
 func (a *app) ruleCommand(w ruleWords) *cobra.Command {
 	write := func(use, short, method string, request func(address string) (path string, body map[string]any)) *cobra.Command {
-		keep := false
+		keep, archive := false, false
 		c := a.changes(&cobra.Command{
 			Use: use + " ADDRESS TARGET...", Short: short, Args: cobra.MinimumNArgs(2),
 			RunE: work(func(cmd *cobra.Command, args []string) error {
 				path, body := request(args[0])
 				body["targets"] = args[1:]
 				if w.keep {
-					body["keep"] = keep
+					body["keep"], body["archive"] = keep, archive
 				}
 				return a.change(cmd.Context(), method, path, nil, body)
 			}),
 		})
 		if w.keep {
 			c.Flags().BoolVar(&keep, "keep", false, "the mailbox of the same address gets a copy too")
+			c.Flags().BoolVar(&archive, "archive", false, "what is sent on is an archive copy: its sender is never told anything of it")
 		}
 		return c
 	}
@@ -71,8 +72,9 @@ func (a *app) ruleList(path string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return show(a, all, "ADDRESS TARGETS KEEP", func(r control.RuleInfo) []string {
-				return []string{r.Address, strings.Join(r.Targets, " "), map[bool]string{true: "yes"}[r.Keep]}
+			return show(a, all, "ADDRESS TARGETS KEEP ARCHIVE", func(r control.RuleInfo) []string {
+				yes := map[bool]string{true: "yes"}
+				return []string{r.Address, strings.Join(r.Targets, " "), yes[r.Keep], yes[r.Archive]}
 			})
 		}),
 	}

@@ -150,6 +150,51 @@ func TestForwardsThatSendTooMuchWait(t *testing.T) {
 	far.Await(5)
 }
 
+func TestS3_14AnArchiveCopyTellsItsSenderNothing(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	o.zone("far.example", "@ MX 10 a\na A 127.0.0.21\n")
+	o.zone("away.example", "@ MX 10 a\na A 127.0.0.22\n")
+	far, away := o.peer(21, sim.Script{Rcpt: map[string]string{"store@far.example": "550 5.1.1 nobody"}}), o.peer(22, sim.Script{})
+	i := o.strict()
+	if out := i.run("forward", "add", "ann@here.example", "store@far.example", "--keep", "--archive"); !strings.Contains(out, "its sender is told nothing of it") {
+		t.Errorf("the plan says\n%s", out)
+	}
+	if out := i.run("forward", "list"); !strings.Contains(out, "ARCHIVE") || strings.Count(out, "yes") != 2 {
+		t.Errorf("the list says\n%s", out)
+	}
+	const letter = "From: bob@away.example\nAuto-Submitted: no\nDisposition-Notification-To: bob@away.example\n\nhi"
+	c := i.from(stranger)
+	bring := func() {
+		c.say("MAIL FROM:<bob@away.example>", "250")
+		c.say("RCPT TO:<ann@here.example> NOTIFY=SUCCESS,FAILURE,DELAY", "250")
+		c.say("DATA", "354")
+		c.say(strings.ReplaceAll(letter, "\n", "\r\n")+"\r\n.", "250")
+	}
+	bring()
+	// The mailbox's own copy is confirmed; that the archive refuses its copy is told to nobody.
+	one := away.Await(1)[0]
+	if bytes.Contains(one.Body, []byte("far.example")) || !bytes.Contains(one.Body, []byte("ann@here.example")) {
+		t.Errorf("the sender is told\n%s", one.Body)
+	}
+	i.await("ann@here.example", 1)
+	deadline := time.Now().Add(10 * time.Second)
+	for !strings.Contains(i.run("queue", "list"), "dead") {
+		if time.Now().After(deadline) {
+			t.Fatalf("the refused copy is\n%s", i.run("queue", "list"))
+		}
+	}
+	i.run("forward", "set", "ann@here.example", "other@far.example", "--keep", "--archive", "--yes")
+	bring()
+	got := far.Await(1)[0]
+	if got.From != "" || strings.Contains(got.Recipients[0].Parameters, "NOTIFY=SUCCESS") || !strings.HasSuffix(string(got.Body), strings.ReplaceAll("\n"+letter+"\n", "\n", "\r\n")) {
+		t.Errorf("the archive got from <%s> %s\n%s", got.From, got.Recipients[0].Parameters, got.Body)
+	}
+	if n := len(away.Await(2)); n != 2 {
+		t.Errorf("the sender got %d messages for two letters", n)
+	}
+}
+
 // What was found out about a message goes with it, under a seal of the domain that forwards it.
 func TestForwardedMailIsSealed(t *testing.T) {
 	t.Parallel()

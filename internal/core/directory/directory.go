@@ -119,6 +119,7 @@ type Rule struct {
 	Kind    RuleKind
 	Targets []string // full addresses, in the order given
 	Keep    bool     // forward only: the mailbox of the same address gets a copy too
+	Archive bool     // forward only: what it sends on is an archive copy, of which the sender is never told anything
 }
 
 func (r *Rule) key() string { return r.Local }

@@ -16,6 +16,7 @@ type expansion struct {
 	decision *Decision
 	seen     map[string]bool // addresses on the way
 	overflow bool
+	archive  bool // what is found now is an archive copy
 }
 
 // maxDepth bounds the length of a chain of aliases; loops are refused when saved, this stops what slipped by.
@@ -89,12 +90,13 @@ func ruleOf(k directory.RuleKind) Rule {
 func (x *expansion) mailbox(box *directory.Mailbox) {
 	x.decision.reason(RuleMailbox, box.Address())
 	for i := range x.decision.Destinations {
-		if x.decision.Destinations[i].Mailbox == box.ID {
+		if to := &x.decision.Destinations[i]; to.Mailbox == box.ID {
+			to.Archive = to.Archive && x.archive
 			return
 		}
 	}
 	x.decision.Destinations = append(x.decision.Destinations, Destination{
-		Transport: mail.TransportLocal, Lane: LocalLane, Address: box.Address(), Mailbox: box.ID, Quota: box.Quota, Account: box.Account,
+		Transport: mail.TransportLocal, Lane: LocalLane, Address: box.Address(), Mailbox: box.ID, Quota: box.Quota, Account: box.Account, Archive: x.archive,
 	})
 }
 
@@ -111,13 +113,21 @@ func (x *expansion) postmaster(depth int) {
 
 // targets follows every target of a rule.
 func (x *expansion) targets(rule *directory.Rule, depth int) {
+	if rule.Archive && !x.archive {
+		x.archive = true
+		defer func() { x.archive = false }()
+	}
 	for _, t := range rule.Targets {
 		if len(x.decision.Destinations) >= maxDestinations {
 			x.overflow = true
 			return
 		}
 		i := strings.LastIndexByte(t, '@')
-		if i <= 0 || depth >= maxDepth || !x.once(t) {
+		once := t
+		if x.archive {
+			once = "archive " + t
+		}
+		if i <= 0 || depth >= maxDepth || !x.once(once) {
 			continue
 		}
 		x.target(rule, smtp.Address{Local: t[:i], Domain: t[i+1:]}, depth)
@@ -128,7 +138,7 @@ func (x *expansion) target(rule *directory.Rule, to smtp.Address, depth int) {
 	dom, ours := x.view.Directory.Domain(to.Domain)
 	if !ours || !dom.Proved {
 		x.decision.outward(x.view, rule.Domain, to)
-		x.leaves(rule)
+		x.found(rule.Address())
 		return
 	}
 	switch dom.Effective() {
@@ -143,14 +153,27 @@ func (x *expansion) target(rule *directory.Rule, to smtp.Address, depth int) {
 	}
 	x.decision.handOn(dom, to)
 	if dom.Effective() == directory.ModeRemote {
-		x.leaves(rule)
+		x.found(rule.Address())
+	} else {
+		x.found("")
 	}
 }
 
-// leaves marks the destination found last: a server gets it that knows nothing of us.
-func (x *expansion) leaves(rule *directory.Rule) {
-	if n := len(x.decision.Destinations); n > 0 {
-		x.decision.Destinations[n-1].Forward = rule.Address()
+// found marks the destination found last: with the rule that sends it to a server that knows nothing of us, and as an
+// archive copy. The same destination may be there already: then it stays once, and is an archive copy only if both are.
+func (x *expansion) found(forward string) {
+	list := x.decision.Destinations
+	n := len(list) - 1
+	if n < 0 {
+		return
+	}
+	list[n].Forward, list[n].Archive = forward, x.archive
+	for i := range list[:n] {
+		if list[i].Lane == list[n].Lane && list[i].Address == list[n].Address {
+			list[i].Archive = list[i].Archive && x.archive
+			x.decision.Destinations = list[:n]
+			return
+		}
 	}
 }
 

@@ -85,3 +85,30 @@ func TestReportsAboutForwardedMailGoBack(t *testing.T) {
 		}
 	}
 }
+
+func TestArchiveCopiesHaveTheNullSender(t *testing.T) {
+	snap := directory.NewSnapshot(1, []directory.Domain{{Name: "here.example", Mode: directory.ModeLocal, Proved: true}}, []directory.Mailbox{
+		{ID: "1", Local: "ann", Domain: "here.example"}, {ID: "2", Local: "store", Domain: "here.example"},
+	}, []directory.Rule{
+		{Kind: directory.RuleForward, Local: "ann", Domain: "here.example", Keep: true, Archive: true, Targets: []string{"all@here.example", "a@far.example"}},
+		{Kind: directory.RuleGroup, Local: "all", Domain: "here.example", Targets: []string{"store@here.example", "b@far.example", "ann@here.example"}},
+		{Kind: directory.RuleGroup, Local: "both", Domain: "here.example", Targets: []string{"ann@here.example", "a@far.example", "store@here.example"}},
+	}, nil)
+	view := routing.View{Directory: snap}
+	for local, want := range map[string]map[string]bool{
+		"ann":  {"store@here.example": true, "b@far.example": true, "ann@here.example": false, "a@far.example": true},
+		"both": {"store@here.example": false, "b@far.example": true, "ann@here.example": false, "a@far.example": false},
+	} {
+		d := routing.Decide(view, routing.Session{Kind: routing.Stranger}, smtp.Address{Local: local, Domain: "here.example"})
+		rows := d.Rows(local+"@here.example", smtp.NotifySuccess, "rfc822;x@y.example")
+		if len(rows) != len(want) {
+			t.Errorf("%s leads to %d destinations: %+v", local, len(rows), rows)
+		}
+		for _, r := range rows {
+			silent := r.Rewritten && r.Sender == "" && r.Notify == smtp.NotifyNever && r.ORcpt == ""
+			if archive, there := want[r.Destination]; !there || silent != archive || r.Rewritten != archive {
+				t.Errorf("%s to %s: archive copy %t, want %t", local, r.Destination, silent, archive)
+			}
+		}
+	}
+}

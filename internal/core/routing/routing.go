@@ -189,6 +189,7 @@ type Destination struct {
 	Account   account.ID // owner of the destination's domain; empty for foreign ones
 	Hops      []Hop      // explicit hops; empty for local and for routes by MX
 	Copy      bool       // of dual delivery: nobody is told when it cannot be delivered
+	Archive   bool       // an archive copy: the sender is never told anything of it
 	Forward   string     // address of the rule that leads to a server that is not its domain's own; empty for others
 }
 

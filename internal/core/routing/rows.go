@@ -21,6 +21,9 @@ func (d *Decision) Rows(original string, notify smtp.Notify, orcpt string) []mai
 		if to.Copy {
 			rows[i].Copy, rows[i].Notify, rows[i].ORcpt = true, smtp.NotifyNever, ""
 		}
+		if to.Archive { // the null sender is nobody that a report or an answer could go to
+			rows[i].Rewritten, rows[i].Sender, rows[i].Notify, rows[i].ORcpt = true, "", smtp.NotifyNever, ""
+		}
 	}
 	return rows
 }

@@ -333,6 +333,7 @@ func (a *api) stream(id string, body io.ReadCloser) *huma.StreamResponse {
 type RuleTargets struct {
 	Targets []string `json:"targets" minItems:"1" nullable:"false" doc:"Full addresses"`
 	Keep    bool     `json:"keep,omitempty" doc:"Forward only: the mailbox of the same address gets a copy too"`
+	Archive bool     `json:"archive,omitempty" doc:"Forward only: what is sent on is an archive copy, of which its sender is told nothing"`
 }
 
 type ruleAdd struct {
@@ -358,10 +359,10 @@ func (a *api) registerRules(kind directory.RuleKind, path, words string) {
 	k := string(kind)
 	a.registerRuleList(kind, path)
 	changing(a, k+"-add", http.MethodPost, path, "Add "+words, func(_ context.Context, actor control.Actor, in *ruleAdd) (control.Plan, error) {
-		return a.control.PlanRuleAdd(actor, control.RuleSpec{Kind: kind, Address: in.Body.Address, Targets: in.Body.Targets, Keep: in.Body.Keep})
+		return a.control.PlanRuleAdd(actor, control.RuleSpec{Kind: kind, Address: in.Body.Address, Targets: in.Body.Targets, Keep: in.Body.Keep, Archive: in.Body.Archive})
 	})
 	changing(a, k+"-set", http.MethodPatch, path+"/{address}", "Change the targets of "+words, func(_ context.Context, actor control.Actor, in *ruleSet) (control.Plan, error) {
-		return a.control.PlanRuleSet(actor, control.RuleSpec{Kind: kind, Address: in.Address, Targets: in.Body.Targets, Keep: in.Body.Keep})
+		return a.control.PlanRuleSet(actor, control.RuleSpec{Kind: kind, Address: in.Address, Targets: in.Body.Targets, Keep: in.Body.Keep, Archive: in.Body.Archive})
 	})
 	changing(a, k+"-remove", http.MethodDelete, path+"/{address}", "Remove "+words, func(_ context.Context, actor control.Actor, in *ruleRemove) (control.Plan, error) {
 		return a.control.PlanRuleRemove(actor, kind, in.Address)

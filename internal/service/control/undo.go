@@ -125,5 +125,5 @@ func (s *Service) undo(ctx context.Context, actor Actor, step *undo.Step) (Plan,
 }
 
 func ruleSpec(r *RuleInfo) RuleSpec {
-	return RuleSpec{Kind: directory.RuleKind(r.Kind), Address: r.Address, Targets: r.Targets, Keep: r.Keep}
+	return RuleSpec{Kind: directory.RuleKind(r.Kind), Address: r.Address, Targets: r.Targets, Keep: r.Keep, Archive: r.Archive}
 }

@@ -39,7 +39,7 @@ func (s *session) forward(header []byte, c *content) {
 			continue
 		}
 		domain := r.Forward[strings.LastIndexByte(r.Forward, '@')+1:]
-		if sender != "" && s.login == "" && s.tx.senderOf == "" {
+		if !r.Rewritten && sender != "" && s.login == "" && s.tx.senderOf == "" {
 			rewritten, known := senders[domain]
 			if !known {
 				rewritten, _ = s.service.cfg.Forwarder.Rewrite(sender, domain, now)

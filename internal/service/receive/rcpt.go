@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"slices"
 	"time"
 
 	"postroad/internal/core/mail"
@@ -85,7 +86,7 @@ func (s *session) decide(asker routing.Session, to smtp.Address) routing.Decisio
 func (s *session) noRoom(d *routing.Decision) bool {
 	var ids []string
 	for i := range d.Destinations {
-		if d.Destinations[i].Quota == 0 { // the store is asked of mailboxes with a quota alone
+		if d.Destinations[i].Quota == 0 || d.Destinations[i].Archive { // the store is asked of mailboxes with a quota alone
 			return false
 		}
 		ids = append(ids, d.Destinations[i].Mailbox)
@@ -122,6 +123,12 @@ func (s *session) add(rows []mail.Recipient) {
 		if key := string(r.Lane) + " " + r.Destination; !s.tx.seen[key] {
 			s.tx.seen[key] = true
 			s.tx.rows = append(s.tx.rows, r)
+			continue
+		}
+		// What was only a copy for an archive is now also meant for this recipient, and its sender is told of it.
+		same := func(old mail.Recipient) bool { return old.Lane == r.Lane && old.Destination == r.Destination }
+		if i := slices.IndexFunc(s.tx.rows, same); i >= 0 && s.tx.rows[i].Rewritten && !r.Rewritten {
+			s.tx.rows[i] = r
 		}
 	}
 }

@@ -61,7 +61,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 		changed.Account = account.Account{ID: c.Account.ID, Name: "another"}
 		changed.Domain = directory.Domain{ID: c.Domain.ID, Account: c.Domain.Account, Name: c.Domain.Name, Mode: directory.ModeLocal, Zone: directory.ZoneExternal}
 		changed.Mailbox.Local, changed.Mailbox.Quota, changed.Verifier = "carol", 0, "another verifier"
-		changed.Rule.Local, changed.Rule.Kind, changed.Rule.Targets, changed.Rule.Keep = "", directory.RuleCatchAll, []string{"a@b.example"}, false
+		changed.Rule.Local, changed.Rule.Kind, changed.Rule.Targets, changed.Rule.Keep, changed.Rule.Archive = "", directory.RuleCatchAll, []string{"a@b.example"}, false, false
 		changed.Certificate.Name = cert.Name{Name: c.Certificate.Name.Name, Account: c.Account.ID, Domain: c.Domain.Name, Source: cert.Refused}
 		changed.Outbound = directory.Outbound{ID: c.Outbound.ID, Account: c.Outbound.Account, Domain: c.Domain.Name, Hop: directory.HostPort{Host: "h", Port: 1}}
 		changed.List.ListSource = facts.ListSource{}

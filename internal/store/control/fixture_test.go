@@ -109,7 +109,7 @@ func newCustomer(name string) customer {
 		Verifier: "verifier of " + name,
 		Rule: directory.Rule{
 			ID: "rule-" + name, Account: id, Domain: domain, Local: "info", Kind: directory.RuleForward,
-			Targets: []string{"z@" + domain, `"a <b>"@` + domain, "ä@" + domain}, Keep: true,
+			Targets: []string{"z@" + domain, `"a <b>"@` + domain, "ä@" + domain}, Keep: true, Archive: true,
 		},
 		Outbound: directory.Outbound{
 			ID: "outbound-" + name, Account: id, Domain: domain, Hop: directory.HostPort{Host: "smart." + domain, Port: 587}, Operator: true, TLS: directory.TLSVerified,

@@ -8,10 +8,10 @@ import (
 )
 
 const (
-	allRulesSQL   sqldb.Stmt = `SELECT id, domain, local, kind, targets, keep FROM rule WHERE @scope(account_id)`
+	allRulesSQL   sqldb.Stmt = `SELECT id, domain, local, kind, targets, keep, archive FROM rule WHERE @scope(account_id)`
 	ruleOwnersSQL sqldb.Stmt = `SELECT id, account_id FROM rule WHERE @in(id, $1) AND @scope(account_id)`
-	addRuleSQL    sqldb.Stmt = `INSERT INTO rule (id, account_id, domain, local, kind, targets, keep) VALUES ($1, $2, $3, $4, $5, $6, $7)`
-	setRuleSQL    sqldb.Stmt = `UPDATE rule SET account_id = $2, domain = $3, local = $4, kind = $5, targets = $6, keep = $7
+	addRuleSQL    sqldb.Stmt = `INSERT INTO rule (id, account_id, domain, local, kind, targets, keep, archive) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+	setRuleSQL    sqldb.Stmt = `UPDATE rule SET account_id = $2, domain = $3, local = $4, kind = $5, targets = $6, keep = $7, archive = $8
 		WHERE id = $1 AND @scope(account_id)`
 )
 
@@ -19,7 +19,7 @@ func loadRules(t *sqldb.Tx, shared *shared) ([]directory.Rule, error) {
 	var out pile[directory.Rule]
 	var r directory.Rule
 	var domain, kind, targets string
-	dest := []any{&r.ID, &domain, &r.Local, &kind, &targets, &r.Keep}
+	dest := []any{&r.ID, &domain, &r.Local, &kind, &targets, &r.Keep, &r.Archive}
 	err := each(t, allRulesSQL, nil, func(rows *sqldb.Rows) error {
 		if err := rows.Scan(dest...); err != nil {
 			return err
@@ -53,7 +53,7 @@ func putRules(t *sqldb.Tx, list []directory.Rule) error {
 		if _, old := there[r.ID]; old {
 			stmt = setRuleSQL
 		}
-		if err := t.Post(stmt, r.ID, r.Account, r.Domain, r.Local, r.Kind, targets, r.Keep); err != nil {
+		if err := t.Post(stmt, r.ID, r.Account, r.Domain, r.Local, r.Kind, targets, r.Keep, r.Archive); err != nil {
 			return err
 		}
 	}

@@ -24,6 +24,7 @@ type Spec struct {
 	Address string   // of the rule; for a catch-all the domain, with or without @
 	Targets []string // full addresses
 	Keep    bool     // forward only: the mailbox of the same address gets a copy too
+	Archive bool     // forward only: the sender is never told of what is sent on
 }
 
 // Info is an alias, forward, group or catch-all as listings show it.
@@ -124,12 +125,15 @@ func PlanSet(actor rights.Actor, st *rights.State, newID func() string, spec Spe
 func put(actor rights.Actor, st *rights.State, newID func() string, spec Spec, at smtp.Address, old *directory.Rule) (plan.Plan, error) {
 	p := plan.New(st.Directory.Version(), actor)
 	d, _ := st.Directory.Domain(at.Domain)
-	r := directory.Rule{ID: newID(), Account: d.Account, Domain: d.Name, Local: at.Local, Kind: spec.Kind, Keep: spec.Keep}
+	r := directory.Rule{ID: newID(), Account: d.Account, Domain: d.Name, Local: at.Local, Kind: spec.Kind, Keep: spec.Keep, Archive: spec.Archive}
 	if old != nil {
 		r.ID = old.ID
 	}
 	if spec.Keep && spec.Kind != directory.RuleForward {
 		return plan.Plan{}, words.Invalid("Only a forward keeps a copy.", "")
+	}
+	if spec.Archive && spec.Kind != directory.RuleForward {
+		return plan.Plan{}, words.Invalid("Only a forward sends archive copies.", "")
 	}
 	if _, boxed := st.Directory.Mailbox(at.Domain, at.Local); boxed && at.Local != "" {
 		if spec.Kind != directory.RuleForward {
@@ -145,7 +149,7 @@ func put(actor rights.Actor, st *rights.State, newID func() string, spec Spec, a
 	}
 	c := plan.Change{Kind: plan.Kind(r.Kind), Verb: plan.VerbAdd, Subject: r.Address(), Domain: d.Name, Account: d.Account, After: undo.ShowRule(&r)}
 	if old != nil {
-		if slices.Equal(old.Targets, r.Targets) && old.Keep == r.Keep {
+		if slices.Equal(old.Targets, r.Targets) && old.Keep == r.Keep && old.Archive == r.Archive {
 			return p, nil
 		}
 		c.Verb, c.Before = plan.VerbSet, undo.ShowRule(old)
@@ -167,10 +171,14 @@ func describeRule(r *directory.Rule) string {
 	case directory.RuleAlias:
 		return "Mail for " + r.Address() + " goes to " + to + "."
 	case directory.RuleForward:
+		how := " is sent on to " + to + "."
 		if r.Keep {
-			return "Mail for " + r.Address() + " is kept and also sent on to " + to + "."
+			how = " is kept and also sent on to " + to + "."
 		}
-		return "Mail for " + r.Address() + " is sent on to " + to + "."
+		if r.Archive {
+			how += " That is an archive copy: its sender is told nothing of it."
+		}
+		return "Mail for " + r.Address() + how
 	case directory.RuleGroup:
 		return "Mail for the group " + r.Address() + " goes to " + to + "."
 	case directory.RuleCatchAll:

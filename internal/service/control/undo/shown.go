@@ -30,12 +30,13 @@ type Rule struct {
 	Kind    string     `json:"kind" enum:"alias,forward,group,catch-all"`
 	Targets []string   `json:"targets"`
 	Keep    bool       `json:"keep,omitempty" doc:"The mailbox of the same address gets a copy too"`
+	Archive bool       `json:"archive,omitempty" doc:"What is sent on is an archive copy, of which its sender is told nothing"`
 	Account account.ID `json:"account"`
 }
 
 // ShowRule gives a rule as listings show it.
 func ShowRule(r *directory.Rule) Rule {
-	return Rule{Address: r.Address(), Kind: string(r.Kind), Targets: slices.Clone(r.Targets), Keep: r.Keep, Account: r.Account}
+	return Rule{Address: r.Address(), Kind: string(r.Kind), Targets: slices.Clone(r.Targets), Keep: r.Keep, Archive: r.Archive, Account: r.Account}
 }
 
 // Outbound is a smart host as listings show it.
@@ -106,7 +107,7 @@ func (gone *RemovedDomain) Contents(d *directory.Domain, newID func() string) (b
 		boxes = append(boxes, directory.Mailbox{ID: newID(), Account: d.Account, Domain: d.Name, Local: localOf(m.Address), Quota: m.Quota})
 	}
 	for _, r := range gone.Rules {
-		rules = append(rules, directory.Rule{ID: newID(), Account: d.Account, Domain: d.Name, Local: localOf(r.Address), Kind: directory.RuleKind(r.Kind), Targets: r.Targets, Keep: r.Keep})
+		rules = append(rules, directory.Rule{ID: newID(), Account: d.Account, Domain: d.Name, Local: localOf(r.Address), Kind: directory.RuleKind(r.Kind), Targets: r.Targets, Keep: r.Keep, Archive: r.Archive})
 	}
 	return boxes, rules
 }
