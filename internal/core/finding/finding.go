@@ -33,7 +33,9 @@ const (
 	MXTargetCNAME          Name = "MX_TARGET_CNAME"           // an exchanger's name is an alias (RFC 2181 §10.3)
 	MXTargetAppendedOrigin Name = "MX_TARGET_APPENDED_ORIGIN" // an exchanger's name with that of the zone added
 	MXWrongOwner           Name = "MX_WRONG_OWNER"            // MX records at a name that senders do not ask for
-	GatewayBypassed        Name = "GATEWAY_BYPASSED"          // somebody who is none of the domain's gateways tries to deliver
+	// ForwarderNotTrusted: a client brings mail that fails for having come through it, and would pass one hop before.
+	ForwarderNotTrusted Name = "FORWARDER_NOT_TRUSTED"
+	GatewayBypassed     Name = "GATEWAY_BYPASSED" // somebody who is none of the domain's gateways tries to deliver
 )
 
 // ForwardFuse: a forward sends more to other servers than is good for anybody: what is over waits.
@@ -120,6 +122,8 @@ func (n Name) Sentence() string {
 		return "An MX record of this domain names a host of elsewhere with this domain's name added."
 	case MXWrongOwner:
 		return "An MX record stands at a name under this domain that senders do not ask for."
+	case ForwarderNotTrusted:
+		return "A server brings mail for this domain that fails its checks only for having come through that server: if it is yours, trust it as a forwarder."
 	case GatewayBypassed:
 		return "Mail for this domain comes here around its filter, and is refused for now."
 	case ForwardFuse:
@@ -162,4 +166,6 @@ func (n Name) Sentence() string {
 
 // Passing reports whether the diagnosis tells of something that happened, and not of something that stands: it is
 // forgotten when it has not happened again for a while.
-func (n Name) Passing() bool { return n == GatewayBypassed || n == SplitLoop || n == ForwardFuse }
+func (n Name) Passing() bool {
+	return n == GatewayBypassed || n == SplitLoop || n == ForwardFuse || n == ForwarderNotTrusted
+}

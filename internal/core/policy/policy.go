@@ -88,7 +88,7 @@ func Judge(e *Evidence, j directory.Judging, t Trust) Verdict {
 	}
 	v := asked(e, j)
 	_, passed, _ := author(e)
-	v.Untold = e.SPF.Result == spf.Fail && !passed
+	v.Untold = e.SPF.Result == spf.Fail && !passed && (t.Relation == Stranger || t.Known)
 	if t.Relation != Stranger {
 		v = trusting(v, t)
 	}

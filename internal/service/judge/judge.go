@@ -6,7 +6,7 @@
 //
 // Nothing fails: what DNS does not say in time is temperror, and the domains' own settings say what becomes of that. Nobody
 // waits longer than Config.Budget after the message's end. When very many messages are judged at once, or with a panic,
-// nothing is known of a message, which is temperror too.
+// nothing is known of a message, which is temperror too, or it is taken without a word.
 //
 // # Limits
 //
@@ -47,6 +47,7 @@ type Config struct {
 	Hostname string        // our name in results, and for the macro r of SPF
 	Budget   time.Duration // how long DNS is waited for after a message's end, and in each step before; 0: 10 s
 	AtOnce   int           // messages that are looked up at once; 0: 1,000
+	Findings Findings      // is told of forwarders that may deserve trust; nil: nobody is
 }
 
 // Service judges messages. Its methods may be called at once.
@@ -55,6 +56,7 @@ type Service struct {
 	resolver Resolver
 	dir      Directory
 	places   chan struct{}
+	patterns patterns
 	m        *obs.Metrics
 	log      *slog.Logger
 }
@@ -240,6 +242,15 @@ func shortened(s string) string {
 // Judge decides for each row, after the last octet of the body.
 func (j *Judgement) Judge(rows []mail.Recipient) (rulings []policy.Ruling) {
 	s := j.service
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("judging panicked", "client", j.arrival.Client.String(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			rulings = make([]policy.Ruling, len(rows))
+			for i := range rulings {
+				rulings[i].Verdict = policy.Verdict{Action: policy.Accept, Reasons: []string{"It could not be judged."}}
+			}
+		}
+	}()
 	begun := time.Now()
 	ctx, cancel := context.WithTimeout(j.live, s.cfg.Budget)
 	defer cancel()
@@ -301,6 +312,9 @@ func (b *bench) rule(row *mail.Recipient) policy.Ruling {
 		r.Verdict = policy.Judge(e, d.Judging, trust)
 		r.Field = policy.Results(s.cfg.Hostname, e, d.Judging, trust, &r.Verdict)
 		r.Checks = policy.Checks(e, trust)
+		if trust.Relation == policy.Stranger && d.Name != "" {
+			b.suggest(d, &r.Verdict)
+		}
 	}
 	b.settled[d.Name] = &r
 	return r

@@ -12,6 +12,7 @@ import (
 
 	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
+	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/policy"
 	"postroad/internal/core/routing"
@@ -330,4 +331,38 @@ func TestGivenUp(t *testing.T) {
 			t.Errorf("it took %v, %d questions are open", time.Since(begun), w.now)
 		}
 	})
+}
+
+// told remembers findings.
+type told struct {
+	mu   sync.Mutex
+	list []finding.Finding
+}
+
+func (f *told) Find(_ context.Context, found finding.Finding, _ bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list = append(f.list, found)
+	return nil
+}
+
+// TestAForwarderIsSuggested: after five messages that fail only for having come through one client, the domain is told.
+func TestAForwarderIsSuggested(t *testing.T) {
+	t.Parallel()
+	f := &told{}
+	s := judge.New(judge.Config{Findings: f}, dns(zones), ours, nil, slog.New(slog.DiscardHandler))
+	forged := strings.Replace(header, "203.0.113.5", "198.51.100.9", 1)
+	for range 9 {
+		ask(t, s, "192.0.2.31", "forger.test", "bob@far.test", forged, "u@plain.example")
+		ask(t, s, "192.0.2.26", "x", "bob@far.test", header, "u@note.example")
+	}
+	for n := range 9 {
+		ask(t, s, "192.0.2.25", "primary.acme.test", "bob@far.test", header, "u@plain.example")
+		if want := min((n+1)/5, 1); len(f.list) != want {
+			t.Errorf("%d findings after %d messages", len(f.list), n+1)
+		}
+	}
+	if len(f.list) != 1 || f.list[0].Name != finding.ForwarderNotTrusted || f.list[0].Domain != "plain.example" || !strings.HasSuffix(f.list[0].Evidence, "postroad forwarder add plain.example 192.0.2.25") {
+		t.Errorf("%+v", f.list)
+	}
 }
