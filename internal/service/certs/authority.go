@@ -56,7 +56,7 @@ type authority struct {
 	account acme.Account // registered, or empty
 }
 
-// newAuthority makes the client of an authority. roots are those by which it is known; nil for the system's.
+// newAuthority makes the client of an authority.
 func newAuthority(o *Options, v *vault) *authority {
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: o.Dial, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: time.Minute,

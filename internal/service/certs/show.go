@@ -120,14 +120,13 @@ func (s *Service) pair(ctx context.Context, name string) (*tls.Certificate, erro
 	return &pair, nil
 }
 
-// holds reports whether a certificate of the configured files is good for a name, and for longer than their owner needs
-// to see to it.
+// holds reports whether the configured files have a certificate for a name that holds.
 func (s *Service) holds(name string, now time.Time) bool {
 	f := s.file.Load()
 	return f != nil && f.pair.Leaf.VerifyHostname(name) == nil && now.Before(f.pair.Leaf.NotAfter)
 }
 
-// status is what a name's certificate in the vault says of itself; ErrMissing without one.
+// stored is what a name's certificate in the vault says of itself; ErrMissing without one.
 func (s *Service) stored(ctx context.Context, name string) (cert.Status, error) {
 	pair, err := s.pair(ctx, name)
 	if err != nil {
