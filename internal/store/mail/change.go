@@ -478,6 +478,6 @@ func (s *Store) Note(_ context.Context, scope account.Scope, id string, folder i
 			}
 		}
 		return nil
-	}, nil)
+	}, nil, id)
 	return nil
 }

@@ -110,6 +110,10 @@ func (s *Store) link(parcels []parcel) {
 
 // deliver puts one shard's parcels into its next group commit.
 func (s *Store) deliver(ctx context.Context, scope account.Scope, db *sqldb.DB, list []*parcel) {
+	keys := make([]string, len(list))
+	for i, p := range list {
+		keys[i] = p.item.Mailbox
+	}
 	err := db.Write(ctx, scope, func(tx *sqldb.Tx) error {
 		for _, p := range list {
 			p.used = false
@@ -119,7 +123,7 @@ func (s *Store) deliver(ctx context.Context, scope account.Scope, db *sqldb.DB, 
 			}
 		}
 		return nil
-	})
+	}, keys...)
 	if err != nil {
 		for _, p := range list {
 			p.used, p.err = false, err

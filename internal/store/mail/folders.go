@@ -83,7 +83,7 @@ func (s *Store) change(ctx context.Context, scope account.Scope, id string, miss
 			return err
 		}
 		return fn(h)
-	}))
+	}, id))
 }
 
 // CreateFolder implements mailstore.Folders.

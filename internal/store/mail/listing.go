@@ -70,7 +70,7 @@ func (s *Store) keepListing(scope account.Scope, id string, index *mailbox.Index
 	f, content := index.Folder(), pack(index)
 	s.of(id).WriteLater(scope, func(tx *sqldb.Tx) error {
 		return tx.Post(putListingSQL, id, f.Number, f.HighestModSeq, content)
-	}, nil)
+	}, nil, id)
 }
 
 // pack writes an index in few octets: for each message how much its UID and its MODSEQ are above those of the one

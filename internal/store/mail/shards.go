@@ -32,6 +32,9 @@ func defaultShards() int { return min(max(1, runtime.NumCPU()/4), 16) }
 var ErrShards = errors.New("the mailbox databases do not belong together")
 
 const (
+	// Several nodes change mailboxes in groups: each locks those of a group in the order of their ids.
+	holdPG sqldb.Stmt = `SELECT id FROM mailbox WHERE @in(id, $1) ORDER BY id FOR UPDATE`
+
 	getMetaSQL sqldb.Stmt = `SELECT value FROM meta WHERE name = $1`
 	putMetaSQL sqldb.Stmt = `INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 )
@@ -99,7 +102,7 @@ func mustBegin(dir string) error {
 
 func openShard(ctx context.Context, c Config, path string) (*sqldb.DB, error) {
 	place := sqldb.Place{Path: path, DSN: c.DSN, Clustered: c.Clustered, Log: c.Log}
-	return place.Open(ctx, migrations, sqldb.Config{Name: "mail", Reader: reader, CacheKiB: 8192})
+	return place.Open(ctx, migrations, sqldb.Config{Name: "mail", Reader: reader, Hold: holdPG, CacheKiB: 8192})
 }
 
 // meta reads a number from the table meta; 0 when it is not there.

@@ -133,7 +133,7 @@ func (s *Store) Create(ctx context.Context, scope account.Scope, box mailstore.M
 			}
 		}
 		return h.done()
-	})
+	}, box.ID)
 }
 
 // Remove implements mailstore.Store.
@@ -152,7 +152,7 @@ func (s *Store) Remove(ctx context.Context, scope account.Scope, id string) erro
 			return err
 		}
 		return tx.Post(putRemovalSQL, id, owner)
-	})
+	}, id)
 	if err != nil {
 		return err
 	}

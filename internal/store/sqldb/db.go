@@ -25,6 +25,7 @@ type Config struct {
 	Reader     int          // what this program reads: databases whose min_reader is not above it
 	Readers    int          // connections for reading; 4 when zero
 	Relaxed    bool         // what was written within the last second may be lost with the machine: a commit flushes nothing
+	Hold       Stmt         // PostgreSQL: selects a text of the rows with the keys of $1, in order, FOR UPDATE; see DB.Write
 	CacheKiB   int          // SQLite: page cache of the writer, readers have a quarter; 16384 when zero
 	Log        *slog.Logger // for what no caller can be told; nothing is logged when nil
 }
@@ -51,6 +52,7 @@ func (p Place) Open(ctx context.Context, files fs.FS, c Config) (*DB, error) {
 // DB is one open database. It is safe for concurrent use.
 type DB struct {
 	engine  Engine
+	hold    Stmt
 	texts   texts
 	writer  *writer
 	readers *pool
@@ -76,7 +78,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &DB{failure: make(chan struct{})}
+	d := &DB{failure: make(chan struct{}), hold: c.Hold}
 	d.texts.system, d.texts.scoped = map[Stmt]*query{}, map[Stmt]*query{}
 	d.writer = &writer{db: d, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	var err error

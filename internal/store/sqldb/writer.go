@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,7 @@ type job struct {
 	err   error
 	taken atomic.Bool // by the writer, or by a caller who gave up waiting
 	since time.Time   // of a job that nobody waits for
+	keys  []string    // of the rows that it holds while it runs; see Config.Hold
 }
 
 // writer collects jobs and runs them in groups.
@@ -62,12 +64,12 @@ type writeSession interface {
 //
 // fn runs on the writer's goroutine, must be quick and may be run more than once: it sets its results anew each time.
 // A context that ends while the job waits in the queue withdraws it; later it is run to the end. An fn that returns
-// its error before it changed anything costs the group nothing.
-func (d *DB) Write(ctx context.Context, scope account.Scope, fn func(tx *Tx) error) error {
+// its error before it changed anything costs the group nothing. keys name the rows that Config.Hold is to hold for it.
+func (d *DB) Write(ctx context.Context, scope account.Scope, fn func(tx *Tx) error, keys ...string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	j := &job{scope: scope, fn: fn, ready: make(chan struct{}, 1)}
+	j := &job{scope: scope, fn: fn, ready: make(chan struct{}, 1), keys: keys}
 	if err := d.writer.add(j, true); err != nil {
 		return err
 	}
@@ -90,8 +92,8 @@ func (d *DB) Write(ctx context.Context, scope account.Scope, fn func(tx *Tx) err
 // WriteLater runs fn in a group that others cause, or within 100 milliseconds, after the jobs that came before and
 // before those that come after it. done, when not nil, gets what Write would have returned; it is called on the
 // writer's goroutine and must not wait.
-func (d *DB) WriteLater(scope account.Scope, fn func(tx *Tx) error, done func(error)) {
-	j := &job{scope: scope, fn: fn, done: done, since: time.Now()}
+func (d *DB) WriteLater(scope account.Scope, fn func(tx *Tx) error, done func(error), keys ...string) {
+	j := &job{scope: scope, fn: fn, done: done, since: time.Now(), keys: keys}
 	if err := d.writer.add(j, false); err != nil && done != nil {
 		done(err)
 	}
@@ -253,6 +255,9 @@ func (w *writer) attempt(group []*job, guarded bool) (err error, commit bool) { 
 	if err := w.session.begin(true); err != nil {
 		return err, false
 	}
+	if err := w.hold(group); err != nil {
+		return errors.Join(err, w.session.end(false)), false
+	}
 	for _, j := range group {
 		if err := w.job(j, guarded); err != nil {
 			return errors.Join(err, w.session.end(false)), false
@@ -269,6 +274,28 @@ func (w *writer) attempt(group []*job, guarded bool) (err error, commit bool) { 
 		return err, true
 	}
 	return nil, false
+}
+
+// hold locks the rows that the jobs of a group name, in one order for all nodes of an installation, so that no two
+// groups wait for one another.
+func (w *writer) hold(group []*job) error {
+	if w.db.hold == "" || w.db.engine != Postgres {
+		return nil
+	}
+	var keys []string
+	for _, j := range group {
+		keys = append(keys, j.keys...)
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	slices.Sort(keys)
+	w.tx = Tx{db: w.db, s: w.session}
+	if err := w.tx.enter(account.System()); err != nil {
+		return err
+	}
+	_, err := w.tx.Texts(w.db.hold, slices.Compact(keys))
+	return err
 }
 
 // flushQuery makes a session answer for everything that was posted; it is no statement.
