@@ -89,7 +89,7 @@ func Judge(e *Evidence, j directory.Judging, t Trust) Verdict {
 	v := asked(e, j)
 	_, passed, _ := author(e)
 	v.Untold = e.SPF.Result == spf.Fail && !passed && (t.Relation == Stranger || t.Known)
-	if t.Relation != Stranger {
+	if t.Relation != Stranger && e.AuthorProblem == "" { // that is no fault of who brought it
 		v = trusting(v, t)
 	}
 	if j.Mode == directory.JudgeNote && v.Action != Accept {

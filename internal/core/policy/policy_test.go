@@ -252,6 +252,9 @@ func TestSeveralAuthors(t *testing.T) {
 		{nil, "", policy.Accept},
 	} {
 		e := &policy.Evidence{Authors: c.authors, AuthorProblem: c.problem}
+		if v := policy.Judge(e, directory.Judging{}, policy.Trust{Relation: policy.Forwarder}); c.problem != "" && v.Action != c.want {
+			t.Errorf("%s by a forwarder: %s", c.problem, v.Action)
+		}
 		if v := policy.Judge(e, directory.Judging{}, policy.Trust{}); v.Action != c.want {
 			t.Errorf("%v: %s", c.authors, v.Action)
 		}

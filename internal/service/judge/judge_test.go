@@ -262,12 +262,13 @@ func TestHostileHeader(t *testing.T) {
 	if r.Action != policy.Accept || len(r.Field) > mail.MaxHead/2 || w.asked > 8+10*8+5 {
 		t.Errorf("%s, %d octets, %d questions", r.Action, len(r.Field), w.asked)
 	}
-	many := "From: a@1.test" + strings.Repeat(", a@", 1)
+	var many strings.Builder
+	many.WriteString("From: a@1.test" + strings.Repeat(", a@", 1))
 	for i := range 11 {
-		many += "x" + string(rune('a'+i)) + ".test, b@"
+		many.WriteString("x" + string(rune('a'+i)) + ".test, b@")
 	}
 	w = dns(zones)
-	if r := ask(t, service(w), "192.0.2.25", "x", "bob@far.test", many+"end.test\r\n", "u@plain.example")[0]; r.Action != policy.Quarantine || w.asked > 5 {
+	if r := ask(t, service(w), "192.0.2.25", "x", "bob@far.test", many.String()+"end.test\r\n", "u@plain.example")[0]; r.Action != policy.Quarantine || w.asked > 5 {
 		t.Errorf("%s, %d questions, %v", r.Action, w.asked, r.Reasons)
 	}
 }
