@@ -42,7 +42,11 @@ func (a *app) ruleCommand(w ruleWords) *cobra.Command {
 		}
 		return c
 	}
-	return group(w.name, w.short,
+	more := []*cobra.Command{}
+	if w.keep {
+		more = append(more, a.forwardShow())
+	}
+	return group(w.name, w.short, append(more,
 		write("add", "Add "+w.one, http.MethodPost, func(address string) (string, map[string]any) {
 			return w.path, map[string]any{"address": address}
 		}),
@@ -56,7 +60,24 @@ func (a *app) ruleCommand(w ruleWords) *cobra.Command {
 				return a.change(cmd.Context(), http.MethodDelete, w.path+segment(args[0]), nil, nil)
 			}),
 		}),
-	)
+	)...)
+}
+
+func (a *app) forwardShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show ADDRESS", Short: "Show a forward, and how its mail fares at other servers", Args: cobra.ExactArgs(1),
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			f, err := get[control.ForwardHealth](cmd.Context(), a, "/forwards"+segment(args[0]), nil)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(f)
+			}
+			a.say("%s is sent on to %s.\n%s\n", clean(f.Address), clean(strings.Join(f.Targets, ", ")), clean(f.Advice))
+			return nil
+		}),
+	}
 }
 
 func (a *app) ruleList(path string) *cobra.Command {

@@ -238,6 +238,17 @@ func TestForwardedMailIsSealed(t *testing.T) {
 	if err != nil || !strings.HasPrefix(out, "pass\n") || !strings.Contains(out, "  ARC pass: all seals hold, the last one by here.example") {
 		t.Errorf("the next host finds\n%s\nin\n%s", out, got)
 	}
+	// The next server can believe a signature; it could not believe SPF, which holds from this client alone.
+	show := func() string { return i.run("forward", "show", "fan@here.example") }
+	if out := show(); !strings.Contains(out, "is sent on to x@far.example") || !strings.Contains(out, "None of the last 1 messages") {
+		t.Errorf("the forward shows\n%s", out)
+	}
+	o.zone("spf.example", "@ TXT \"v=spf1 ip4:"+stranger+" -all\"\n_dmarc TXT \"v=DMARC1; p=reject\"\n")
+	wants(t, "the reply", i.brings(stranger, "client.example", "spf.example", from("spf.example"), "fan@here.example"), "250")
+	if out := show(); !strings.Contains(out, "1 of the last 2 messages had senders who are believed by SPF alone") {
+		t.Errorf("the forward shows\n%s", out)
+	}
+	i.refuses([]string{"forward", "show", "ann@here.example"}, "There is no forward")
 	results := regexp.MustCompile(`ARC-Authentication-Results: i=1; mx\.test\.example;[^:]*dkim=pass`)
 	if !results.MatchString(strings.ReplaceAll(got, "\r\n", "")) || !strings.HasSuffix(got, string(signature)+msg) {
 		t.Errorf("forwarded as\n%s", got)

@@ -76,6 +76,9 @@ type Verdict struct {
 	Reasons []string
 	// Untold: SPF says that the sender did not send it, and nothing else stands for it: nobody there is told of anything.
 	Untold bool
+	// SPFAlone: the author's domain stands behind it by SPF alone, and asks to have refused or put aside what it does not
+	// stand behind. Sent on to another server, that is what becomes of it there.
+	SPFAlone bool
 	// Override is why less is done than the author's domain asks, in one sentence; empty when nothing less is.
 	Override string
 }
@@ -88,6 +91,7 @@ func Judge(e *Evidence, j directory.Judging, t Trust) Verdict {
 	}
 	v := asked(e, j)
 	_, passed, _ := author(e)
+	v.SPFAlone = spfAlone(e)
 	v.Untold = e.SPF.Result == spf.Fail && !passed && (t.Relation == Stranger || t.Known)
 	if t.Relation != Stranger && e.AuthorProblem == "" { // that is no fault of who brought it
 		v = trusting(v, t)
@@ -97,6 +101,28 @@ func Judge(e *Evidence, j directory.Judging, t Trust) Verdict {
 		v.Action, v.Reply = Accept, smtp.Reply{}
 	}
 	return v
+}
+
+// spfAlone reports whether nothing but the client's address makes the author's domain stand behind a message.
+func spfAlone(e *Evidence) bool {
+	for i := range e.Authors {
+		o := &e.Authors[i]
+		if o.Result == dmarc.Pass && o.By.Method == dmarc.SPF && o.Policy != dmarc.PolicyNone && !signedBy(e, o.Domain) {
+			return true
+		}
+	}
+	return false
+}
+
+// signedBy reports whether a signature of the domain holds, or of one above or below it.
+func signedBy(e *Evidence, domain string) bool {
+	for i := range e.DKIM {
+		r := &e.DKIM[i]
+		if r.Word == dkim.Pass && (r.Domain == domain || strings.HasSuffix(r.Domain, "."+domain) || strings.HasSuffix(domain, "."+r.Domain)) {
+			return true
+		}
+	}
+	return false
 }
 
 // asked is the decision by what domains ask, as if the client was nobody in particular.

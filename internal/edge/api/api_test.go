@@ -433,6 +433,7 @@ func calls(h *house) map[string][3]string {
 		"alias-set":         {"PATCH", "/aliases/al@ann.example", `{"targets":["box@ann.example"]}`},
 		"alias-remove":      {"DELETE", "/aliases/al@ann.example", ""},
 		"forward-list":      {"GET", "/forwards?domain=ann.example", ""},
+		"forward-show":      {"GET", "/forwards/fw@ann.example", ""},
 		"forward-add":       {"POST", "/forwards", `{"address":"x@ann.example","targets":["box@bob.example"]}`},
 		"forward-set":       {"PATCH", "/forwards/fw@ann.example", `{"targets":["box@bob.example"]}`},
 		"forward-remove":    {"DELETE", "/forwards/fw@ann.example", ""},

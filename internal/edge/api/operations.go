@@ -47,6 +47,7 @@ func (a *api) register() {
 	a.registerDKIM()
 	a.registerClients()
 	a.registerCertificates()
+	a.registerForwardShow()
 	a.registerLookUp()
 	a.registerReading()
 }
@@ -366,6 +367,12 @@ func (a *api) registerRules(kind directory.RuleKind, path, words string) {
 	})
 	changing(a, k+"-remove", http.MethodDelete, path+"/{address}", "Remove "+words, func(_ context.Context, actor control.Actor, in *ruleRemove) (control.Plan, error) {
 		return a.control.PlanRuleRemove(actor, kind, in.Address)
+	})
+}
+
+func (a *api) registerForwardShow() {
+	showing(a, "forward-show", "/forwards/{address}", "Show a forward, and how its mail fares at other servers", func(_ context.Context, actor control.Actor, in *AddressPath) (control.ForwardHealth, error) {
+		return a.control.Forward(actor, in.Address)
 	})
 }
 

@@ -1,6 +1,8 @@
 package control
 
 import (
+	"fmt"
+
 	"postroad/internal/core/directory"
 	"postroad/internal/proto/smtp"
 	"postroad/internal/service/control/rules"
@@ -17,6 +19,41 @@ type (
 // Rules lists rules of one kind, of one domain or of all in scope (empty), by address.
 func (s *Service) Rules(actor Actor, kind directory.RuleKind, domain string) ([]RuleInfo, error) {
 	return rules.List(actor, s.current.Load(), kind, domain)
+}
+
+// Forwards knows what becomes of forwarded mail.
+type Forwards interface {
+	// Health tells of the last messages of a forward how many there were, and how many of them the next server will hardly
+	// believe.
+	Health(forward string) (fragile, of int)
+}
+
+// ForwardHealth is a forward and how its mail fares.
+type ForwardHealth struct {
+	RuleInfo
+
+	Seen    int    `json:"seen" doc:"Messages that it sent to other servers since the start, the last 64 at most"`
+	Fragile int    `json:"fragile" doc:"Those of them behind which the author's domain stands by SPF alone, and asks to have refused or put aside what it does not stand behind"`
+	Advice  string `json:"advice" doc:"What that means"`
+}
+
+// Forward shows a forward, and how its mail fares.
+func (s *Service) Forward(actor Actor, address string) (ForwardHealth, error) {
+	rule, err := rules.Show(actor, s.current.Load(), directory.RuleForward, address)
+	if err != nil {
+		return ForwardHealth{}, err
+	}
+	out := ForwardHealth{RuleInfo: rule, Advice: "Nothing has been sent to other servers lately."}
+	if s.o.Forwards != nil {
+		out.Fragile, out.Seen = s.o.Forwards.Health(rule.Address)
+	}
+	switch {
+	case out.Fragile > 0:
+		out.Advice = fmt.Sprintf("%d of the last %d messages had senders who are believed by SPF alone and ask for refusal (p=reject or quarantine): other servers will refuse or put aside such mail. A mailbox here gets it all.", out.Fragile, out.Seen)
+	case out.Seen > 0:
+		out.Advice = fmt.Sprintf("None of the last %d messages had a sender who is believed by SPF alone and asks for refusal.", out.Seen)
+	}
+	return out, nil
 }
 
 // PlanRuleAdd plans a new alias, forward or group. An address that stands for something already is refused.

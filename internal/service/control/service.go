@@ -66,6 +66,7 @@ type Options struct {
 	Hops        routing.Hops     // what next hops offer, for explanations; nil: nothing is known
 	Fetcher     Fetcher          // of lists from other installations; nil: none is fetched
 	Facts       inspect.Facts    // what is known of other servers, for explanations; nil: nothing is
+	Forwards    Forwards         // knows how forwarded mail fares; nil: nobody does
 	Returns     routing.Returns  // finds senders of forwarded mail, for explanations; nil: none is rewritten
 	Dial        inspect.Dial     // tries whether another server answers, for proposals; nil: nobody does
 	Sending     sendings.Counter // of what our own users send; nil: nothing is counted

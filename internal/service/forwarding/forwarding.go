@@ -57,7 +57,7 @@ func New(o Options) *Service {
 	if o.PerHour <= 0 {
 		o.PerHour = 1000
 	}
-	return &Service{o: o, fuse: fuse{next: map[string]time.Time{}}}
+	return &Service{o: o, fuse: fuse{next: map[string]time.Time{}, seen: map[string]record{}}}
 }
 
 // rewriter has the secrets of a domain at a time: that of the current period and the one before.

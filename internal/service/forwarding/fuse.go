@@ -2,6 +2,7 @@ package forwarding
 
 import (
 	"maps"
+	"math/bits"
 	"sync"
 	"time"
 )
@@ -15,6 +16,7 @@ type fuse struct {
 	mu sync.Mutex
 	// next is for each forward when a message would leave if all left evenly; an hour ahead of now the hour's share is used.
 	next map[string]time.Time
+	seen map[string]record
 }
 
 // Pace counts a message of a forward, and gives when it may leave; false when that is at once.
@@ -39,3 +41,39 @@ func (s *Service) Pace(forward string, now time.Time) (time.Time, bool) {
 
 // PerHour is how many messages a forward may send to other servers in an hour.
 func (s *Service) PerHour() int { return s.o.PerHour }
+
+// remembered is of how many messages of a forward it is known what becomes of them elsewhere.
+const remembered = 64
+
+// record is what was seen of the last messages of a forward, the newest in the lowest bit.
+type record struct {
+	n       int // how many
+	fragile uint64
+}
+
+// Note remembers of a message of a forward whether it is one that the next server will hardly believe: its author's
+// domain stands behind it by SPF alone, and asks to have such mail refused.
+func (s *Service) Note(forward string, fragile bool) {
+	f := &s.fuse
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r, known := f.seen[forward]
+	if !known && len(f.seen) >= maxForwards {
+		return
+	}
+	r.n = min(r.n+1, remembered)
+	r.fragile <<= 1
+	if fragile {
+		r.fragile |= 1
+	}
+	f.seen[forward] = r
+}
+
+// Health tells of the last messages of a forward how many there were, 64 at most, and how many of them the next server
+// will hardly believe. It is what this node has seen since its start.
+func (s *Service) Health(forward string) (fragile, of int) {
+	s.fuse.mu.Lock()
+	defer s.fuse.mu.Unlock()
+	r := s.fuse.seen[forward]
+	return bits.OnesCount64(r.fragile), r.n
+}

@@ -58,3 +58,28 @@ func TestPaceIsRememberedOfFew(t *testing.T) {
 		t.Error("a new forward is not remembered")
 	}
 }
+
+func TestHealthOfTheLastMessages(t *testing.T) {
+	s := forwarding.New(forwarding.Options{})
+	if fragile, of := s.Health("fan@here.example"); fragile != 0 || of != 0 {
+		t.Errorf("%d of %d before any", fragile, of)
+	}
+	for n := range 40 {
+		s.Note("fan@here.example", n < 12)
+	}
+	if fragile, of := s.Health("fan@here.example"); fragile != 12 || of != 40 {
+		t.Errorf("%d of %d, want 12 of 40", fragile, of)
+	}
+	for range 60 { // older ones are forgotten
+		s.Note("fan@here.example", false)
+	}
+	if fragile, of := s.Health("fan@here.example"); fragile != 0 || of != 64 {
+		t.Errorf("%d of %d, want 0 of 64", fragile, of)
+	}
+	for n := range 20_000 {
+		s.Note(fmt.Sprint(n), true)
+	}
+	if _, of := s.Health("19999"); of != 0 {
+		t.Error("more is remembered than there is room for")
+	}
+}

@@ -68,6 +68,9 @@ type Forwarder interface {
 	Seal(ctx context.Context, domain string, header, found []byte, body *dkim.Body, now time.Time) []byte
 	// Pace counts a message of a forward, and gives when it may leave; false when that is at once.
 	Pace(forward string, now time.Time) (time.Time, bool)
+	// Note remembers of a message whether its author's domain stands behind it by SPF alone, so that the next server will
+	// hardly believe it.
+	Note(forward string, fragile bool)
 	// PerHour is how many messages a forward may send in an hour.
 	PerHour() int
 }

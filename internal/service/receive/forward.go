@@ -54,8 +54,14 @@ func (s *session) forward(header []byte, c *content) {
 			seals[key] = seal
 		}
 		head := append([]byte("Delivered-To: "+strings.ToLower(r.Original)+"\r\n"), seal...)
+		if len(head)+len(r.Head) > mail.MaxHead {
+			head = head[:len(head)-len(seal)]
+		}
 		if len(head)+len(r.Head) <= mail.MaxHead {
 			r.Head = append(head, r.Head...)
+		}
+		if i < len(s.tx.rulings) {
+			s.service.cfg.Forwarder.Note(r.Forward, s.tx.rulings[i].SPFAlone)
 		}
 		s.pace(r, domain, now)
 	}

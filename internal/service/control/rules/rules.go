@@ -68,6 +68,19 @@ func List(actor rights.Actor, st *rights.State, kind directory.RuleKind, domain 
 	return out, nil
 }
 
+// Show gives one rule of a kind.
+func Show(actor rights.Actor, st *rights.State, kind directory.RuleKind, address string) (Info, error) {
+	at, _, err := ruleAddress(actor, st, kind, address)
+	if err != nil {
+		return Info{}, err
+	}
+	r, ok := st.Directory.Rule(at.Domain, at.Local)
+	if !ok || r.Kind != kind {
+		return Info{}, words.Missing("There is no " + string(kind) + " " + subject(at) + ".")
+	}
+	return undo.ShowRule(r), nil
+}
+
 // ruleAddress reads the address of a rule and finds its domain in the actor's scope.
 func ruleAddress(actor rights.Actor, st *rights.State, kind directory.RuleKind, address string) (smtp.Address, *directory.Domain, error) {
 	var at smtp.Address
