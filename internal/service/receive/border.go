@@ -118,22 +118,30 @@ func (s *session) beginJudging() {
 	})
 }
 
+// ruling is what was decided for a recipient as it was given. The queue may have its row by the time it is told of.
+type ruling struct {
+	recipient string
+	policy.Ruling
+}
+
 // rule judges the message in hand for all its rows. Where not all are refused, the rows bear what was decided: what is
 // written above the content, and whether they are put aside.
 func (s *session) rule() (r smtp.Reply, refused bool) {
 	if s.tx.judging == nil || len(s.tx.rows) == 0 {
 		return smtp.Reply{}, false
 	}
-	s.tx.rulings = s.tx.judging.Judge(s.tx.rows)
-	verdicts := make([]policy.Verdict, len(s.tx.rulings))
-	for i := range s.tx.rulings {
-		verdicts[i] = s.tx.rulings[i].Verdict
+	list := s.tx.judging.Judge(s.tx.rows)
+	s.tx.rulings = make([]ruling, len(list))
+	verdicts := make([]policy.Verdict, len(list))
+	for i := range list {
+		s.tx.rulings[i] = ruling{s.tx.rows[i].Original, list[i]}
+		verdicts[i] = list[i].Verdict
 	}
 	r, refused = policy.Settle(verdicts)
 	for i := range s.tx.rulings {
 		s.tx.rulings[i].Verdict = verdicts[i]
 		if !refused {
-			apply(&s.tx.rows[i], &s.tx.rulings[i])
+			apply(&s.tx.rows[i], &s.tx.rulings[i].Ruling)
 		}
 	}
 	return r, refused

@@ -152,7 +152,7 @@ func (s *session) accept(id mail.ID, c *content) error {
 	s.service.log.Info("message accepted", "queue_id", string(id), "client", s.addr.String(), "helo", s.helo, "tls", s.tls,
 		"login", s.login, "sender", m.Sender, "recipients", len(rows), "size", m.Size)
 	s.recordAccepted(m)
-	s.recordJudged(m, rows)
+	s.recordJudged(m)
 	s.say(250, smtp.Enhanced{2, 0, 0}, "queued as "+string(id))
 	return nil
 }

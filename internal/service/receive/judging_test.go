@@ -1,6 +1,7 @@
 package receive_test
 
 import (
+	"errors"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -92,6 +93,18 @@ func (c *client) message(to []string, content string, want string) {
 		c.play("C: RCPT TO:<" + r + "> NOTIFY=FAILURE\nS: 250")
 	}
 	c.play("C: DATA\nS: 354\nR: " + content + "\nC: .\nS: " + want)
+}
+
+func TestAJudgedMessageThatIsNotStoredIsToldOfToo(t *testing.T) {
+	t.Parallel()
+	w, _, r := judged(t)
+	w.fail = errors.New("disk on fire")
+	c := w.dial(t)
+	c.play("S: 220\nC: EHLO client.example\nS: 250")
+	c.message([]string{"ann@local.example"}, `From: x@far.example\r\n\r\nbody\r\n`, "451 4.3.0")
+	if len(r.events) != 1 || r.events[0].Kind != trace.Refused || len(r.events[0].Checks) != 1 {
+		t.Errorf("%+v", r.events)
+	}
 }
 
 // TestVerdictsOfSeveralRecipients is routing.md, Policy with several recipients.

@@ -70,23 +70,23 @@ func (s *session) recordContent(r smtp.Reply) {
 	e.Content, e.Reply = true, r.String()
 	for i := range s.tx.taken {
 		e.Recipient, e.Owner = s.tx.taken[i].Recipient, s.tx.taken[i].Owner
-		e.Checks, e.Note = s.found(s.tx.rows, e.Recipient)
+		e.Checks, e.Note = s.found(e.Recipient)
 		s.service.cfg.Recorder.Record(e)
 	}
 }
 
 // found gives what was found out for a recipient, and what its decision says; nothing where nobody judged.
-func (s *session) found(rows []mail.Recipient, recipient string) (checks []policy.Check, note string) {
-	if r := s.rulingFor(rows, recipient); r != nil {
+func (s *session) found(recipient string) (checks []policy.Check, note string) {
+	if r := s.rulingFor(recipient); r != nil {
 		return r.Checks, strings.TrimSpace(strings.Join(r.Reasons, " ") + " " + r.Override)
 	}
 	return nil, ""
 }
 
 // rulingFor finds the ruling for a recipient as it was given; nil where nobody judged.
-func (s *session) rulingFor(rows []mail.Recipient, recipient string) *policy.Ruling {
+func (s *session) rulingFor(recipient string) *ruling {
 	for i := range s.tx.rulings {
-		if rows[i].Original == recipient {
+		if s.tx.rulings[i].recipient == recipient {
 			return &s.tx.rulings[i]
 		}
 	}
@@ -94,19 +94,19 @@ func (s *session) rulingFor(rows []mail.Recipient, recipient string) *policy.Rul
 }
 
 // recordJudged tells each recipient's owner what was found out about a message that is in the queue.
-func (s *session) recordJudged(m *mail.Message, rows []mail.Recipient) {
+func (s *session) recordJudged(m *mail.Message) {
 	if s.service.cfg.Recorder == nil || len(s.tx.rulings) == 0 {
 		return
 	}
 	for i := range s.tx.taken {
 		e := trace.Event{ID: m.ID, Sender: m.Sender, Owner: s.tx.taken[i].Owner}
 		e.At, e.Kind, e.Recipient = m.Received, trace.Judged, s.tx.taken[i].Recipient
-		r := s.rulingFor(rows, e.Recipient)
+		r := s.rulingFor(e.Recipient)
 		if r == nil || len(r.Checks) == 0 {
 			continue
 		}
 		e.Word = string(r.Action)
-		e.Checks, e.Note = s.found(rows, e.Recipient)
+		e.Checks, e.Note = s.found(e.Recipient)
 		s.service.cfg.Recorder.Record(e)
 	}
 }

@@ -15,7 +15,6 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/mail"
-	"postroad/internal/core/policy"
 	"postroad/internal/core/routing"
 	"postroad/internal/core/trace"
 	"postroad/internal/proto/dkim"
@@ -69,10 +68,10 @@ type transaction struct {
 	body     *dkim.Body       // hashes the body of a content that will be signed or sealed
 	hashed   bool             // it has got a content that stayed in memory
 	chunk    smtp.ChunkState
-	chunkOf  mail.ID         // under which the chunks will be queued
-	border   *border         // through which the content comes in
-	judging  Judgement       // of a stranger's message; nil for others
-	rulings  []policy.Ruling // of the rows, once they are judged
+	chunkOf  mail.ID   // under which the chunks will be queued
+	border   *border   // through which the content comes in
+	judging  Judgement // of a stranger's message; nil for others
+	rulings  []ruling  // of the rows, once they are judged
 }
 
 // errQuit ends a session without a further word; the last reply has been queued.
