@@ -228,9 +228,9 @@ func (s *Server) join(ctx context.Context) error {
 	})
 	view.hops, view.facts = s.deliver.Hops(), s.verify
 	s.joinTraces(view)
+	s.joinDKIM(view)
 	s.queue = queue.New(s.queueConfig(memory), s.stores.queue, s.stores.queue, s.stores.queue,
 		agents(s.deliver, deliver.NewLocal(s.mailstore, deliver.WithMetrics(s.metrics), deliver.WithLog(s.log))), view, s.metrics, s.log)
-	s.joinDKIM(view)
 	forwarder := s.joinForwarding(view)
 	if err := s.joinSending(ctx); err != nil {
 		return err
@@ -334,7 +334,7 @@ func (s *Server) watchModes(v *view) {
 // tellPeople has people told of what happens to their domains' mail.
 func (s *Server) tellPeople(v *view) {
 	tells := notices.New(notices.Config{
-		Hostname: s.cfg.Hostname, Wait: s.cfg.Notices.Wait, Interval: s.cfg.Notices.Interval, Hold: s.cfg.Queue.Hold, Turn: s.turn("notices"),
+		Hostname: s.cfg.Hostname, Wait: s.cfg.Notices.Wait, Interval: s.cfg.Notices.Interval, Hold: s.cfg.Queue.Hold, Turn: s.turn("notices"), Signer: s.dkim,
 	}, s.stores.control, s.stores.control, s.queue, v, s.control, s.log)
 	s.meanwhile(tells.Run)
 }
@@ -365,7 +365,7 @@ func (s *Server) queueConfig(memory *budget.Budget) queue.Config {
 	return queue.Config{
 		Hold: s.cfg.Queue.Hold, Retry: s.cfg.Queue.Retry, DelayNotice: s.cfg.Queue.DelayNotice, Hostname: s.cfg.Hostname,
 		Node: "node", Memory: memory, InMemory: s.cfg.Limits.Memory / 4, Disk: s.disk(), Reserve: 2 * s.cfg.Limits.MessageSize,
-		Recorder: s.recorder(), Findings: findings{s.stores.control},
+		Recorder: s.recorder(), Findings: findings{s.stores.control}, Signer: s.dkim,
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"postroad/internal/core/mail"
 	"postroad/internal/core/notice"
 	"postroad/internal/core/routing"
+	"postroad/internal/proto/dkim"
 )
 
 // Store keeps what was told, and what has to be remembered for that.
@@ -51,6 +52,13 @@ type Queue interface {
 // Directory gives the domains and the view by which notices are routed.
 type Directory interface {
 	View() routing.View
+}
+
+// Signer signs mail that is made here (RFC 6376).
+type Signer interface {
+	// Sign gives the signature fields of a message by an author of a domain; none where the domain has no key that signs.
+	// body gives the hash of the message's body by relaxed canonicalization.
+	Sign(ctx context.Context, domain string, header []byte, body func() *dkim.Body) []byte
 }
 
 // Addresses tells who wants to be told.

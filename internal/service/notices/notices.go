@@ -37,7 +37,8 @@ type Config struct {
 	Interval time.Duration // the least time between two notices of one event of one domain; 0: 6 hours
 	Hold     time.Duration // how long the queue keeps mail of domains that say nothing else, for the words of notices
 	// Turn reports whether this node tells people from now on, for the time given, where several could; nil: it does.
-	Turn func(ctx context.Context, now time.Time, lasts time.Duration) (bool, error)
+	Turn   func(ctx context.Context, now time.Time, lasts time.Duration) (bool, error)
+	Signer Signer // signs notices; nil: nobody does
 }
 
 const (

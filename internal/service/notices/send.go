@@ -14,6 +14,7 @@ import (
 	"postroad/internal/core/mail"
 	"postroad/internal/core/notice"
 	"postroad/internal/core/routing"
+	"postroad/internal/proto/dkim"
 	"postroad/internal/proto/message"
 	"postroad/internal/proto/smtp"
 )
@@ -125,6 +126,17 @@ func (s *Service) post(ctx context.Context, l *letter, now time.Time) error {
 	content, err := m.AppendTo(content)
 	if err != nil {
 		return err
+	}
+	if s.cfg.Signer != nil {
+		header, body, _ := message.SplitHeader(content)
+		head := s.cfg.Signer.Sign(ctx, s.cfg.Hostname, header, func() *dkim.Body {
+			b := dkim.NewBody(dkim.Relaxed)
+			_, _ = b.Write(body)
+			return b
+		})
+		for i := range l.rows {
+			l.rows[i].Head = head
+		}
 	}
 	st := mail.Stored{
 		Message: &mail.Message{

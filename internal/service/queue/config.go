@@ -17,6 +17,7 @@ type Config struct {
 	Reserve     int64           // octets of free space under which no new mail is taken (452 4.3.1)
 	Memory      *budget.Budget  // the process's memory for mail, of which bodies in memory are a part; nil: no limit
 	Findings    Findings        // where it is kept that mail of a domain is held; nil: nowhere
+	Signer      Signer          // signs reports; nil: nobody does
 	Recorder    Recorder        // is told what becomes of mail; nil: nobody is
 	InMemory    int64           // octets of bodies kept in memory for immediate delivery; 0: 64 MiB
 }

@@ -10,6 +10,7 @@ import (
 	"postroad/internal/core/mail"
 	"postroad/internal/core/routing"
 	"postroad/internal/core/trace"
+	"postroad/internal/proto/dkim"
 )
 
 // Spool keeps accepted messages until every one of their rows has found its end.
@@ -172,6 +173,13 @@ type Agent interface {
 	// reached: deliveries without an outcome were not attempted. It ends soon after ctx does; when ctx's cause is a
 	// *mail.Ending, a delivery that the other side may have taken is waited for until the time that this gives.
 	Deliver(ctx context.Context, lane mail.Lane, batch []mail.Delivery, done func(i int, outcomes []mail.Outcome)) error
+}
+
+// Signer signs mail that is made here (RFC 6376).
+type Signer interface {
+	// Sign gives the signature fields of a message by an author of a domain; none where the domain has no key that signs.
+	// body gives the hash of the message's body by relaxed canonicalization.
+	Sign(ctx context.Context, domain string, header []byte, body func() *dkim.Body) []byte
 }
 
 // Recorder keeps what became of mail for the owners of its domains. It never waits and never fails.

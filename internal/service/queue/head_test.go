@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/mail"
+	"postroad/internal/proto/dkim"
 	"postroad/internal/proto/smtp"
 	"postroad/internal/service/queue"
 )
@@ -144,6 +146,31 @@ func TestHeadsCountAsMemoryOfBodies(t *testing.T) {
 		}
 		if s := f.store.states(); s[mail.StateLeased] != 1 {
 			t.Errorf("the memory is not given back: %v", s)
+		}
+	})
+}
+
+// stamp signs with a word.
+type stamp struct{}
+
+func (stamp) Sign(_ context.Context, domain string, header []byte, body func() *dkim.Body) []byte {
+	if sum, err := body().Sum(dkim.Relaxed); err != nil || len(sum) == 0 || !strings.Contains(string(header), "Subject:") {
+		return []byte("X-Stamp: wrong\r\n")
+	}
+	return []byte("X-Stamp: " + domain + "\r\n")
+}
+
+func TestReportsAreSignedForTheHost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, queue.Config{Hostname: "mx.here.example", Signer: stamp{}})
+		defer f.stop()
+		f.remote.answer = refuse
+		f.send("ann@here.example", 0, "x@far.example")
+		time.Sleep(time.Minute)
+		list := f.local.deliveries()
+		if len(list) != 1 || string(list[0].Recipients[0].Head) != "X-Stamp: mx.here.example\r\n" {
+			t.Errorf("reports %+v", list)
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/routing"
+	"postroad/internal/proto/dkim"
 	"postroad/internal/proto/message"
 	"postroad/internal/proto/smtp"
 
@@ -179,13 +180,28 @@ func (s *Service) report(m *mail.Message, a about, rows []reported, original []b
 		Rows:    decision.Rows(m.Sender, smtp.NotifyNever, ""),
 		Content: mail.Content{Inline: content},
 	}
+	head := s.signed(content)
 	for i := range st.Rows {
+		st.Rows[i].Head = head
 		if st.Rows[i].Account == "" {
 			st.Rows[i].Account = a.owner
 		}
 	}
 	s.m.QueueReports.WithLabelValues(string(kind.word())).Inc()
 	return st
+}
+
+// signed gives the signature of a message that is made here, by the domain of this host's name.
+func (s *Service) signed(content []byte) []byte {
+	if s.cfg.Signer == nil {
+		return nil
+	}
+	header, body, _ := message.SplitHeader(content)
+	return s.cfg.Signer.Sign(context.WithoutCancel(s.ctx), s.cfg.Hostname, header, func() *dkim.Body {
+		b := dkim.NewBody(dkim.Relaxed)
+		_, _ = b.Write(body)
+		return b
+	})
 }
 
 // above gives an original as it was sent for rows: with what they all have above it.
