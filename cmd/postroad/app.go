@@ -50,7 +50,7 @@ func (a *app) root() *cobra.Command {
 		a.serveCommand(),
 		a.domainCommand(), a.recipientsCommand(), a.forwarderCommand(), a.mxCommand(), a.exchangerSetCommand(), a.nameServerSetCommand(), a.mailboxCommand(),
 		a.ruleCommand(aliasWords), a.ruleCommand(forwardWords), a.ruleCommand(groupWords), a.catchAllCommand(),
-		a.zoneCommand(), a.dnssecCommand(), a.recordCommand(), a.keyCommand(), a.transferCommand(), a.secondaryCommand(), a.catalogCommand(), a.providerCommand(), a.publishCommand(), a.dkimCommand(), a.certCommand(),
+		a.zoneCommand(), a.dnssecCommand(), a.recordCommand(), a.keyCommand(), a.transferCommand(), a.secondaryCommand(), a.catalogCommand(), a.providerCommand(), a.publishCommand(), a.dkimCommand(), a.identityCommand(), a.certCommand(),
 		a.outboundCommand(), a.explainCommand(), a.lookUpCommand(), a.toolCommand(), a.traceCommand(), a.noticeCommand(), a.queueCommand(),
 		a.clientSetupCommand(), a.sendingCommand(),
 		a.accountCommand(), a.tokenCommand(), a.auditCommand(), a.undoCommand(),

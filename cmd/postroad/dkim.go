@@ -3,11 +3,11 @@ package main
 import (
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"postroad/cmd/postroad/sheet"
 	"postroad/internal/service/control"
 )
 
@@ -46,7 +46,7 @@ text, and the same in strings of at most 255 characters), and what the world has
 				if a.json {
 					return a.printJSON(s)
 				}
-				return a.printDKIM(&s)
+				return sheet.DKIM(a.out, &s)
 			}),
 		},
 		simple("activate", "Look at what the world has of a domain's keys", `Looks at what the world has of a domain's keys, which else happens every hour, and every minute while a key waits to be
@@ -108,35 +108,4 @@ private key comes in PEM (PKCS #8 or PKCS #1) on stdin and is kept encrypted; th
 	}
 	c.Flags().BoolVar(&stdin, "key-stdin", false, "read the private key from stdin")
 	return a.changes(c)
-}
-
-// printDKIM shows a domain's keys for people.
-func (a *app) printDKIM(s *control.DKIMStatus) error {
-	rows := make([][]string, len(s.Keys))
-	for i, k := range s.Keys {
-		until := ""
-		if k.Until != nil {
-			until = when(*k.Until)
-		}
-		rows[i] = []string{k.Selector, k.Algorithm, k.State, when(k.Since), until, s.Records[i].World}
-	}
-	if len(rows) > 0 {
-		if err := a.table("SELECTOR ALGORITHM STATE SINCE RECORD-UNTIL WORLD", rows); err != nil {
-			return err
-		}
-	}
-	for i := range s.Records {
-		r := &s.Records[i]
-		a.say("\n%s, a TXT record:\n  %s\n", clean(r.Name), clean(r.Text))
-		if len(r.Strings) > 1 {
-			a.say("  or, where a field takes no more than 255 characters, in %d strings:\n", len(r.Strings))
-			for n, part := range r.Strings {
-				a.say("    %s. %s\n", strconv.Itoa(n+1), clean(part))
-			}
-		}
-		a.say("  as a line of a zone file:\n  %s\n", clean(r.Line))
-		a.say("  the world: %s\n", clean(r.Says))
-	}
-	a.say("\n%s\n", clean(s.Next))
-	return nil
 }

@@ -4,10 +4,10 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"postroad/cmd/postroad/sheet"
 	"postroad/internal/service/control"
 )
 
@@ -147,46 +147,10 @@ func (a *app) queueShow() *cobra.Command {
 			if a.json {
 				return a.printJSON(m)
 			}
-			a.printQueued(m)
+			sheet.Queued(a.out, &m)
 			return nil
 		}),
 	}
 	c.Flags().BoolVar(&content, "content", false, "write the message's exact bytes instead")
 	return c
-}
-
-func (a *app) printQueued(m control.QueuedMessage) {
-	line := func(name, value string) {
-		if value != "" {
-			a.say("%-9s %s\n", name, clean(value))
-		}
-	}
-	line("id", string(m.ID))
-	line("sender", "<"+m.Sender+">")
-	line("size", strconv.FormatInt(m.Size, 10))
-	line("received", when(m.Received))
-	line("client", m.Client)
-	line("helo", m.Helo)
-	line("tls", m.TLS)
-	line("login", m.Login)
-	line("report on", string(m.Root))
-	line("trace", "postroad trace "+string(m.ID))
-	for _, r := range m.Recipients {
-		a.say("\n%s\n", clean(r.Address))
-		if r.Original != r.Address {
-			line("  given", r.Original)
-		}
-		line("  state", r.State)
-		line("  lane", r.Lane)
-		line("  attempts", strconv.Itoa(r.Attempts))
-		line("  next", when(r.Next))
-		line("  said", r.LastReply)
-		line("  by", r.LastHost)
-		if r.Sender != nil {
-			line("  as from", "<"+*r.Sender+">")
-		}
-		for field := range strings.Lines(r.Head) {
-			line("  above", strings.TrimRight(field, "\r\n"))
-		}
-	}
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"postroad/internal/service/control"
 	"postroad/internal/service/dkimsign"
 	"postroad/internal/service/forwarding"
+	"postroad/internal/service/notices"
 	"postroad/internal/service/queue"
 )
 
@@ -33,4 +35,12 @@ func (s *Server) queueHold() time.Duration {
 		return s.cfg.Queue.Hold
 	}
 	return queue.DefaultHold
+}
+
+// poster sends control's letters.
+type poster struct{ letters *notices.Letters }
+
+// Post implements control.Poster.
+func (p poster) Post(ctx context.Context, l control.Letter) error {
+	return p.letters.Post(ctx, l.Account, l.To, l.Subject, l.Text)
 }

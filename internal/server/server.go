@@ -240,7 +240,7 @@ func (s *Server) join(ctx context.Context) error {
 		Hops: view.hops, Facts: s.verify, Returns: forwarder, Forwards: forwarder, Dial: s.tries, Fetcher: s.verify, Answers: s.self.Answers, Verifier: verifier,
 		Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Addresses: s.cfg.Addresses, Listeners: s.self.listeners,
 		DeliverPort: uint16(s.cfg.Deliver.Port), TrustedNetworks: s.cfg.Receive.TrustedNetworks, //nolint:gosec // config checks the range
-		Certificates: s.certificateOptions(), Writer: &providers.Service{}, Seal: s.box, Providers: providers.Kinds(), Keyring: s.dkim, Hold: s.queueHold(), Support: s.cfg.Support.URL, Clients: s.clients(), Sending: s.sending, Metrics: s.metrics, Log: s.log,
+		Certificates: s.certificateOptions(), Writer: &providers.Service{}, Seal: s.box, Providers: providers.Kinds(), Keyring: s.dkim, Hold: s.queueHold(), Post: poster{&notices.Letters{Hostname: s.cfg.Hostname, Queue: s.queue, Dir: view, Signer: s.dkim}}, Support: s.cfg.Support.URL, Clients: s.clients(), Sending: s.sending, Metrics: s.metrics, Log: s.log,
 	})
 	view.directory = s.control.Directory
 	s.access = access.New(tokens(s.stores.control))
@@ -329,6 +329,7 @@ func (s *Server) watchModes(v *view) {
 	s.meanwhile(checks.NewProofs(v, s.control, s.log).Run)
 	s.meanwhile(checks.NewDelegations(v, s.control, s.log).Run)
 	s.meanwhile(func(ctx context.Context) { s.keys.Run(ctx, s.control) })
+	s.meanwhile(checks.NewIdentities(v, s.control, s.log).Run)
 }
 
 // tellPeople has people told of what happens to their domains' mail.

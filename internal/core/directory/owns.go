@@ -3,13 +3,14 @@ package directory
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"postroad/internal/proto/smtp"
 )
 
-// Owns reports whether a login may send as an address: its own one, with or without a plus-suffix, and the
-// aliases that lead to it directly.
-func (s *Snapshot) Owns(login string, a smtp.Address) bool {
+// Owns reports whether a login may send as an address: its own one, with or without a plus-suffix, the aliases that lead to
+// it directly, and its identities elsewhere.
+func (s *Snapshot) Owns(login string, a smtp.Address, now time.Time) bool {
 	i := strings.LastIndexByte(login, '@')
 	if i <= 0 || a.Domain == "" {
 		return false
@@ -27,5 +28,5 @@ func (s *Snapshot) Owns(login string, a smtp.Address) bool {
 			return true
 		}
 	}
-	return false
+	return s.identifies(box, a, now)
 }

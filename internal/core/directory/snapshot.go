@@ -13,6 +13,8 @@ type Snapshot struct {
 	departed  *table[*Departed]
 	tokens    *table[*token]
 	outbounds []Outbound // the installation's (empty domain) and those of senders' domains
+
+	identities map[string][]Identity // by mailbox id
 }
 
 // entry is a domain with everything in it. What a decision needs of it lies together.
@@ -49,6 +51,9 @@ type Delta struct {
 	RemoveRules     []string // addresses, "@domain" for a catch-all
 	RemoveOutbounds []string // ids
 	RemoveDeparted  []string // names
+
+	PutIdentities    []Identity
+	RemoveIdentities []string // ids
 }
 
 // NewSnapshot makes a snapshot of everything. Mailboxes and rules of domains that are not listed are left out.
@@ -262,7 +267,7 @@ func (s *Snapshot) With(d Delta) *Snapshot {
 	}
 	next := &Snapshot{
 		version: d.Version, domains: removed.domains.with(put, nil), departed: s.withDeparted(d.PutDeparted, d.RemoveDeparted),
-		tokens: s.tokens, outbounds: slices.Clone(s.outbounds),
+		tokens: s.tokens, outbounds: slices.Clone(s.outbounds), identities: s.identities,
 	}
 	if tokens != nil {
 		next.tokens = s.tokens.with(tokens, nil)
@@ -273,6 +278,9 @@ func (s *Snapshot) With(d Delta) *Snapshot {
 	for _, o := range d.PutOutbounds {
 		next.outbounds = slices.DeleteFunc(next.outbounds, func(old Outbound) bool { return old.ID == o.ID })
 		next.outbounds = append(next.outbounds, o)
+	}
+	if len(d.PutIdentities) > 0 || len(d.RemoveIdentities) > 0 {
+		next = next.WithIdentities(d.PutIdentities, d.RemoveIdentities)
 	}
 	return next
 }

@@ -26,6 +26,11 @@ func (m *Mail) AppendTo(b []byte) ([]byte, error) {
 	if n := len(m.Notices); n > 1 {
 		subject = fmt.Sprintf("%d notices: %s, and others", n, m.Notices[0].Subject)
 	}
+	return appendMail(b, m, subject, m.text())
+}
+
+// appendMail appends a message of plain text in lines that end in LF.
+func appendMail(b []byte, m *Mail, subject, text string) ([]byte, error) {
 	var err error
 	field := func(add func([]byte, string, string) ([]byte, error), name, value string) {
 		if err == nil {
@@ -46,7 +51,23 @@ func (m *Mail) AppendTo(b []byte) ([]byte, error) {
 		return nil, err
 	}
 	b = append(b, "\r\n"...)
-	return append(b, strings.ReplaceAll(m.text(), "\n", "\r\n")...), nil
+	return append(b, strings.ReplaceAll(text, "\n", "\r\n")...), nil
+}
+
+// Letter is a message to one address that tells something else than notices do.
+type Letter struct {
+	Hostname string // of the installation, whose postmaster writes
+	To       string
+	ID       string // of the message
+	Date     time.Time
+	Subject  string
+	Text     string // lines end in LF
+}
+
+// AppendTo appends the message, as that of Mail.
+func (l *Letter) AppendTo(b []byte) ([]byte, error) {
+	return appendMail(b, &Mail{Hostname: l.Hostname, To: []string{l.To}, ID: l.ID, Date: l.Date}, l.Subject,
+		l.Text+"\n-- \n"+wrap("Written by the mail server "+l.Hostname+" by itself."))
 }
 
 // text is the body, in lines that end in LF.

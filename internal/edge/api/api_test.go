@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -15,8 +16,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
 	"postroad/internal/core/dkimkey"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
@@ -397,6 +400,10 @@ func calls(h *house) map[string][3]string {
 		"client-setup-publish": {"POST", "/domains/ann.example/client-setup", ""},
 
 		"publish":           {"POST", "/domains/two.ann.example/publish", ""},
+		"identity-list":     {"GET", "/identities?mailbox=box@ann.example", ""},
+		"identity-add":      {"POST", "/mailboxes/box@ann.example/identities", `{"address":"ann@two.ann.example"}`},
+		"identity-confirm":  {"POST", "/mailboxes/box@ann.example/identities/ann@far.example/confirm", `{"code":"abcd-efgh-ijkl"}`},
+		"identity-remove":   {"DELETE", "/mailboxes/box@ann.example/identities/ann@far.example", ""},
 		"dkim-list":         {"", "", ""},
 		"dkim-show":         {"GET", "/domains/ann.example/dkim", ""},
 		"dkim-on":           {"PUT", "/domains/ann.example/dkim", `{"rotate_days":90}`},
@@ -582,8 +589,21 @@ func (h *house) furnish() {
 	h.m.Told = []notice.Notice{{ID: "n", Account: h.annID, Domain: "ann.example", Event: notice.PrimaryDown, Subject: "ann.example: held"}}
 	for id, b := range h.m.Mailboxes {
 		if b.Address() == "box@ann.example" {
+			h.identity(id)
 			h.m.Stored[id], h.m.Bodies[id+"/1"] = []mailbox.Message{{UID: 1}}, "x"
 		}
+	}
+}
+
+// identity has a mailbox wait for the code of an identity, which is abcdefghijkl.
+func (h *house) identity(box string) {
+	h.t.Helper()
+	sum := sha256.Sum256([]byte("identity abcdefghijkl"))
+	h.m.Identities["identity"] = directory.Identity{
+		ID: "identity", Account: h.annID, Domain: "ann.example", Mailbox: box, Address: "ann@far.example", Code: sum[:], Sent: time.Now(), Created: time.Now(),
+	}
+	if err := h.control.Start(h.t.Context()); err != nil { // it reads everything again
+		h.t.Fatal(err)
 	}
 }
 
@@ -661,7 +681,7 @@ func TestListingsShowOnlyWhatIsInScope(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.furnish()
-	for _, path := range []string{"/accounts", "/domains", "/mailboxes", "/aliases", "/forwards", "/groups", "/catch-alls", "/outbound", "/tokens", "/tsig-keys", "/transfers", "/secondaries", "/catalogs", "/audit", "/queue", "/queue/count", "/traces?sender=x@away.example", "/notices", "/providers", "/dkim", "/certificates"} {
+	for _, path := range []string{"/accounts", "/domains", "/mailboxes", "/aliases", "/forwards", "/groups", "/catch-alls", "/outbound", "/tokens", "/tsig-keys", "/transfers", "/secondaries", "/catalogs", "/audit", "/queue", "/queue/count", "/traces?sender=x@away.example", "/notices", "/providers", "/dkim", "/identities", "/certificates"} {
 		mine, others := h.ask(h.ann, "GET", path, ""), h.ask(h.bob, "GET", path, "")
 		if mine.status != 200 || others.status != 200 {
 			t.Errorf("%s: %d %d %s", path, mine.status, others.status, mine.text)

@@ -45,6 +45,7 @@ func (a *api) register() {
 	a.registerNotices()
 	a.registerPublishing()
 	a.registerDKIM()
+	a.registerIdentities()
 	a.registerClients()
 	a.registerCertificates()
 	a.registerForwardShow()

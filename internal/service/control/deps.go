@@ -73,6 +73,8 @@ type State struct {
 	Departed  []directory.Departed // domains that were removed and are remembered for a while
 	Sets      []zone.ExchangerSet  // that domains follow
 	Servers   []zone.NameServerSet
+
+	Identities []directory.Identity
 }
 
 // Boxes is what this service needs of the mailbox store.

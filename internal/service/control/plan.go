@@ -100,6 +100,7 @@ func (s *Service) Apply(ctx context.Context, actor Actor, plan Plan) (Applied, e
 	applied, moved, err := s.apply(ctx, actor, plan, tx, publish)
 	if err == nil {
 		s.rerouting.Do(ctx, moved)
+		err = s.post(ctx, plan.Letters)
 	}
 	return applied, err
 }

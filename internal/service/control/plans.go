@@ -65,6 +65,7 @@ const (
 	KindDNSSEC      = plan.KindDNSSEC
 	KindZoneKeys    = plan.KindZoneKeys
 	KindProvider    = plan.KindProvider
+	KindIdentity    = plan.KindIdentity
 	KindDKIM        = plan.KindDKIM
 	KindPublish     = plan.KindPublish
 	KindQueue       = plan.KindQueue

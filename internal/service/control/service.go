@@ -27,6 +27,7 @@ import (
 	"postroad/internal/service/control/dkim"
 	"postroad/internal/service/control/domains"
 	"postroad/internal/service/control/exchangers"
+	"postroad/internal/service/control/identities"
 	"postroad/internal/service/control/inspect"
 	"postroad/internal/service/control/lookup"
 	"postroad/internal/service/control/mailboxes"
@@ -88,6 +89,8 @@ type Options struct {
 	// in the queue.
 	Keyring Keyring
 	Hold    time.Duration
+	// Post sends letters; nil: none are sent.
+	Post Poster
 	// Certificates says whether certificates are fetched, and what names need for it.
 	Certificates CertificateOptions
 	// Answers reports whether mail for an address comes back to us; nil: for Addresses alone it does.
@@ -131,6 +134,7 @@ type Service struct {
 	clients      clients.Access
 	publishing   publishing.Access
 	dkim         dkim.Access
+	identities   identities.Access
 	mailboxes    mailboxes.Access
 	domains      domains.Access
 	ways         ways.Access
@@ -188,6 +192,7 @@ func New(o Options) *Service {
 		s.dkim.Seal = o.Seal
 	}
 	s.publishing.Keys = s.dkim.Wanted
+	s.identities.Keys, s.identities.Addresses, s.identities.Hostname, s.identities.NewID, s.identities.Posts = o.Store, o.Addresses, o.Hostname, newID, o.Post != nil
 	s.certificates = certificates.Access{Store: o.Store, Installation: o.Certificates}
 	s.recipients = recipients.Access{Store: o.Store, Fetcher: o.Fetcher}
 	s.signing = signing.Access{Zones: o.Store, Keys: o.Store, Findings: o.Store, Parents: o.Parents}
@@ -195,6 +200,7 @@ func New(o Options) *Service {
 	s.delegated = &delegations.Access{Store: o.Store, Hostname: o.Hostname}
 	if o.DNS != nil {
 		s.lookup.Resolver, s.ownership.Resolver, s.delegated.Resolver, s.dkim.Resolver = o.DNS, o.DNS, o.DNS, o.DNS
+		s.identities.Resolver = o.DNS
 	}
 	if s.reading.RoutingDomain = o.RoutingDomain; o.Boxes != nil {
 		s.reading.Store = o.Boxes
@@ -309,6 +315,9 @@ func (s *Service) reload(ctx context.Context) error {
 		Directory: directory.NewSnapshot(all.Version, all.Domains, all.Mailboxes, all.Rules, all.Outbounds),
 		Accounts:  make(map[account.ID]account.Account, len(all.Accounts)),
 		Sets:      zone.Sets{}.With(all.Sets, all.Servers),
+	}
+	if len(all.Identities) > 0 {
+		next.Directory = next.Directory.WithIdentities(all.Identities, nil)
 	}
 	if len(all.Departed) > 0 {
 		next.Directory = next.Directory.With(directory.Delta{Version: all.Version, PutDeparted: all.Departed})

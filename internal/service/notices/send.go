@@ -127,17 +127,7 @@ func (s *Service) post(ctx context.Context, l *letter, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if s.cfg.Signer != nil {
-		header, body, _ := message.SplitHeader(content)
-		head := s.cfg.Signer.Sign(ctx, s.cfg.Hostname, header, func() *dkim.Body {
-			b := dkim.NewBody(dkim.Relaxed)
-			_, _ = b.Write(body)
-			return b
-		})
-		for i := range l.rows {
-			l.rows[i].Head = head
-		}
-	}
+	sign(ctx, s.cfg.Signer, s.cfg.Hostname, content, l.rows)
 	st := mail.Stored{
 		Message: &mail.Message{
 			ID: id, Root: id, Account: l.account, Body: smtp.Body8BitMIME, Size: int64(len(content)), Hash: xxhash.Sum64(content), Received: now,
@@ -153,4 +143,20 @@ func (s *Service) post(ctx context.Context, l *letter, now time.Time) error {
 	}
 	s.log.InfoContext(ctx, "notices sent", slog.String("queue_id", string(id)), slog.String("account", string(l.account)), slog.Int("notices", len(ids)), slog.String("subject", l.notices[0].Subject))
 	return s.store.SentNotices(ctx, account.System(), ids, now, l.to, "")
+}
+
+// sign puts the signature of the host's domain above all rows of a message that is made here.
+func sign(ctx context.Context, signer Signer, hostname string, content []byte, rows []mail.Recipient) {
+	if signer == nil {
+		return
+	}
+	header, body, _ := message.SplitHeader(content)
+	head := signer.Sign(ctx, hostname, header, func() *dkim.Body {
+		b := dkim.NewBody(dkim.Relaxed)
+		_, _ = b.Write(body)
+		return b
+	})
+	for i := range rows {
+		rows[i].Head = head
+	}
 }

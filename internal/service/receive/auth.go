@@ -55,7 +55,7 @@ func (s *session) mayUseSender(a smtp.Address) (smtp.Reply, bool) {
 	view := s.service.dir.View()
 	switch {
 	case s.login != "":
-		if !a.IsNull() && !view.Directory.Owns(s.login, a) {
+		if !a.IsNull() && !view.Directory.Owns(s.login, a, view.Now) {
 			return smtp.Reply{Code: 553, Enhanced: smtp.Enhanced{5, 7, 1}, Text: "the login " + s.login + " may not send as <" + a.String() + ">"}, false
 		}
 	case s.trusted && s.kind == MX && !a.IsNull():
@@ -80,7 +80,7 @@ func (s *session) mayUseHeader(header []byte) (smtp.Reply, bool) {
 	for _, list := range [][]string{from, sender} {
 		for _, text := range list {
 			a, err := smtp.ParseAddress(text, true)
-			if err != nil || !view.Directory.Owns(s.login, a) {
+			if err != nil || !view.Directory.Owns(s.login, a, view.Now) {
 				return smtp.Reply{Code: 553, Enhanced: smtp.Enhanced{5, 7, 1}, Text: "the login " + s.login + " may not send as <" + text + ">"}, false
 			}
 		}

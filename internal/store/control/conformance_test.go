@@ -42,7 +42,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 			State: control.State{
 				Version: 1, Accounts: []account.Account{c.Account}, Domains: []directory.Domain{c.Domain}, Mailboxes: []directory.Mailbox{c.Mailbox},
 				Rules: []directory.Rule{c.Rule}, Outbounds: []directory.Outbound{c.Outbound}, Departed: []directory.Departed{c.Departed},
-				Sets: []zone.ExchangerSet{c.Set}, Servers: []zone.NameServerSet{c.Servers},
+				Sets: []zone.ExchangerSet{c.Set}, Servers: []zone.NameServerSet{c.Servers}, Identities: []directory.Identity{c.Identity},
 			},
 			Verifiers: map[string]string{c.Mailbox.Address(): c.Verifier}, Tokens: []control.Token{c.Token},
 			Findings: []finding.Finding{c.Finding}, Entries: []control.Entry{c.Entry}, Answers: []verify.Answer{c.Answer}, Lists: []control.RecipientList{c.List},
@@ -69,6 +69,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 		changed.Zone = zone.Zone{Domain: c.Domain.Name, Account: c.Account.ID, Serial: 1, Records: []dns.Record{{Name: c.Domain.Name + ".", Type: dns.TypeA, Data: []byte{192, 0, 2, 1}}}, Signatures: []dns.Record{}}
 		changed.Set = zone.ExchangerSet{ID: c.Set.ID, Account: c.Set.Account, Name: "another"}
 		changed.Servers = zone.NameServerSet{ID: c.Servers.ID, Account: c.Servers.Account, Name: "another"}
+		changed.Identity = directory.Identity{ID: c.Identity.ID, Account: c.Account.ID, Domain: c.Domain.Name, Mailbox: c.Mailbox.ID, Address: "x@far.example"}
 		changed.Departed = directory.Departed{ID: c.Departed.ID, Account: c.Departed.Account, Name: "another.example"}
 		changed.Transfer = transfer.Settings{
 			Keys:        []transfer.Key{{ID: c.Transfer.Keys[0].ID, Account: c.Account.ID, Name: "another", Algorithm: dns.HMACSHA256, Sealed: []byte("x"), Created: created}},
@@ -82,7 +83,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 		want.State = control.State{
 			Version: 2, Accounts: []account.Account{changed.Account}, Domains: []directory.Domain{changed.Domain},
 			Mailboxes: []directory.Mailbox{changed.Mailbox}, Rules: []directory.Rule{changed.Rule}, Outbounds: []directory.Outbound{changed.Outbound},
-			Departed: []directory.Departed{changed.Departed}, Sets: []zone.ExchangerSet{changed.Set}, Servers: []zone.NameServerSet{changed.Servers},
+			Departed: []directory.Departed{changed.Departed}, Sets: []zone.ExchangerSet{changed.Set}, Servers: []zone.NameServerSet{changed.Servers}, Identities: []directory.Identity{changed.Identity},
 		}
 		want.Certificates = []cert.Certificate{changed.Certificate}
 		want.Verifiers = map[string]string{changed.Mailbox.Address(): changed.Verifier}

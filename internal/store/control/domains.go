@@ -154,7 +154,7 @@ func putDomains(t *sqldb.Tx, list []directory.Domain) error {
 
 // moveDomain gives what lies in a domain to the domain's new account.
 func moveDomain(t *sqldb.Tx, d *directory.Domain) error {
-	for _, stmt := range []sqldb.Stmt{moveVerifiersSQL, moveMailboxesSQL, moveRulesSQL, moveOutboundsSQL, moveFindingsSQL, moveAnswersSQL, moveListSQL, moveListedSQL, moveLifetimeSQL, moveProviderSQL, moveDKIMSQL, moveCertificatesSQL, moveZoneSQL, movePeersSQL, moveSecondarySQL, moveJournalSQL, moveZoneKeysSQL} {
+	for _, stmt := range []sqldb.Stmt{moveVerifiersSQL, moveMailboxesSQL, moveRulesSQL, moveOutboundsSQL, moveFindingsSQL, moveAnswersSQL, moveListSQL, moveListedSQL, moveLifetimeSQL, moveProviderSQL, moveDKIMSQL, moveIdentitiesSQL, moveCertificatesSQL, moveZoneSQL, movePeersSQL, moveSecondarySQL, moveJournalSQL, moveZoneKeysSQL} {
 		if err := t.Post(stmt, d.Name, d.Account); err != nil {
 			return err
 		}
@@ -177,7 +177,7 @@ func removeDomains(t *sqldb.Tx, ids []string) error {
 	}
 	for _, stmt := range []sqldb.Stmt{
 		removeDomainVerifiersSQL, removeDomainMailboxesSQL, removeDomainRulesSQL, removeDomainOutboundsSQL, removeDomainFindingsSQL,
-		removeDomainAnswersSQL, removeListsSQL, emptyListsSQL, removeZonesSQL, removeZonePeersSQL, removeSecondariesSQL, removeJournalsSQL, removeDomainMemoriesSQL, removeLifetimeSQL, removeProvidersSQL, removeDKIMSQL, removeDomainCertificatesSQL,
+		removeDomainAnswersSQL, removeListsSQL, emptyListsSQL, removeZonesSQL, removeZonePeersSQL, removeSecondariesSQL, removeJournalsSQL, removeDomainMemoriesSQL, removeLifetimeSQL, removeProvidersSQL, removeDKIMSQL, removeDomainIdentitiesSQL, removeDomainCertificatesSQL,
 	} {
 		if err := t.Post(stmt, names); err != nil {
 			return err

@@ -80,6 +80,7 @@ type customer struct {
 	Set         zone.ExchangerSet
 	Servers     zone.NameServerSet
 	Provider    publish.Provider
+	Identity    directory.Identity
 	DKIM        dkimkey.Domain
 	Tally       sending.Count
 	Memory      notice.Memory
@@ -130,6 +131,10 @@ func newCustomer(name string) customer {
 		Provider: publish.Provider{
 			Domain: domain, Account: id, Kind: "rfc2136", Zone: "example", Server: "ns." + domain + ":53", Key: "key.", Algorithm: dns.HMACSHA256, Sealed: []byte("\x00sealed"),
 			Operator: true, Created: created,
+		},
+		Identity: directory.Identity{
+			ID: "identity-" + name, Account: id, Domain: domain, Mailbox: "mailbox-" + name, Address: "bøb@far.example", Proof: directory.ProvedByMail,
+			Proved: created.Add(time.Hour), Expires: created.Add(2 * time.Hour), Code: []byte("\x00code"), Sent: created.Add(time.Minute), Created: created,
 		},
 		DKIM: dkimkey.Domain{
 			Name: domain, Account: id, Off: true, Algorithms: dkimkey.Both(), Rotate: 90 * 24 * time.Hour, Keys: []dkimkey.Key{{
@@ -196,7 +201,7 @@ func (c customer) tx() control.Tx {
 		PutVerifiers: map[string]string{c.Mailbox.ID: c.Verifier}, PutRules: []directory.Rule{c.Rule}, PutOutbounds: []directory.Outbound{c.Outbound},
 		PutDeparted: []directory.Departed{c.Departed}, PutTokens: []control.Token{c.Token}, PutLists: []control.RecipientList{c.List}, PutZones: []zone.Zone{hosted},
 		PutSets: []zone.ExchangerSet{c.Set}, PutServers: []zone.NameServerSet{c.Servers}, PutTransfers: c.Transfer, Entries: []control.Entry{c.Entry}, PutProviders: []publish.Provider{c.Provider},
-		PutDKIM: []dkimkey.Domain{c.DKIM}, PutCertificates: []cert.Name{c.Certificate.Name},
+		PutDKIM: []dkimkey.Domain{c.DKIM}, PutIdentities: []directory.Identity{c.Identity}, PutCertificates: []cert.Name{c.Certificate.Name},
 	}
 }
 

@@ -96,6 +96,9 @@ func removeMailboxes(t *sqldb.Tx, ids []string) error {
 	if err := t.Post(removeVerifiersSQL, ids); err != nil {
 		return err
 	}
+	if err := t.Post(removeMailboxIdentitiesSQL, ids); err != nil {
+		return err
+	}
 	return removeAll(t, control.KindMailbox, removeMailboxesSQL, ids)
 }
 

@@ -534,6 +534,8 @@ func trespasses(bob customer) map[string]trespass {
 	provider.Account = ann.Account.ID
 	keys := bob.DKIM
 	keys.Account = ann.Account.ID
+	identity := bob.Identity
+	identity.Account, identity.Domain = ann.Account.ID, ann.Domain.Name
 	name, ours := bob.Certificate.Name, bob.Certificate.Name
 	name.Account, ours.Domain = ann.Account.ID, ""
 	ours.Account = ann.Account.ID
@@ -576,6 +578,9 @@ func trespasses(bob customer) map[string]trespass {
 		"PutFindings":                    {control.ErrNotFound, control.Tx{PutFindings: []finding.Finding{bob.Finding}}},
 		"PutProviders":                   {control.ErrDenied, control.Tx{PutProviders: []publish.Provider{bob.Provider}}},
 		"PutProviders, taken over":       {control.ErrNotFound, control.Tx{PutProviders: []publish.Provider{provider}}},
+		"PutIdentities":                  {control.ErrDenied, control.Tx{PutIdentities: []directory.Identity{bob.Identity}}},
+		"PutIdentities, taken over":      {control.ErrExists, control.Tx{PutIdentities: []directory.Identity{identity}}},
+		"Remove identity":                {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindIdentity, bob.Identity.ID)}}},
 		"PutDKIM":                        {control.ErrDenied, control.Tx{PutDKIM: []dkimkey.Domain{bob.DKIM}}},
 		"PutDKIM, taken over":            {control.ErrNotFound, control.Tx{PutDKIM: []dkimkey.Domain{keys}}},
 		"Remove dkim":                    {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindDKIM, bob.Domain.Name)}}},
@@ -650,7 +655,7 @@ func TestAnAccountChangesWhatIsItsOwn(t *testing.T) {
 		want := control.State{
 			Version: 2, Accounts: []account.Account{ann.Account}, Domains: []directory.Domain{ann.Domain}, Mailboxes: []directory.Mailbox{ann.Mailbox},
 			Rules: []directory.Rule{ann.Rule}, Outbounds: []directory.Outbound{ann.Outbound}, Departed: []directory.Departed{ann.Departed},
-			Sets: []zone.ExchangerSet{ann.Set}, Servers: []zone.NameServerSet{ann.Servers},
+			Sets: []zone.ExchangerSet{ann.Set}, Servers: []zone.NameServerSet{ann.Servers}, Identities: []directory.Identity{ann.Identity},
 		}
 		same(t, "what the account sees", want, st)
 		tx := ann.tx()
@@ -702,7 +707,7 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 	must(t, err)
 	operators := []string{"setting", "certificate_asset", "certificate_lock", "lease"} // nobody else has rows there
 	tables := w.tables(t)
-	if len(tables) != 33 {
+	if len(tables) != 34 {
 		t.Errorf("tables of accounts' rows: %v", tables)
 	}
 	counts := func(scope account.Scope, table string) (own, other int) {

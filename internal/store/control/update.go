@@ -99,6 +99,9 @@ func put(t *sqldb.Tx, tx *control.Tx, version int64) error {
 	if err := putProviders(t, tx.PutProviders); err != nil {
 		return err
 	}
+	if err := putIdentities(t, tx.PutIdentities); err != nil {
+		return err
+	}
 	if err := putDKIM(t, tx.PutDKIM); err != nil {
 		return err
 	}
@@ -132,6 +135,7 @@ func checkOwners(scope account.Scope, tx *control.Tx) error {
 		ownersOf(tx.PutLists, func(r *control.RecipientList) account.ID { return r.Account }),
 		ownersOf(tx.PutZones, func(r *zone.Zone) account.ID { return r.Account }),
 		ownersOf(tx.PutProviders, func(r *publish.Provider) account.ID { return r.Account }),
+		ownersOf(tx.PutIdentities, func(r *directory.Identity) account.ID { return r.Account }),
 		ownersOf(tx.PutDKIM, func(r *dkimkey.Domain) account.ID { return r.Account }),
 		ownersOf(tx.PutCertificates, func(r *cert.Name) account.ID { return r.Account }),
 		ownersOf(tx.PutDeparted, func(r *directory.Departed) account.ID { return r.Account }),
@@ -203,6 +207,11 @@ func checkDomains(t *sqldb.Tx, tx *control.Tx) error {
 			return err
 		}
 	}
+	for i := range tx.PutIdentities {
+		if err := add(tx.PutIdentities[i].Domain, tx.PutIdentities[i].Account); err != nil {
+			return err
+		}
+	}
 	for i := range tx.PutDKIM {
 		if err := add(tx.PutDKIM[i].Name, tx.PutDKIM[i].Account); err != nil {
 			return err
@@ -239,6 +248,7 @@ func checkDomains(t *sqldb.Tx, tx *control.Tx) error {
 // goners are ids of what is to be removed, by kind.
 type goners struct {
 	accounts, domains, mailboxes, rules, outbounds, tokens, lists, departed, zones, sets, servers []string
+	identities                                                                                    []string
 	providers, dkim, certificates                                                                 []string
 	keys, peers, secondaries, catalogs                                                            []string
 }
@@ -281,6 +291,8 @@ func sortRemovals(list []control.Removal) (goners, error) {
 			g.providers = append(g.providers, r.ID)
 		case control.KindDKIM:
 			g.dkim = append(g.dkim, r.ID)
+		case control.KindIdentity:
+			g.identities = append(g.identities, r.ID)
 		case control.KindCertificate:
 			g.certificates = append(g.certificates, r.ID)
 		case control.KindQueue, control.KindRecord, control.KindMX, control.KindDNSSEC, control.KindZoneKeys, control.KindPublish:
@@ -310,6 +322,7 @@ func remove(t *sqldb.Tx, g goners) error {
 		{control.KindDeparted, removeDepartedSQL, g.departed},
 		{control.KindProvider, removeProvidersSQL, g.providers},
 		{control.KindDKIM, removeDKIMSQL, g.dkim},
+		{control.KindIdentity, removeIdentitiesSQL, g.identities},
 		{control.KindCertificate, removeCertificatesSQL, g.certificates},
 		{control.KindZone, removeZonesSQL, g.zones},
 		{control.KindSet, removeSetsSQL, g.sets},

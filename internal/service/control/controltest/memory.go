@@ -59,9 +59,10 @@ type Memory struct {
 	Told     []notice.Notice
 	TTLs     map[string]time.Duration // the largest ones, by domain; nil: none was seen
 
-	Providing map[string]publish.Provider // by domain
-	Keys      map[string]dkimkey.Domain   // by domain
-	Certified map[string]cert.Certificate // names with certificates, by name
+	Providing  map[string]publish.Provider // by domain
+	Keys       map[string]dkimkey.Domain   // by domain
+	Identities map[string]directory.Identity
+	Certified  map[string]cert.Certificate // names with certificates, by name
 
 	// What others keep.
 	Boxes      map[string]mailbox.Mailbox
@@ -85,7 +86,7 @@ type Memory struct {
 // NewMemory is a store without anything in it.
 func NewMemory() *Memory {
 	return &Memory{
-		Providing: map[string]publish.Provider{}, Keys: map[string]dkimkey.Domain{}, Certified: map[string]cert.Certificate{},
+		Providing: map[string]publish.Provider{}, Keys: map[string]dkimkey.Domain{}, Identities: map[string]directory.Identity{}, Certified: map[string]cert.Certificate{},
 		Accounts: map[string]account.Account{}, Domains: map[string]directory.Domain{}, Mailboxes: map[string]directory.Mailbox{},
 		Rules: map[string]directory.Rule{}, Outbounds: map[string]directory.Outbound{}, Departed: map[string]directory.Departed{}, Sets: map[string]zone.ExchangerSet{}, Servers: map[string]zone.NameServerSet{}, Given: map[string]control.Token{},
 		Lists: map[string]control.RecipientList{}, Verifiers: map[string]string{}, Settings: map[string]string{},
@@ -99,7 +100,7 @@ func Options(m *Memory) control.Options {
 	pen := &Pen{}
 	return control.Options{
 		Certificates: control.CertificateOptions{Agreed: true, Limit: 2, Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5")}, Authority: "authority.example"},
-		Writer:       elsewhereZones{}, Seal: openly{}, Providers: []string{"rfc2136"},
+		Writer:       elsewhereZones{}, Post: nowhere{}, Seal: openly{}, Providers: []string{"rfc2136"},
 		Store: m, Box: unsealed{}, Names: inDNS{m}, Signer: pen, Parents: pen, Boxes: m, Queue: inQueue{m}, Traces: inTraces{m}, Resolver: dnsOf{m}, Fetcher: elsewhere{}, Hostname: "mx.host.example", RoutingDomain: "in.mx.host.example",
 		Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5")},
 		Verifier:  func(p string) (string, error) { return "verifier of " + p, nil },
@@ -141,6 +142,8 @@ func (m *Memory) Load(_ context.Context, scope account.Scope) (control.State, er
 		Departed:  inScope(scope, m.Departed, func(d directory.Departed) account.ID { return d.Account }),
 		Sets:      inScope(scope, m.Sets, func(s zone.ExchangerSet) account.ID { return s.Account }),
 		Servers:   inScope(scope, m.Servers, func(s zone.NameServerSet) account.ID { return s.Account }),
+
+		Identities: inScope(scope, m.Identities, func(i directory.Identity) account.ID { return i.Account }),
 	}, nil
 }
 
@@ -185,6 +188,7 @@ func (m *Memory) Update(_ context.Context, scope account.Scope, version int64, t
 		m.Found = append(m.Found, f)
 	}
 	put(m.Providing, tx.PutProviders, func(p publish.Provider) string { return p.Domain })
+	put(m.Identities, tx.PutIdentities, func(i directory.Identity) string { return i.ID })
 	put(m.Keys, tx.PutDKIM, func(d dkimkey.Domain) string { return d.Name })
 	for _, n := range tx.PutCertificates {
 		c := m.Certified[n.Name]
@@ -233,6 +237,8 @@ func (m *Memory) remove(r control.Removal) {
 		delete(m.Lists, r.ID)
 	case control.KindProvider:
 		delete(m.Providing, r.ID)
+	case control.KindIdentity:
+		delete(m.Identities, r.ID)
 	case control.KindDKIM:
 		delete(m.Keys, r.ID)
 	case control.KindCertificate:
@@ -678,3 +684,9 @@ func (openly) Seal(plain []byte, _ string) []byte { return plain }
 
 // Open gives what it got.
 func (openly) Open(sealed []byte, _ string) ([]byte, error) { return sealed, nil }
+
+// nowhere is where letters go.
+type nowhere struct{}
+
+// Post sends nothing.
+func (nowhere) Post(context.Context, control.Letter) error { return nil }

@@ -87,6 +87,8 @@ type Plan struct {
 	// an audit entry of its own.
 	Upkeep bool         `json:"-"`
 	Queue  *QueueAction `json:"-"` // what is done to the queue; then nothing is configured
+	// Letters are sent once the plan is applied.
+	Letters []Letter `json:"-"`
 	// Publish is what is written into a zone that others answer for; then nothing is configured.
 	Publish *publish.Change `json:"-"`
 }
@@ -154,6 +156,12 @@ func (p *Plan) Record(c Change) {
 // Remove has a thing removed when the plan is applied.
 func (p *Plan) Remove(kind Kind, id string) {
 	p.Tx.Remove = append(p.Tx.Remove, Removal{Kind: kind, ID: id})
+}
+
+// Letter is a message to one address, in plain text with lines that end in LF.
+type Letter struct {
+	Account           account.ID // that it is sent for
+	To, Subject, Text string
 }
 
 // QueueAction is what is done to queued mail.

@@ -35,6 +35,7 @@ type Tx struct {
 	PutDKIM         []dkimkey.Domain   // each takes the place of the one before
 	PutFindings     []finding.Finding  // of domains in scope, after all else is written
 	DropFindings    []finding.Finding  // by domain and name; before PutFindings
+	PutIdentities   []directory.Identity
 	Remove          []Removal
 	Entries         []Entry
 	PutCertificates []cert.Name // names that are to have certificates; each takes the place of the one before
@@ -71,6 +72,7 @@ const (
 	KindZoneKeys    Kind = "zone-key"  // only in audit entries: the steps of a zone's keys, by the domain's name
 	KindRecord      Kind = "record"    // only in plans and audit entries: what was changed in a zone
 	KindProvider    Kind = "provider"  // how the zone of a domain is written to that others answer for, by the domain's name
+	KindIdentity    Kind = "identity"  // an address elsewhere as which a mailbox's login may send
 	KindDKIM        Kind = "dkim"      // how a domain's mail is signed, by the domain's name
 	KindPublish     Kind = "publish"   // only in plans and audit entries: what was written there
 	KindQueue       Kind = "queue"     // only in plans and audit entries: what was done to queued mail
