@@ -18,6 +18,9 @@ const (
 	maxComment = 200     // octets of a comment
 )
 
+// noAnswer is the comment of what could not be looked up. The cause may name servers inside; the trace has it.
+const noAnswer = "no answer from DNS"
+
 // Results gives the Authentication-Results field (RFC 8601) for a recipient, by the name id; nil where nothing was checked.
 func Results(id string, e *Evidence, j directory.Judging, t Trust, v *Verdict) []byte {
 	if j.Effective().Mode == directory.JudgeOff {
@@ -65,8 +68,10 @@ func spfResult(e *Evidence, t Trust) authres.Method {
 	switch e.SPF.Result {
 	case spf.Fail, spf.SoftFail, spf.Pass, spf.Neutral:
 		m.Comment = e.SPF.Mechanism
-	case spf.None, spf.TempError, spf.PermError:
+	case spf.None, spf.PermError:
 		m.Comment = e.SPF.Problem
+	case spf.TempError:
+		m.Comment = noAnswer
 	}
 	m.Comment = comment(m.Comment)
 	if e.Sender != "" {
@@ -82,7 +87,11 @@ func spfResult(e *Evidence, t Trust) authres.Method {
 
 func dkimResult(r *dkim.Result) authres.Method {
 	m := authres.Method{Name: "dkim", Result: string(r.Word)}
-	if r.Word != dkim.Pass {
+	switch r.Word {
+	case dkim.Pass:
+	case dkim.TempError:
+		m.Comment = noAnswer
+	default:
 		m.Comment = comment(r.Reason)
 	}
 	m.Properties = []authres.Property{
@@ -103,8 +112,10 @@ func dmarcResult(o *dmarc.Outcome, t Trust, v *Verdict) authres.Method {
 		if o.By.Method == dmarc.SPF {
 			m.Reason = v.Override
 		}
-	case dmarc.None, dmarc.TempError, dmarc.PermError:
+	case dmarc.None, dmarc.PermError:
 		m.Comment = comment(o.Problem)
+	case dmarc.TempError:
+		m.Comment = noAnswer
 	}
 	if m.Reason != "" && t.Relation != Stranger {
 		m.Reason = "type=" + string(t.Relation) + ": " + m.Reason
