@@ -67,7 +67,13 @@ func (a *app) mailboxCommand() *cobra.Command {
 	})
 	changed.on(set)
 	return group("mailbox", "Where messages are read", add, set,
-		a.mailboxList(), a.mailboxShow(),
+		a.mailboxList(), a.mailboxShow(), a.mailboxPause(),
+		a.changes(&cobra.Command{
+			Use: "resume ADDRESS", Short: "Let a mailbox's user send again, and what was held of it go", Args: cobra.ExactArgs(1),
+			RunE: work(func(cmd *cobra.Command, args []string) error {
+				return a.change(cmd.Context(), http.MethodPost, "/mailboxes"+segment(args[0])+"/resume", nil, nil)
+			}),
+		}),
 		a.changes(&cobra.Command{
 			Use: "remove ADDRESS", Short: "Remove a mailbox with its messages", Args: cobra.ExactArgs(1),
 			RunE: work(func(cmd *cobra.Command, args []string) error {
@@ -83,12 +89,15 @@ func (a *app) mailboxCommand() *cobra.Command {
 }
 
 func (a *app) showMailboxes(all []control.MailboxUsage) error {
-	return show(a, all, "ADDRESS MESSAGES BYTES QUOTA USED ROUTING-ADDRESS", func(m control.MailboxUsage) []string {
-		quota, used := "-", "-"
+	return show(a, all, "ADDRESS MESSAGES BYTES QUOTA USED PAUSED-BY ROUTING-ADDRESS", func(m control.MailboxUsage) []string {
+		quota, used, paused := "-", "-", "-"
+		if m.Paused != nil {
+			paused = string(m.Paused.By)
+		}
 		if m.Quota > 0 {
 			quota, used = strconv.FormatInt(m.Quota, 10), strconv.FormatInt(m.Bytes*100/m.Quota, 10)+"%"
 		}
-		return []string{m.Address, strconv.FormatInt(m.Messages, 10), strconv.FormatInt(m.Bytes, 10), quota, used, m.Routing}
+		return []string{m.Address, strconv.FormatInt(m.Messages, 10), strconv.FormatInt(m.Bytes, 10), quota, used, paused, m.Routing}
 	})
 }
 
@@ -101,6 +110,20 @@ func (a *app) showFolders(all []control.MailboxFolder) error {
 		}
 		return []string{f.Name, strconv.FormatInt(f.Messages, 10), strconv.FormatInt(f.Unseen, 10), strconv.FormatInt(f.Bytes, 10), subscribed, f.SpecialUse}
 	})
+}
+
+func (a *app) mailboxPause() *cobra.Command {
+	reason := ""
+	c := a.changes(&cobra.Command{
+		Use: "pause ADDRESS", Short: "Have a mailbox's user send nothing for now, and hold what is queued of it", Args: cobra.ExactArgs(1),
+		Long: "Pauses a login: it reads its mail as before, and is told 450 4.7.1 when it sends. What it has sent and was not delivered yet\n" +
+			"is held in the queue, where nothing of it is lost, until mailbox resume. What the operator has paused nobody else resumes.",
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			return a.change(cmd.Context(), http.MethodPost, "/mailboxes"+segment(args[0])+"/pause", nil, map[string]any{"reason": reason})
+		}),
+	})
+	c.Flags().StringVar(&reason, "reason", "", "one line, for those who look at the mailbox")
+	return c
 }
 
 func (a *app) mailboxShow() *cobra.Command {

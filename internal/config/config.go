@@ -140,6 +140,8 @@ type Sending struct {
 	DomainDay   int // default 25,000
 	AccountHour int // of all domains of one account; default 10,000
 	AccountDay  int // default 50,000
+	// PauseAfter is how many recipients a login may have refused by its own limits in one hour, before it is paused; default 100.
+	PauseAfter int
 }
 
 // DNS is how questions are answered.
@@ -248,6 +250,7 @@ func (c Config) WithDefaults(machine string) Config {
 	orNumber(&c.Sending.DomainDay, 25_000)
 	orNumber(&c.Sending.AccountHour, 10_000)
 	orNumber(&c.Sending.AccountDay, 50_000)
+	orNumber(&c.Sending.PauseAfter, 100)
 	orText(&c.Support.URL, "mailto:postmaster@"+c.Hostname)
 	orNumber(&c.Limits.MessageSize, 50<<20)
 	orNumber(&c.Limits.Recipients, 1000)

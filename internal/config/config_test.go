@@ -51,7 +51,7 @@ func TestDefaultsAreThoseOfTheInterface(t *testing.T) {
 		Notices: config.Notices{Wait: 5 * time.Minute, Interval: 6 * time.Hour},
 		Support: config.Support{URL: "mailto:postmaster@vm1.example.net"},
 		Clients: config.Clients{Host: "vm1.example.net", IMAPS: 2993, IMAP: 2143, Submissions: 2465, Submission: 2587},
-		Sending: config.Sending{LoginHour: 1000, LoginDay: 5000, DomainHour: 5000, DomainDay: 25_000, AccountHour: 10_000, AccountDay: 50_000},
+		Sending: config.Sending{LoginHour: 1000, LoginDay: 5000, DomainHour: 5000, DomainDay: 25_000, AccountHour: 10_000, AccountDay: 50_000, PauseAfter: 100},
 		DNS:     config.DNS{RateLimit: 200},
 		ACME: config.ACME{
 			Directory: "https://acme-v02.api.letsencrypt.org/directory", Challenges: []string{"http-01", "tls-alpn-01", "dns-01"},

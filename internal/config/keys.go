@@ -314,7 +314,11 @@ func sendingKeys() []key {
 			put: numberOrOff(k.field, 1, 1_000_000_000),
 		})
 	}
-	return out
+	return append(out, key{
+		name: "sending.pause_after", kind: kindNumber, def: "100", example: "100",
+		doc: "A login of which so many recipients are refused by its own limits in one hour (of UTC) is paused: it sends nothing, what it has sent is held, and its domain's account and the operator are told, until mailbox resume. 0: none is paused.",
+		put: numberOrOff(func(c *Config) *int { return &c.Sending.PauseAfter }, 1, 1_000_000_000),
+	})
 }
 
 func limitKeys() []key {

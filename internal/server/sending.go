@@ -16,6 +16,8 @@ func (s *Server) joinSending(ctx context.Context) error {
 	}
 	s.sending = service.New(service.Config{
 		Login: limits(c.LoginHour, c.LoginDay), Domain: limits(c.DomainHour, c.DomainDay), Account: limits(c.AccountHour, c.AccountDay),
+		PauseAfter: int64(max(c.PauseAfter, 0)),
+		Pause:      func(ctx context.Context, login, reason string) error { return s.control.PauseLogin(ctx, login, reason) },
 	}, s.stores.control, s.log)
 	if err := s.sending.Start(ctx); err != nil {
 		return fmt.Errorf("read what users have sent: %w", err)

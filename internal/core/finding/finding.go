@@ -62,6 +62,9 @@ const (
 	DNSSECKeyUnusable Name = "DNSSEC_KEY_UNUSABLE" // the private part of a key is missing or damaged: nothing can be signed
 )
 
+// SendingPaused: a login of the domain tried to send more than it may, again and again, and sends nothing now.
+const SendingPaused Name = "SENDING_PAUSED"
+
 // CertExpiring: the certificate of a name runs out soon and was not renewed.
 const CertExpiring Name = "CERT_EXPIRING"
 
@@ -150,6 +153,8 @@ func (n Name) Sentence() string {
 		return "The name servers of this domain, or the zone above it, say different things."
 	case ZoneShadowed:
 		return "This domain's zone is hosted here, but the world asks other name servers, which say something else: changes here have no effect."
+	case SendingPaused:
+		return "A login of this domain has tried again and again to send more than it may: it is paused, and what it has sent is held."
 	case CertExpiring:
 		return "The certificate of a name of this domain runs out soon and could not be renewed: programs that read and send mail by it will warn, or refuse."
 	case DNSSECDSStale:

@@ -1,6 +1,9 @@
 package mail
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Filter selects rows for a listing or a change; empty fields select all.
 type Filter struct {
@@ -9,6 +12,8 @@ type Filter struct {
 	Host      string // key of the lane, whole or its host part
 	States    []State
 	OlderThan time.Time // received before; zero for any
+	Login     string    // that sent the message; empty for any
+	Reply     string    // last reply or reason, as it stands in the row; empty for any
 }
 
 // Listed is a message in a listing with those of its rows that the filter selects.
@@ -51,14 +56,21 @@ func (a Action) String() string {
 	return "none"
 }
 
-// Rerouted is a domain whose undelivered mail is to be decided anew.
+// Rerouted is a domain, or a login, whose undelivered mail is to be decided anew.
 type Rerouted struct {
 	Domain string        `json:"domain"`
 	Moved  bool          `json:"moved,omitempty"` // it goes another way
 	Gone   bool          `json:"gone,omitempty"`  // it is no domain of this installation any more, or inert
 	Kept   bool          `json:"kept,omitempty"`  // it is kept for another time: Hold
 	Hold   time.Duration `json:"hold,omitempty"`  // 0: the installation's
+	Login  string        `json:"login,omitempty"` // it is what this login has sent, which was paused or resumed; nothing else is set
 }
+
+// Key is what two changes have in common that concern the same mail.
+func (r *Rerouted) Key() string { return cmp.Or(r.Login, r.Domain) }
+
+// Paused is why mail of a login is held that may not send: the last reply of its rows.
+func Paused(login string) string { return "the login " + login + " is paused" }
 
 // Waiting is the mail for a domain that lies in a lane, and how the lane stands.
 type Waiting struct {

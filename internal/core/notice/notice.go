@@ -26,6 +26,7 @@ const (
 	StrandedMailboxes Event = "stranded-mailboxes"   // mailboxes here get no mail, which goes elsewhere
 	ForwardFuse       Event = "forward-fuse"         // a forward gets more mail than it may send to other servers
 	OwnershipLost     Event = "ownership-lost"       // what showed a domain's ownership is gone
+	SendingPaused     Event = "sending-paused"       // a login tried to send more than it may, and is paused
 	CertExpiring      Event = "certificate-expiring" // a certificate runs out soon and was not renewed
 )
 
@@ -42,6 +43,8 @@ func EventOf(name finding.Name) Event {
 		return StrandedMailboxes
 	case finding.OwnershipLost:
 		return OwnershipLost
+	case finding.SendingPaused:
+		return SendingPaused
 	case finding.CertExpiring:
 		return CertExpiring
 	}

@@ -103,6 +103,12 @@ func begun(s *Seen, since time.Time) words {
 		w.means = fmt.Sprintf("For %s from then on all is as before. After that its mail is not taken here any more until its ownership is shown again: for %s senders are told to try again, then it is refused.", length(directory.ProofGrace), length(directory.ProofNotice))
 		w.do = "Publish what the command below shows, at whoever answers for the domain in DNS now. If the domain is not yours any more, remove it."
 		w.command = append(w.command, "postroad domain prove "+s.Domain)
+	case SendingPaused:
+		w.subject = d + ": a login is paused, it tried to send too much"
+		w.what = fmt.Sprintf("Since %s a login of %s may send nothing: it had reached its limit and went on again and again.", when(since), d)
+		w.means = "Such a login is often one whose password was stolen. Its user reads mail as before. What it has sent and was not delivered yet is held, and nothing of it is lost."
+		w.do = "Ask the user. If the mail is not his, give the mailbox another password and drop what is held. Then let it send again: postroad mailbox resume ADDRESS; what is held then goes on its way."
+		w.command = append(w.command, "postroad mailbox list --domain "+s.Domain, "postroad sending list --domain "+s.Domain)
 	case CertExpiring:
 		w.subject = d + ": a certificate runs out soon and was not renewed"
 		w.what = fmt.Sprintf("Since %s a certificate of a name of %s has been close to its end, and could not be renewed.", when(since), d)

@@ -21,6 +21,14 @@ func held(domain, why string) Anew { return Anew{Domain: domain, Why: why} }
 
 var stays = Anew{Stays: true}
 
+// DecidePaused holds what a login has sent that may send nothing for now, whatever its way.
+func DecidePaused(v View, m *mail.Message) (way Anew, paused bool) {
+	if m.Client.Login == "" || !v.Directory.Paused(m.Client.Login) {
+		return Anew{}, false
+	}
+	return held("", mail.Paused(m.Client.Login)), true
+}
+
 // DecideAnew decides by the view of this moment where an undelivered row goes (docs/durability.md, Rows). Only the next
 // hop may change: addresses were expanded when the message was taken, and are expanded again only where the domain of a
 // row's destination has been handed on until now. What would be refused for a domain of this installation is held and

@@ -431,6 +431,8 @@ func calls(h *house) map[string][3]string {
 		"mailbox-show":      {"GET", "/mailboxes/box@ann.example", ""},
 		"mailbox-add":       {"POST", "/mailboxes", `{"address":"x@ann.example"}`},
 		"mailbox-import":    {"POST", "/mailboxes/import", `{"mailboxes":[{"address":"x@ann.example"}]}`},
+		"mailbox-pause":     {"POST", "/mailboxes/box@ann.example/pause", `{"reason":"stolen"}`},
+		"mailbox-resume":    {"POST", "/mailboxes/box@ann.example/resume", ""},
 		"mailbox-set":       {"PATCH", "/mailboxes/box@ann.example", `{"password":"12345678"}`},
 		"mailbox-remove":    {"DELETE", "/mailboxes/box@ann.example", ""},
 		"mailbox-messages":  {"GET", "/mailboxes/box@ann.example/messages", ""},

@@ -236,6 +236,19 @@ type mailboxSet struct {
 	}
 }
 
+type mailboxPause struct {
+	How
+	AddressPath
+	Body struct {
+		Reason string `json:"reason,omitempty" maxLength:"200" doc:"One line, for those who look at the mailbox"`
+	}
+}
+
+type mailboxResume struct {
+	How
+	AddressPath
+}
+
 type mailboxRemove struct {
 	How
 	AddressPath
@@ -301,6 +314,12 @@ func (a *api) registerMailboxes() {
 		return func(actor control.Actor) (control.Plan, error) {
 			return a.control.PlanMailboxSet(actor, in.Address, set)
 		}
+	})
+	changing(a, "mailbox-pause", http.MethodPost, "/mailboxes/{address}/pause", "Have a mailbox's user send nothing for now, and hold what is queued of it", func(_ context.Context, actor control.Actor, in *mailboxPause) (control.Plan, error) {
+		return a.control.PlanMailboxPause(actor, in.Address, in.Body.Reason)
+	})
+	changing(a, "mailbox-resume", http.MethodPost, "/mailboxes/{address}/resume", "Let a mailbox's user send again, and what was held of it go", func(_ context.Context, actor control.Actor, in *mailboxResume) (control.Plan, error) {
+		return a.control.PlanMailboxResume(actor, in.Address)
 	})
 	changing(a, "mailbox-remove", http.MethodDelete, "/mailboxes/{address}", "Remove a mailbox with its messages", func(ctx context.Context, actor control.Actor, in *mailboxRemove) (control.Plan, error) {
 		return a.control.PlanMailboxRemove(ctx, actor, in.Address)

@@ -43,6 +43,8 @@ func deedsOnAnn(t *testing.T) []deed {
 		{"mailbox set", func(w *world, a control.Actor) error {
 			return planned(w.PlanMailboxSet(a, "box@ann.example", control.MailboxSettings{Password: control.NewSecret("12345678")}))
 		}},
+		{"mailbox pause", func(w *world, a control.Actor) error { return planned(w.PlanMailboxPause(a, "box@ann.example", "")) }},
+		{"mailbox resume", func(w *world, a control.Actor) error { return planned(w.PlanMailboxResume(a, "box@ann.example")) }},
 		{"mailbox remove", func(w *world, a control.Actor) error { return planned(w.PlanMailboxRemove(ctx, a, "box@ann.example")) }},
 		{"mailbox messages", func(w *world, a control.Actor) error {
 			return only(w.Messages(ctx, a, "box@ann.example", "INBOX", 0, 10))

@@ -6,12 +6,14 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/mail"
 	"postroad/internal/obs"
 	"postroad/internal/service/control/domains"
 	"postroad/internal/service/control/exchangers"
+	"postroad/internal/service/control/mailboxes"
 	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/transfers"
 	"postroad/internal/service/control/words"
@@ -189,7 +191,8 @@ func (s *Service) complete(ctx context.Context, plan Plan) (tx Tx, publish func(
 		return Tx{}, nil, err
 	}
 	stranded, freed := domains.Stranding(&plan, st)
-	tx.PutFindings, tx.DropFindings = slices.Concat(plan.Tx.PutFindings, stranded), slices.Concat(plan.Tx.DropFindings, freed, s.zones.Mended(tx.PutZones))
+	paused, resumed := mailboxes.Pausing(&plan, st, now().Truncate(time.Second))
+	tx.PutFindings, tx.DropFindings = slices.Concat(plan.Tx.PutFindings, stranded, paused), slices.Concat(plan.Tx.DropFindings, freed, resumed, s.zones.Mended(tx.PutZones))
 	tx.Entries, err = plan.Entries(now())
 	return tx, publish, err
 }

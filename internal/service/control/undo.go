@@ -81,9 +81,14 @@ func (s *Service) undo(ctx context.Context, actor Actor, step *undo.Step) (Plan,
 	case undo.RemoveDomain:
 		return s.PlanDomainRemove(ctx, actor, step.Subject)
 	case undo.AddMailbox:
-		return s.PlanMailboxAdd(actor, MailboxSpec{Address: step.Subject, Quota: step.Mailbox.Quota})
+		return s.PlanMailboxAdd(actor, MailboxSpec{Address: step.Subject, Quota: step.Mailbox.Quota, Pause: step.Mailbox.Paused})
 	case undo.SetMailbox:
 		return s.PlanMailboxSet(actor, step.Subject, MailboxSettings{Quota: &step.Mailbox.Quota})
+	case undo.PauseMailbox:
+		if step.Mailbox.Paused == nil {
+			return s.PlanMailboxResume(actor, step.Subject)
+		}
+		return s.PlanMailboxPause(actor, step.Subject, step.Mailbox.Paused.Reason)
 	case undo.RemoveMailbox:
 		return s.PlanMailboxRemove(ctx, actor, step.Subject)
 	case undo.AddRule:

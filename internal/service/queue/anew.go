@@ -28,6 +28,7 @@ func (s *Service) anew(l *lane, batch []mail.Delivery) []mail.Delivery {
 	var left []mail.Delivery
 	var gone []mail.ID // nothing of it is left for this lane
 	var events []trace.Event
+	var halted []string // logins
 	for i := range batch {
 		d := batch[i]
 		if ways[i] == nil {
@@ -43,7 +44,11 @@ func (s *Service) anew(l *lane, batch []mail.Delivery) []mail.Delivery {
 			}
 			list = append(list, redirection(r, way, d.Message.Received))
 			events = s.turned(events, d.Message, r, &list[len(list)-1])
-			if len(way.To) == 0 {
+			switch {
+			case len(way.To) > 0:
+			case way.Why == mail.Paused(d.Message.Client.Login):
+				halted = append(halted, d.Message.Client.Login)
+			default:
 				held = append(held, finding.Finding{Name: finding.QueuedMailHeld, Domain: way.Domain, Evidence: way.Why, Since: now.UTC()})
 			}
 			s.free(d.Content, r)
@@ -66,6 +71,7 @@ func (s *Service) anew(l *lane, batch []mail.Delivery) []mail.Delivery {
 		s.record(events, nil)
 	}
 	s.afterMove(l, gone, list, err)
+	s.halted(halted)
 	return left
 }
 
@@ -89,8 +95,12 @@ func (s *Service) decide(l *lane, batch []mail.Delivery) (ways [][]routing.Anew)
 	}()
 	view := s.dir.View()
 	for i := range batch {
+		halt, paused := routing.DecidePaused(view, batch[i].Message)
 		for k := range batch[i].Recipients {
-			way := routing.DecideAnew(view, &batch[i].Recipients[k])
+			way := halt
+			if !paused {
+				way = routing.DecideAnew(view, &batch[i].Recipients[k])
+			}
 			if way.Stays && (ways == nil || ways[i] == nil) {
 				continue
 			}
@@ -109,10 +119,11 @@ func (s *Service) decide(l *lane, batch []mail.Delivery) (ways [][]routing.Anew)
 	return ways
 }
 
-// astray reports whether a row that was attempted goes another way by now: it is looked at again at once.
-func (s *Service) astray(r *mail.Recipient) bool {
-	way := routing.DecideAnew(s.dir.View(), r)
-	return !way.Stays
+// astray reports whether a row that was attempted goes another way by now, or is to be held: it is looked at again at once.
+func (s *Service) astray(m *mail.Message, r *mail.Recipient) bool {
+	view := s.dir.View()
+	_, paused := routing.DecidePaused(view, m)
+	return paused || !routing.DecideAnew(view, r).Stays
 }
 
 // redirected logs what was moved and records what is held.
@@ -120,7 +131,7 @@ func (s *Service) redirected(ctx context.Context, l *lane, list []Redirection, h
 	for i := range list {
 		r := &list[i]
 		if len(r.To) == 0 {
-			s.log.WarnContext(ctx, "held: it has no way any more", "queue_id", string(r.Row.ID), "lane", string(l.name), "reason", r.Reply)
+			s.log.WarnContext(ctx, "held: it does not go on", "queue_id", string(r.Row.ID), "lane", string(l.name), "reason", r.Reply)
 			continue
 		}
 		s.log.InfoContext(ctx, "redirected", "queue_id", string(r.Row.ID), "lane", string(l.name), "to", string(r.To[0].Lane), "recipient", r.To[0].Destination)
@@ -177,9 +188,16 @@ func (s *Service) afterMove(l *lane, gone []mail.ID, list []Redirection, err err
 
 // Reroute has the undelivered mail of domains decided anew at once. Their rows become due, so that each is looked at by
 // the lane that it lies in and moved from there; an attempt under way is not disturbed. Of a domain that is gone what
-// was taken for it is held; what goes by its MX records goes on. After an error it can be asked for again.
+// was taken for it is held; what goes by its MX records goes on. What a login has sent is held in the same way while it is
+// paused, and let go when it is not. After an error it can be asked for again.
 func (s *Service) Reroute(ctx context.Context, list []mail.Rerouted) error {
 	for _, r := range list {
+		if r.Login != "" {
+			if err := s.turnLogin(ctx, r.Login); err != nil {
+				return fmt.Errorf("hold or let go what %s has sent: %w", r.Login, err)
+			}
+			continue
+		}
 		if r.Kept {
 			hold := r.Hold
 			if hold <= 0 {

@@ -473,7 +473,8 @@ func (m *memory) Change(_ context.Context, _ account.Scope, f mail.Filter, a mai
 	n := int64(0)
 	for _, e := range m.messages {
 		for i, r := range e.rows {
-			if !r.State.Scheduled() || f.Domain != "" && !strings.HasSuffix(r.Destination, "@"+f.Domain) || len(f.States) > 0 || len(f.IDs) > 0 && !slices.Contains(f.IDs, r.ID) {
+			if r.State.Scheduled() == (a == mail.Release) || f.Domain != "" && !strings.HasSuffix(r.Destination, "@"+f.Domain) || len(f.States) > 0 && !slices.Contains(f.States, r.State) ||
+				f.Login != "" && e.message.Client.Login != f.Login || f.Reply != "" && r.LastReply != f.Reply || len(f.IDs) > 0 && !slices.Contains(f.IDs, r.ID) {
 				continue
 			}
 			n++
@@ -488,6 +489,8 @@ func (m *memory) Change(_ context.Context, _ account.Scope, f mail.Filter, a mai
 				delete(e.rows, i)
 				continue
 			case mail.Release:
+				r.State, r.Next = mail.StateWaiting, now
+				m.lanes[r.Lane] = queue.LaneState{Lane: r.Lane, Next: now}
 			}
 			e.rows[i] = r
 		}

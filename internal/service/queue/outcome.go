@@ -123,7 +123,7 @@ func (s *Service) judge(m *mail.Message, r mail.Recipient, o mail.Outcome, age i
 			return s.giveUp(m, r, c)
 		}
 		c.State, c.Next = mail.StateDeferred, now.Add(s.cfg.wait(c.Attempts))
-		if s.astray(&r) {
+		if s.astray(m, &r) {
 			c.Next = now
 		}
 		if !r.Noticed && age >= r.CheckAge {

@@ -26,6 +26,7 @@ func (s *Service) schedule() {
 		if d := now.Sub(lastAge); d >= s.cfg.tick() {
 			lastAge = now
 			s.tickAge(d)
+			s.letResumedGo()
 		}
 		if now.Sub(lastSweep) >= sweepEvery {
 			lastSweep = now

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/mail"
 	"postroad/internal/proto/message"
 	"postroad/internal/proto/smtp"
 )
@@ -55,6 +56,9 @@ func (s *session) mayUseSender(a smtp.Address) (smtp.Reply, bool) {
 	view := s.service.dir.View()
 	switch {
 	case s.login != "":
+		if view.Directory.Paused(s.login) {
+			return smtp.Reply{Code: 450, Enhanced: smtp.Enhanced{4, 7, 1}, Text: mail.Paused(s.login) + ": it reads its mail, and sends none until whoever manages its domain resumes it"}, false
+		}
 		if !a.IsNull() && !view.Directory.Owns(s.login, a, view.Now) {
 			return smtp.Reply{Code: 553, Enhanced: smtp.Enhanced{5, 7, 1}, Text: "the login " + s.login + " may not send as <" + a.String() + ">"}, false
 		}

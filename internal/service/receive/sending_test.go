@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
 	"postroad/internal/service/receive"
 )
 
@@ -41,4 +42,18 @@ func TestWhatALoginSendsIsHeldAgainstLimits(t *testing.T) {
 	none := &sent{}
 	w = newWorld(t, func(c *receive.Config) { c.Sending = none })
 	w.dial(t).play("S: 220\nC: EHLO c\nS: 250\nC: MAIL FROM:<x@far.example>\nS: 250\nC: RCPT TO:<bob@local.example>\nS: 250\nC: QUIT\nS: 221")
+}
+
+// A paused login is known by its password, and sends nothing.
+func TestAPausedLoginSendsNothing(t *testing.T) {
+	t.Parallel()
+	w, _ := newSubmission(t, receive.Submissions, &logins{}, nil)
+	w.mu.Lock()
+	w.view.Directory = w.view.Directory.With(directory.Delta{PutMailboxes: []directory.Mailbox{
+		{ID: "1", Account: "a", Domain: "local.example", Local: "ann", Pause: &directory.Pause{By: directory.PausedByOwner, Reason: "told to nobody"}},
+	}})
+	w.mu.Unlock()
+	w.dial(t).secured().play("S: 220\nC: EHLO c\nS: 250\nC: AUTH PLAIN " + plain("", ann, secret) + "\nS: 235\n" +
+		"C: MAIL FROM:<ann@local.example>\nS: 450 4.7.1 the login ann@local.example is paused: it reads its mail, and sends none until whoever manages its domain resumes it\n" +
+		"C: MAIL FROM:<>\nS: 450 4.7.1\nC: RCPT TO:<bob@local.example>\nS: 503\nC: QUIT\nS: 221")
 }

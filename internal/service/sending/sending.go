@@ -1,6 +1,8 @@
 // Package sending holds what our own users send against limits: recipients in an hour and in a day, of each login, of its
 // domain, and of its account.
 //
+// A login that goes on over its own limits is paused.
+//
 // What is counted is written once a second, by all nodes into one place, so that a crash forgets the last second and
 // nothing else, and other nodes count it a second later.
 //
@@ -11,6 +13,7 @@ package sending
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -31,6 +34,11 @@ const (
 // Config are the limits of the installation.
 type Config struct {
 	Login, Domain, Account sending.Limits
+	// PauseAfter is how many recipients of a login are refused by its own limits in one hour of UTC, by this node, before it is
+	// paused; 0: it never is.
+	PauseAfter int64
+	// Pause pauses a login; required with PauseAfter.
+	Pause func(ctx context.Context, login, reason string) error
 }
 
 // Limits are those of a kind of sender.
@@ -56,6 +64,7 @@ type Service struct {
 
 	mu      sync.Mutex
 	senders map[sending.Key]*sender
+	over    map[string]string // logins that are to be paused, and why
 	failing bool
 }
 
@@ -64,11 +73,12 @@ type sender struct {
 	account account.ID
 	tally   sending.Tally // of all nodes, as far as they have told, with unsaved
 	unsaved sending.Tally // of this node
+	refused sending.Tally // of a login, by its own limits, by this node
 }
 
 // New makes a service; Start starts it.
 func New(cfg Config, store Store, log *slog.Logger) *Service {
-	return &Service{cfg: cfg, store: store, log: log, senders: map[sending.Key]*sender{}, stop: make(chan struct{}), done: make(chan struct{})}
+	return &Service{cfg: cfg, store: store, log: log, senders: map[sending.Key]*sender{}, over: map[string]string{}, stop: make(chan struct{}), done: make(chan struct{})}
 }
 
 // Start reads what was counted before, and writes from then on.
@@ -102,6 +112,7 @@ func (s *Service) run() {
 		case <-ticker.C:
 			ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 			s.flush(ctx)
+			s.pause(ctx)
 			cancel()
 		}
 	}
@@ -122,15 +133,53 @@ func (s *Service) Take(login string, owner account.ID) (refusal string) {
 			name = "of " + login
 		}
 		if text := s.limits(k.Kind).Refuse(k.Kind, name, found[i].tally, now); text != "" {
+			if k.Kind == sending.Login {
+				s.refuse(login, found[i], now)
+			}
 			return text
 		}
 	}
-	one := sending.At(now)
-	one.HourCount, one.DayCount = 1, 1
+	one := once(now)
 	for _, f := range found {
 		f.tally, f.unsaved = f.tally.Plus(one), f.unsaved.Plus(one)
 	}
 	return ""
+}
+
+// once is the tally of one recipient.
+func once(now time.Time) sending.Tally {
+	one := sending.At(now)
+	one.HourCount, one.DayCount = 1, 1
+	return one
+}
+
+// refuse counts a recipient of a login that was refused by its own limits. s.mu is held.
+func (s *Service) refuse(login string, f *sender, now time.Time) {
+	f.refused = f.refused.Plus(once(now))
+	if s.cfg.PauseAfter == 0 || f.refused.HourCount < s.cfg.PauseAfter {
+		return
+	}
+	s.over[login] = fmt.Sprintf("%d recipients over its limit in the hour from %s UTC on", f.refused.HourCount, now.UTC().Truncate(time.Hour).Format("2006-01-02 15:04"))
+	f.refused = sending.Tally{} // of a login that is resumed it is counted anew
+}
+
+// pause has logins paused that went on over their limits. What fails is done the next time.
+func (s *Service) pause(ctx context.Context) {
+	s.mu.Lock()
+	over := s.over
+	s.over = map[string]string{}
+	s.mu.Unlock()
+	for login, why := range over {
+		err := s.cfg.Pause(ctx, login, why)
+		if err == nil {
+			s.log.WarnContext(ctx, "login paused", slog.String("login", login), slog.String("reason", why))
+			continue
+		}
+		s.log.ErrorContext(ctx, "login not paused", slog.String("login", login), slog.Any(obs.KeyError, err))
+		s.mu.Lock()
+		s.over[login] = why
+		s.mu.Unlock()
+	}
 }
 
 func (s *Service) limits(kind sending.Kind) sending.Limits { return s.cfg.Limits(kind) }

@@ -161,3 +161,57 @@ func TestStoreThatFails(t *testing.T) {
 		}
 	})
 }
+
+// Who goes on over its own limits is paused; who is stopped by those of its domain is not.
+func TestALoginThatGoesOnIsPaused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var paused []string
+		var fail error
+		s := start(t, &kept{all: map[sending.Key]sending.Count{}}, service.Config{
+			Login: sending.Limits{Day: 2}, Domain: sending.Limits{Day: 3}, PauseAfter: 3,
+			Pause: func(_ context.Context, login, reason string) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if fail == nil {
+					paused = append(paused, login+" "+reason)
+				}
+				return fail
+			},
+		})
+		defer s.Stop(t.Context())
+		expect := func(n int) {
+			t.Helper()
+			time.Sleep(3 * time.Second)
+			mu.Lock()
+			defer mu.Unlock()
+			if len(paused) != n || n > 0 && !strings.HasPrefix(paused[0], "a@one.example 3 recipients over its limit in the hour from 2000-01-01 01:00 UTC on") {
+				t.Errorf("paused: %q", paused)
+			}
+		}
+		takes(t, s, "a@one.example", "ann", 2)
+		takes(t, s, "b@one.example", "ann", 1)
+		for range 2 {
+			refuses(t, s, "a@one.example", "ann", "login a@one.example")
+		}
+		for range 10 {
+			refuses(t, s, "b@one.example", "ann", "domain one.example")
+		}
+		time.Sleep(time.Hour) // it begins anew
+		for range 2 {
+			refuses(t, s, "a@one.example", "ann", "login a@one.example")
+		}
+		expect(0)
+		mu.Lock()
+		fail = errors.New("disk")
+		mu.Unlock()
+		refuses(t, s, "a@one.example", "ann", "login a@one.example")
+		expect(0)
+		mu.Lock()
+		fail = nil
+		mu.Unlock()
+		expect(1)
+		refuses(t, s, "a@one.example", "ann", "login a@one.example")
+		expect(1)
+	})
+}

@@ -106,7 +106,7 @@ func newCustomer(name string) customer {
 			Forwarders: []directory.Forwarder{{Name: "mail." + name}, {Network: netip.MustParsePrefix("192.0.2.0/28")}},
 			Proof:      directory.Proof{By: directory.ProofTXT, At: created.Add(time.Minute), NS: "ns1." + domain + " ns2." + domain, Lost: created.Add(time.Hour), TXTOnly: true},
 		},
-		Mailbox:  directory.Mailbox{ID: "mailbox-" + name, Account: id, Domain: domain, Local: "bøb+" + name, Quota: 1 << 40},
+		Mailbox:  directory.Mailbox{ID: "mailbox-" + name, Account: id, Domain: domain, Local: "bøb+" + name, Quota: 1 << 40, Pause: &directory.Pause{Since: created, By: directory.PausedByOwner, Reason: "ü"}},
 		Verifier: "verifier of " + name,
 		Rule: directory.Rule{
 			ID: "rule-" + name, Account: id, Domain: domain, Local: "info", Kind: directory.RuleForward,

@@ -34,7 +34,8 @@ const (
 	releaseSQL sqldb.Stmt = `UPDATE recipient SET state = 'waiting', next_attempt = $3,
 		check_age = CASE WHEN expire_age <= $4 THEN $5 ELSE check_age END,
 		expire_age = CASE WHEN expire_age <= $4 THEN $5 ELSE expire_age END,
-		born_age = CASE WHEN expire_age <= $4 THEN -1 ELSE born_age END
+		born_age = CASE WHEN expire_age <= $4 THEN -1 ELSE born_age END,
+		last_reply = CASE WHEN last_reply = $6 THEN '' ELSE last_reply END
 		WHERE message_id = $1 AND n = $2 AND @scope(account_id)`
 
 	openLaneSQL sqldb.Stmt = `INSERT INTO lane (name, next_attempt, failures, reason, host, holder, token, expires)
@@ -74,6 +75,12 @@ func newSelection(f mail.Filter) *selection {
 	}
 	if !f.OlderThan.IsZero() {
 		s.add("EXISTS (SELECT 1 FROM message WHERE id = message_id AND received < " + s.param(sqldb.Micros(f.OlderThan)) + ")")
+	}
+	if f.Login != "" {
+		s.add("EXISTS (SELECT 1 FROM message WHERE id = message_id AND login = " + s.param(f.Login) + ")")
+	}
+	if f.Reply != "" {
+		s.add("last_reply = " + s.param(f.Reply))
 	}
 	return s
 }
@@ -133,7 +140,7 @@ func (s *Store) List(ctx context.Context, scope account.Scope, f mail.Filter, af
 // Count implements queue.Inspect. Counting everything reads the indices alone.
 func (s *Store) Count(ctx context.Context, scope account.Scope, f mail.Filter, now time.Time) (mail.Counts, error) {
 	var c mail.Counts
-	everything := scope.IsSystem() && len(f.IDs) == 0 && f.Domain == "" && f.Host == "" && len(f.States) == 0 && f.OlderThan.IsZero()
+	everything := scope.IsSystem() && len(f.IDs) == 0 && f.Domain == "" && f.Host == "" && len(f.States) == 0 && f.OlderThan.IsZero() && f.Login == "" && f.Reply == ""
 	err := s.db.Read(ctx, scope, func(tx *sqldb.Tx) error {
 		c = mail.Counts{}
 		if everything {
@@ -293,7 +300,7 @@ func (c *change) apply(tx *sqldb.Tx, rows []mail.Recipient) (blobs []string, err
 		case mail.Hold:
 			err = tx.Post(holdSQL, id, n)
 		case mail.Release:
-			err = tx.Post(releaseSQL, id, n, sqldb.Micros(c.now), c.age, c.age+releaseAge)
+			err = tx.Post(releaseSQL, id, n, sqldb.Micros(c.now), c.age, c.age+releaseAge, c.filter.Reply)
 			lanes.add(r.Lane, mail.StateWaiting, c.now)
 		case mail.Drop:
 			err = tx.Post(deleteRecipientSQL, id, n)

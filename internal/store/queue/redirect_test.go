@@ -270,3 +270,30 @@ func TestWhatWaitsForADomain(t *testing.T) {
 		}
 	})
 }
+
+// What was held for a login's pause is let go by its reason, and nothing else that the login has sent.
+func TestWhatIsHeldForALoginIsLetGoByTheReason(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		now := at(time.Now())
+		ann, bob, kept := message([]byte("a"), mail.StateWaiting, now, lane), message([]byte("b"), mail.StateWaiting, now, lane), message([]byte("c"), mail.StateHeld, now, lane)
+		ann.Message.Client.Login, bob.Message.Client.Login, kept.Message.Client.Login = "ann@here.example", "bob@here.example", "ann@here.example"
+		w.accept(t, ann, bob, kept)
+		must(t, w.Redirect(t.Context(), account.System(), queue.Token{}, []queue.Redirection{
+			{Row: ann.Rows[0].Row, From: lane, Reply: "paused"}, {Row: bob.Rows[0].Row, From: lane, Reply: "paused"},
+		}))
+		f := mail.Filter{Login: "ann@here.example", Reply: "paused", States: []mail.State{mail.StateHeld}}
+		if n, lanes, err := w.Change(t.Context(), account.System(), f, mail.Release, now, nil); err != nil || n != 1 || len(lanes) != 1 {
+			t.Errorf("%d rows, lanes %v, %v", n, lanes, err)
+		}
+		for _, c := range []struct {
+			of    mail.Stored
+			state mail.State
+			reply string
+		}{{ann, mail.StateWaiting, ""}, {bob, mail.StateHeld, "paused"}, {kept, mail.StateHeld, kept.Rows[0].LastReply}} {
+			if r, _ := w.row(t, c.of.Rows[0].Row); r.State != c.state || r.LastReply != c.reply {
+				t.Errorf("%s of %s: %+v", r.ID, c.of.Message.Client.Login, r)
+			}
+		}
+	})
+}

@@ -18,7 +18,7 @@ func TestEveryStatementCompilesOnBothEngines(t *testing.T) {
 func TestFiltersCompileInEveryCombination(t *testing.T) {
 	engines(t, func(w *world) {
 		t := w.t
-		for bits := range 32 {
+		for bits := range 128 {
 			var f mail.Filter
 			if bits&1 != 0 {
 				f.IDs = []mail.ID{"x", "y"}
@@ -34,6 +34,12 @@ func TestFiltersCompileInEveryCombination(t *testing.T) {
 			}
 			if bits&16 != 0 {
 				f.OlderThan = time.Now()
+			}
+			if bits&32 != 0 {
+				f.Login = "x"
+			}
+			if bits&64 != 0 {
+				f.Reply = "x"
 			}
 			for _, scope := range []account.Scope{account.System(), account.Of("a", "b"), account.Of()} {
 				if _, err := w.List(t.Context(), scope, f, "", 1); err != nil {

@@ -29,8 +29,9 @@ type Access struct {
 // Spec is a wanted mailbox.
 type Spec struct {
 	Address  string
-	Password *words.Secret // nil: nobody can log in
-	Quota    int64         // octets; 0 without limit
+	Password *words.Secret    // nil: nobody can log in
+	Quota    int64            // octets; 0 without limit
+	Pause    *directory.Pause // of a mailbox that comes back as it was
 }
 
 // Settings are what can be changed of a mailbox; nil fields are left as they are.
@@ -84,7 +85,7 @@ func (a *Access) add(p *plan.Plan, actor rights.Actor, st *rights.State, seen ma
 	if err := Check(actor, spec.Password, spec.Quota); err != nil {
 		return err
 	}
-	m := directory.Mailbox{ID: a.NewID(), Account: d.Account, Domain: d.Name, Local: at.Local, Quota: spec.Quota}
+	m := directory.Mailbox{ID: a.NewID(), Account: d.Account, Domain: d.Name, Local: at.Local, Quota: spec.Quota, Pause: spec.Pause}
 	info := undo.ShowMailbox(&m)
 	p.Say("Adds the mailbox %s.", at.String())
 	if spec.Password != nil {

@@ -43,11 +43,12 @@ type Access struct {
 
 // Usage is a mailbox as listings show it.
 type Usage struct {
-	Address  string `json:"address"`
-	Routing  string `json:"routing_address,omitempty" doc:"Reaches the mailbox whatever the public MX says; absent while the domain is not proved"`
-	Messages int64  `json:"messages"`
-	Bytes    int64  `json:"bytes"`
-	Quota    int64  `json:"quota" doc:"Octets; 0 without limit"`
+	Address  string           `json:"address"`
+	Routing  string           `json:"routing_address,omitempty" doc:"Reaches the mailbox whatever the public MX says; absent while the domain is not proved"`
+	Messages int64            `json:"messages"`
+	Bytes    int64            `json:"bytes"`
+	Quota    int64            `json:"quota" doc:"Octets; 0 without limit"`
+	Paused   *directory.Pause `json:"paused,omitempty" doc:"Why its user may send nothing; absent: he may"`
 }
 
 // MailboxDetail is a mailbox with its folders.
@@ -111,7 +112,7 @@ func (a *Access) List(ctx context.Context, actor rights.Actor, st *rights.State,
 	}
 	for _, m := range boxes {
 		u := usage[m.ID]
-		out = append(out, Usage{Address: m.Address(), Routing: a.routingAddress(st, m), Messages: u.Messages, Bytes: u.Bytes, Quota: m.Quota})
+		out = append(out, Usage{Address: m.Address(), Routing: a.routingAddress(st, m), Messages: u.Messages, Bytes: u.Bytes, Quota: m.Quota, Paused: m.Pause})
 	}
 	slices.SortFunc(out, func(x, y Usage) int { return cmp.Compare(x.Address, y.Address) })
 	return out, nil
@@ -136,7 +137,7 @@ func (a *Access) Show(ctx context.Context, actor rights.Actor, st *rights.State,
 		return MailboxDetail{}, err
 	}
 	d := MailboxDetail{
-		Usage:   Usage{Address: m.Address(), Routing: a.routingAddress(st, m), Messages: held.Messages, Bytes: held.Bytes, Quota: m.Quota},
+		Usage:   Usage{Address: m.Address(), Routing: a.routingAddress(st, m), Messages: held.Messages, Bytes: held.Bytes, Quota: m.Quota, Paused: m.Pause},
 		Folders: []MailboxFolder{},
 	}
 	if a.Store == nil {

@@ -35,7 +35,7 @@ type Keeper struct {
 // mail.Rerouted.
 const settingRerouting = "queued_mail_being_rerouted"
 
-// Of lists the domains whose queued mail is to be decided anew when a plan is applied.
+// Of lists the domains whose queued mail is to be decided anew when a plan is applied, and the logins that it pauses or resumes.
 func (k *Keeper) Of(before *directory.Snapshot, p *plan.Plan) []mail.Rerouted {
 	if k.Queue == nil {
 		return nil
@@ -54,6 +54,12 @@ func (k *Keeper) Of(before *directory.Snapshot, p *plan.Plan) []mail.Rerouted {
 		}
 		out = append(out, mail.Rerouted{Domain: name, Gone: true})
 	}
+	for i := range p.Delta.PutMailboxes {
+		m := &p.Delta.PutMailboxes[i]
+		if old, there := before.Mailbox(m.Domain, m.Local); there && (old.Pause == nil) != (m.Pause == nil) {
+			out = append(out, mail.Rerouted{Login: m.Address()})
+		}
+	}
 	return out
 }
 
@@ -69,12 +75,12 @@ func (k *Keeper) Intend(ctx context.Context, list []mail.Rerouted) error {
 	}
 	for i := range list {
 		r := &list[i]
-		old := k.moving[r.Domain]
+		old := k.moving[r.Key()]
 		r.Moved, r.Gone = r.Moved || old.Moved, r.Gone || old.Gone && !r.Moved
 		if !r.Kept {
 			r.Kept, r.Hold = old.Kept, old.Hold
 		}
-		k.moving[r.Domain] = *r
+		k.moving[r.Key()] = *r
 	}
 	return k.remember(ctx)
 }
@@ -103,8 +109,8 @@ func (k *Keeper) Do(ctx context.Context, list []mail.Rerouted) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		for _, r := range list {
-			if k.moving[r.Domain] == r {
-				delete(k.moving, r.Domain)
+			if k.moving[r.Key()] == r {
+				delete(k.moving, r.Key())
 			}
 		}
 		err = k.remember(ctx)

@@ -13,15 +13,16 @@ import (
 
 // Mailbox is a mailbox as plans and audit entries show it.
 type Mailbox struct {
-	Address  string     `json:"address"`
-	Account  account.ID `json:"account"`
-	Quota    int64      `json:"quota" doc:"Octets; 0 without limit"`
-	Password string     `json:"password,omitempty" doc:"\"set\" or \"changed\"; never the password"`
+	Address  string           `json:"address"`
+	Account  account.ID       `json:"account"`
+	Quota    int64            `json:"quota" doc:"Octets; 0 without limit"`
+	Paused   *directory.Pause `json:"paused,omitempty" doc:"Why its user may send nothing; absent: he may"`
+	Password string           `json:"password,omitempty" doc:"\"set\" or \"changed\"; never the password"`
 }
 
 // ShowMailbox gives a mailbox as plans show it.
 func ShowMailbox(m *directory.Mailbox) Mailbox {
-	return Mailbox{Address: m.Address(), Account: m.Account, Quota: m.Quota}
+	return Mailbox{Address: m.Address(), Account: m.Account, Quota: m.Quota, Paused: m.Pause}
 }
 
 // Rule is an alias, forward, group or catch-all as listings show it.
@@ -104,7 +105,7 @@ type Zone struct {
 // Contents are the mailboxes, empty, and the rules that were in the domain, for the domain that takes its place.
 func (gone *RemovedDomain) Contents(d *directory.Domain, newID func() string) (boxes []directory.Mailbox, rules []directory.Rule) {
 	for _, m := range gone.Mailboxes {
-		boxes = append(boxes, directory.Mailbox{ID: newID(), Account: d.Account, Domain: d.Name, Local: localOf(m.Address), Quota: m.Quota})
+		boxes = append(boxes, directory.Mailbox{ID: newID(), Account: d.Account, Domain: d.Name, Local: localOf(m.Address), Quota: m.Quota, Pause: m.Paused})
 	}
 	for _, r := range gone.Rules {
 		rules = append(rules, directory.Rule{ID: newID(), Account: d.Account, Domain: d.Name, Local: localOf(r.Address), Kind: directory.RuleKind(r.Kind), Targets: r.Targets, Keep: r.Keep, Archive: r.Archive})

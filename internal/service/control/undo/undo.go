@@ -40,6 +40,7 @@ const (
 	RemoveDomain
 	AddMailbox
 	SetMailbox
+	PauseMailbox // or resume it
 	RemoveMailbox
 	AddRule
 	SetRule
@@ -203,6 +204,12 @@ func mailbox(st *rights.State, c *Change) (Step, error) {
 		return Step{}, err
 	}
 	m, there := st.Directory.Mailbox(c.Domain, localOf(c.Subject))
+	if there && before != nil && after != nil && !before.Paused.Same(after.Paused) {
+		if !m.Pause.Same(after.Paused) {
+			return Step{}, words.Since("the mailbox " + c.Subject)
+		}
+		return Step{Do: PauseMailbox, Subject: c.Subject, Mailbox: before}, nil
+	}
 	switch {
 	case there != (after != nil), there && m.Quota != after.Quota:
 		return Step{}, domainGone(st, c, words.Since("the mailbox "+c.Subject))

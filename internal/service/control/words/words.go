@@ -40,10 +40,14 @@ func DomainName(name string) (string, error) {
 // maxName is the longest name for people, in characters.
 const maxName = 100
 
+// Visible reports whether a text is one line of visible characters without space at either end.
+func Visible(s string) bool {
+	return utf8.ValidString(s) && strings.TrimSpace(s) == s && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsGraphic(r) })
+}
+
 // PersonName checks the name that people gave a thing, such as an account or a token.
 func PersonName(thing, s string) error {
-	bad := !utf8.ValidString(s) || strings.TrimSpace(s) != s || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsGraphic(r) })
-	if n := utf8.RuneCountInString(s); bad || n < 1 || n > maxName {
+	if n := utf8.RuneCountInString(s); !Visible(s) || n < 1 || n > maxName {
 		return Invalid("The name of the "+thing+" is "+Quote(s)+".", "1 to 100 visible characters without space at either end")
 	}
 	return nil
