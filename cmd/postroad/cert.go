@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postroad/cmd/postroad/sheet"
 	"postroad/internal/service/control"
 )
 
@@ -39,7 +40,7 @@ func (a *app) certCommand() *cobra.Command {
 				if a.json {
 					return a.printJSON(c)
 				}
-				a.printCertificate(&c)
+				sheet.Certificate(a.out, &c)
 				return nil
 			}),
 		},
@@ -64,35 +65,4 @@ func shownDay(t *time.Time) string {
 		return ""
 	}
 	return t.UTC().Format(time.DateOnly)
-}
-
-// shownMoment is a moment; empty for none.
-func shownMoment(t *time.Time) string {
-	if t == nil {
-		return ""
-	}
-	return t.UTC().Format("2006-01-02 15:04 UTC")
-}
-
-func (a *app) printCertificate(c *control.CertificateInfo) {
-	for _, line := range [][2]string{
-		{"name", c.Name},
-		{"shown as", c.Unicode},
-		{"domain", c.Domain},
-		{"source", c.Source},
-		{"state", c.State},
-		{"from", shownMoment(c.From)},
-		{"until", shownMoment(c.Until)},
-		{"issuer", c.Issuer},
-		{"challenge", c.Challenge},
-		{"last attempt", shownMoment(c.Tried)},
-		{"next attempt", shownMoment(c.Next)},
-		{"problem", c.Problem},
-		{"seen", c.Detail},
-		{"to do", c.Remedy},
-	} {
-		if line[1] != "" {
-			a.say("%-13s %s\n", line[0], clean(line[1]))
-		}
-	}
 }
