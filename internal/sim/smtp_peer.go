@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -68,6 +69,8 @@ type Script struct {
 type Message struct {
 	// Connection is the number of the connection, from 1 on.
 	Connection int
+	// Client is the address of the client without the port; not valid over a unix socket.
+	Client netip.Addr
 	// Hello is the name given by EHLO, HELO or LHLO, "" without.
 	Hello string
 	// From is the reverse path without brackets; Parameters is the rest of the MAIL line.

@@ -403,6 +403,9 @@ func (s *peerSession) bdat(rest string) error {
 func (s *peerSession) complete() error {
 	m := s.message
 	m.Connection, m.Hello, m.TLS, m.User, m.At = s.number, s.hello, s.state, s.user, time.Now()
+	if tcp, ok := s.raw.RemoteAddr().(*net.TCPAddr); ok {
+		m.Client = tcp.AddrPort().Addr().Unmap()
+	}
 	s.recorded = s.peer.addMessage(m)
 	defer s.forget()
 	const usual = "250 2.0.0 taken"
