@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -124,12 +125,18 @@ func (a *app) catchAllCommand() *cobra.Command {
 }
 
 func (a *app) outboundCommand() *cobra.Command {
-	var domain, tls, user string
+	var domain, source, tls, user string
 	var password bool
 	set := a.changes(&cobra.Command{
-		Use: "set HOST:PORT", Short: "Set the smart host of the installation or of a sender's domain", Args: cobra.ExactArgs(1),
+		Use: "set [HOST:PORT]", Short: "Set the smart host of the installation or of a sender's domain, or the addresses from which its mail leaves", Args: cobra.MaximumNArgs(1),
 		RunE: work(func(cmd *cobra.Command, args []string) error {
-			body := map[string]any{"hop": args[0], "domain": domain, "tls": tls, "user": user}
+			body := map[string]any{"domain": domain, "tls": tls, "user": user}
+			if len(args) > 0 {
+				body["hop"] = args[0]
+			}
+			if cmd.Flags().Changed("source") {
+				body["source"] = source
+			}
 			if password {
 				p, err := a.password()
 				if err != nil {
@@ -141,28 +148,27 @@ func (a *app) outboundCommand() *cobra.Command {
 		}),
 	})
 	set.Flags().StringVar(&domain, "domain", "", "sender's domain (default the whole installation)")
+	set.Flags().StringVar(&source, "source", "", "`address` of this machine from which mail leaves, or an IPv4 and an IPv6 one with a comma between; empty: none is chosen")
 	set.Flags().StringVar(&tls, "tls", "", "verified demands TLS with a verified certificate, opportunistic takes what is offered (default opportunistic without a user)")
 	set.Flags().StringVar(&user, "user", "", "user to log in as, over verified TLS only")
 	set.Flags().BoolVar(&password, "password-stdin", false, "take the password from the first line of stdin")
 	set.MarkFlagsRequiredTogether("user", "password-stdin")
-	gone := ""
+	gone, keep := "", false
 	remove := a.changes(&cobra.Command{
-		Use: "remove", Short: "Remove the smart host of the installation or of a sender's domain", Args: cobra.NoArgs,
+		Use: "remove", Short: "Remove the smart host and the addresses of the installation or of a sender's domain", Args: cobra.NoArgs,
 		RunE: work(func(cmd *cobra.Command, _ []string) error {
-			query := url.Values{}
-			if gone != "" {
-				query.Set("domain", gone)
-			}
+			query := url.Values{"domain": {gone}, "keep_source": {strconv.FormatBool(keep)}}
 			return a.change(cmd.Context(), http.MethodDelete, "/outbound", query, nil)
 		}),
 	})
 	remove.Flags().StringVar(&gone, "domain", "", "sender's domain (default the whole installation)")
-	return group("outbound", "Smart hosts, through which mail to foreign domains leaves", set,
-		listing(a, "List smart hosts", "/outbound", "FOR HOST TLS USER", func(o control.OutboundInfo) []string {
+	remove.Flags().BoolVar(&keep, "keep-source", false, "remove the smart host alone: the addresses stay")
+	return group("outbound", "Smart hosts and addresses of this machine, by which mail to foreign domains leaves", set,
+		listing(a, "List smart hosts and addresses", "/outbound", "FOR HOST FROM TLS USER", func(o control.OutboundInfo) []string {
 			whose := o.Domain
 			if whose == "" {
 				whose = "(all)"
 			}
-			return []string{whose, o.Hop, o.TLS, o.User}
+			return []string{whose, o.Hop, o.Source, o.TLS, o.User}
 		}), remove)
 }

@@ -51,7 +51,7 @@ func TestS5_20EveryChangeHasAnAuditEntryAndAnUndo(t *testing.T) {
 		"mailbox add kim@here.example", "mailbox set bob@here.example --quota 2GiB", "mailbox remove bob@here.example",
 		"alias add info@here.example ann@here.example", "alias set sales@there.example bob@here.example", "alias remove sales@there.example",
 		"forward set away@here.example y@far.example", "group remove all@here.example", "catch-all set here.example ann@here.example",
-		"outbound set smart.example:25 --domain here.example", "account set acme --name emca", "account remove acme",
+		"outbound set smart.example:25 --domain here.example", "outbound set --source 127.0.0.2 --domain here.example", "account set acme --name emca", "account remove acme",
 	} {
 		before := settings()
 		i.run(append(strings.Fields(line), "--yes")...)

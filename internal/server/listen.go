@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"postroad/internal/service/receive"
 )
@@ -81,6 +82,9 @@ func (s *self) learn(address string) {
 		s.addresses = append(s.addresses, ap.Addr())
 	}
 }
+
+// hasAddress reports whether the machine has an address now.
+func hasAddress(a netip.Addr) bool { return slices.Contains(machineAddresses(), a) }
 
 func machineAddresses() []netip.Addr {
 	var out []netip.Addr

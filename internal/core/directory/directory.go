@@ -8,6 +8,7 @@ package directory
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -154,16 +155,69 @@ func (r *Rule) key() string { return r.Local }
 // Address is the rule's address; "@domain" for a catch-all.
 func (r *Rule) Address() string { return r.Local + "@" + r.Domain }
 
-// Outbound is the smart host through which mail of our own users to foreign domains leaves.
+// Outbound is the way by which mail of our own users to foreign domains leaves: through a smart host, from addresses of
+// this machine, or both.
 type Outbound struct {
 	ID       string
 	Account  account.ID
-	Domain   string // sender's domain; empty for the whole installation
-	Hop      HostPort
-	Operator bool // the operator set it, who may name what is not public
+	Domain   string   // sender's domain; empty for the whole installation
+	Hop      HostPort // smart host; zero without one
+	Source   Source   // zero: the system chooses
+	Operator bool     // the operator set it, who may name what is not public
 	TLS      TLSDemand
 	User     string // AUTH user; empty without AUTH
 	Password string // only ever sent over verified TLS
+}
+
+// Source is the local addresses from which mail leaves, one of each family at most. Without any the system chooses; with
+// one the hosts of the other family are not dialled.
+type Source struct {
+	V4, V6 netip.Addr // not valid: none
+}
+
+// IsZero reports whether no address is chosen.
+func (s Source) IsZero() bool { return !s.V4.IsValid() && !s.V6.IsValid() }
+
+// For is the address from which a host is dialled; it is not valid when no address of the host's family is chosen.
+func (s Source) For(host netip.Addr) netip.Addr {
+	if host.Unmap().Is4() {
+		return s.V4
+	}
+	return s.V6
+}
+
+// String is the addresses with a comma between; empty without any.
+func (s Source) String() string {
+	switch {
+	case s.IsZero():
+		return ""
+	case !s.V6.IsValid():
+		return s.V4.String()
+	case !s.V4.IsValid():
+		return s.V6.String()
+	}
+	return s.V4.String() + "," + s.V6.String()
+}
+
+// ParseSource reads what String makes, with the families in either order.
+func ParseSource(text string) (Source, bool) {
+	var s Source
+	if text == "" {
+		return s, true
+	}
+	for part := range strings.SplitSeq(text, ",") {
+		a, err := netip.ParseAddr(strings.TrimSpace(part))
+		a = a.Unmap()
+		to := &s.V6
+		if a.Is4() {
+			to = &s.V4
+		}
+		if err != nil || a.Zone() != "" || to.IsValid() {
+			return Source{}, false
+		}
+		*to = a
+	}
+	return s, true
 }
 
 // TLSDemand says what TLS a smart host must offer.
@@ -177,6 +231,20 @@ const (
 
 // Verified reports whether nothing may be sent but under verified TLS: on demand, and always with a login.
 func (o *Outbound) Verified() bool { return o.TLS == TLSVerified || o.User != "" }
+
+// Smart reports whether mail leaves through a smart host.
+func (o *Outbound) Smart() bool { return o.Hop.Host != "" }
+
+// over is the way of a sender's domain that leaves open what that of the installation says.
+func (o Outbound) over(all *Outbound) Outbound {
+	if !o.Smart() {
+		o.Hop, o.Operator, o.TLS, o.User, o.Password = all.Hop, all.Operator, all.TLS, all.User, all.Password
+	}
+	if o.Source.IsZero() {
+		o.Source = all.Source
+	}
+	return o
+}
 
 // FoldLocal is a local part in the form that is compared: lower case.
 func FoldLocal(local string) string { return strings.ToLower(local) }

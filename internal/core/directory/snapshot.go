@@ -161,22 +161,41 @@ func (s *Snapshot) Rule(domain, local string) (*Rule, bool) {
 	return e.rules.get(local)
 }
 
-// Outbound finds the smart host for a sender's domain: its own, else the installation's.
+// Outbound finds the way out for a sender's domain: its own, and where that leaves something open, the installation's.
 func (s *Snapshot) Outbound(domain string) (Outbound, bool) {
-	var found Outbound
-	ok := false
-	for _, o := range s.outbounds {
-		if o.Domain == domain && domain != "" {
-			return o, true
-		}
-		if o.Domain == "" {
-			found, ok = o, true
-		}
-	}
-	return found, ok
+	return s.outbound(func(o *Outbound) bool { return domain != "" && o.Domain == domain })
 }
 
-// Outbounds lists all smart hosts.
+// OutboundByID finds a way out as Outbound gives it.
+func (s *Snapshot) OutboundByID(id string) (Outbound, bool) {
+	o, ok := s.outbound(func(o *Outbound) bool { return o.ID == id })
+	return o, ok && o.ID == id
+}
+
+// outbound gives the way that is wanted, completed by the installation's, else the installation's.
+func (s *Snapshot) outbound(wanted func(*Outbound) bool) (Outbound, bool) {
+	var all, own *Outbound
+	for i := range s.outbounds {
+		o := &s.outbounds[i]
+		if o.Domain == "" {
+			all = o
+		}
+		if wanted(o) {
+			own = o
+		}
+	}
+	switch {
+	case own != nil && all != nil:
+		return own.over(all), true
+	case own != nil:
+		return *own, true
+	case all != nil:
+		return *all, true
+	}
+	return Outbound{}, false
+}
+
+// Outbounds lists all ways out as they are set.
 func (s *Snapshot) Outbounds() []Outbound { return slices.Clone(s.outbounds) }
 
 // Domains goes through all domains in no particular order.

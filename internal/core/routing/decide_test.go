@@ -179,9 +179,66 @@ func TestDecideThroughASmartHost(t *testing.T) {
 	}
 }
 
+func TestDecideFromAnAddress(t *testing.T) {
+	t.Parallel()
+	source := func(text string) directory.Source {
+		s, ok := directory.ParseSource(text)
+		if !ok {
+			t.Fatal(text)
+		}
+		return s
+	}
+	from := func(v routing.View, sender, rcpt string) (way, reasons string) {
+		to, _ := smtp.ParseAddress(rcpt, false)
+		by, _ := smtp.ParseAddress(sender, false)
+		d := routing.Decide(v, routing.Session{Kind: routing.Login, Sender: by}, to)
+		for _, r := range d.Reasons {
+			if r.Rule == routing.RuleSource {
+				reasons += r.Fact
+			}
+		}
+		return show(d), reasons
+	}
+	one := directory.Outbound{ID: "o1", Domain: "local.example", Source: source("192.0.2.7,2001:db8::7")}
+	two := directory.Outbound{ID: "o2", Domain: "remote.example", Source: source("192.0.2.8")}
+	all := directory.Outbound{ID: "o0", Hop: directory.HostPort{Host: "smart.example", Port: 25}, Operator: true, Source: source("192.0.2.1")}
+	own := directory.Outbound{ID: "o3", Domain: "relay.example", Hop: directory.HostPort{Host: "own.example", Port: 25}}
+	type want struct{ way, from string }
+	for _, c := range []struct {
+		name   string
+		routes []directory.Outbound
+		want   map[string]want
+	}{
+		{"of domains", []directory.Outbound{one, two}, map[string]want{
+			"ann@local.example": {"remote/far.example#o1 x@far.example", "192.0.2.7,2001:db8::7"},
+			"u@remote.example":  {"remote/far.example#o2 x@far.example", "192.0.2.8"},
+			"u@all.example":     {"remote/far.example x@far.example", ""},
+		}},
+		{"of the installation and of domains", []directory.Outbound{all, one, own}, map[string]want{
+			"ann@local.example": {"relay/smart.example:25!#o1 x@far.example", "192.0.2.7,2001:db8::7"},
+			"u@relay.example":   {"relay/own.example:25#o3 x@far.example", "192.0.2.1"},
+			"u@all.example":     {"relay/smart.example:25!#o0 x@far.example", "192.0.2.1"},
+		}},
+	} {
+		v := world()
+		v.Directory = v.Directory.With(directory.Delta{PutOutbounds: c.routes})
+		for sender, want := range c.want {
+			if way, reason := from(v, sender, "x@far.example"); way != want.way || reason != want.from {
+				t.Errorf("%s, from %s: %s from %q, want %s from %q", c.name, sender, way, reason, want.way, want.from)
+			}
+		}
+	}
+	if domain, id := routing.ParseRemote("far.example#o1"); domain != "far.example" || id != "o1" {
+		t.Errorf("ParseRemote: %q %q", domain, id)
+	}
+	if domain, id := routing.ParseRemote("far.example"); domain != "far.example" || id != "" {
+		t.Errorf("ParseRemote without a route: %q %q", domain, id)
+	}
+}
+
 func TestEveryReasonHasASentence(t *testing.T) {
 	t.Parallel()
-	for r := routing.RuleAddressForm; r <= routing.RuleProofLost; r++ {
+	for r := routing.RuleAddressForm; r <= routing.RuleSource; r++ {
 		s := (routing.Reason{Rule: r, Fact: "FACT"}).Sentence()
 		if r.String() == "none" || s == "FACT" || strings.Contains(s, "%!") {
 			t.Errorf("rule %d: %q %q", r, r, s)

@@ -59,7 +59,7 @@ var ruleNames = [...]string{
 	RuleRecipientAbsent: "recipient-absent", RuleRecipientUnreachable: "recipient-unreachable", RuleListOutdated: "list-outdated",
 	RuleKnownHere: "known-here", RuleExchanger: "exchanger", RuleNoExchanger: "no-exchanger", RuleExchangersUnknown: "exchangers-unknown", RuleNeeded: "needed",
 	RuleProofGrace: "proof-grace", RuleProofLost: "proof-lost",
-	RuleReturned: "returned", RuleReturnRefused: "return-refused",
+	RuleReturned: "returned", RuleReturnRefused: "return-refused", RuleSource: "source",
 }
 
 var ruleSentences = [...]string{
@@ -112,6 +112,7 @@ var ruleSentences = [...]string{
 	RuleReturnRefused:        "%s is a sender of forwarded mail that was rewritten here: it takes reports alone, and for 21 days.",
 	RuleProofGrace:           "The proof of the domain's ownership is gone; all is as before until %s.",
 	RuleProofLost:            "The proof of the domain's ownership is gone while public DNS still names us, so nobody's mail is taken until it is shown again; from %s on it is refused for good.",
+	RuleSource:               "It leaves from the addresses that the operator chose for its sender's domain or for the installation: %s.",
 }
 
 // Sentence is the reason in plain words.

@@ -159,6 +159,7 @@ const (
 	RuleProofLost
 	RuleReturned
 	RuleReturnRefused
+	RuleSource
 )
 
 // Reason is one step of a decision: the rule that spoke and the fact it spoke of.
@@ -317,30 +318,45 @@ func decideForeign(d *Decision, v View, s *Session, rcpt smtp.Address) {
 	d.outward(v, s.Sender.Domain, rcpt)
 }
 
-// outward sends to a foreign domain: through the outbound route of the responsible domain, or by MX.
+// outward sends to a foreign domain: by the outbound route of the responsible domain, through its smart host or by MX.
 func (d *Decision) outward(v View, responsible string, rcpt smtp.Address) {
-	if out, ok := v.Directory.Outbound(responsible); ok {
-		list := []directory.NextHop{{Host: out.Hop.Host, Port: out.Hop.Port, Operator: out.Operator}}
-		hops, key := explicitHops(list), directory.HopList(list)
-		rule := RuleOutbound
-		if out.Verified() {
-			rule = RuleOutboundVerified
+	out, _ := v.Directory.Outbound(responsible)
+	if !out.Source.IsZero() {
+		d.reason(RuleSource, out.Source.String())
+	}
+	if !out.Smart() {
+		d.byMX(rcpt, "")
+		if !out.Source.IsZero() {
+			last := &d.Destinations[len(d.Destinations)-1]
+			last.Lane += mail.Lane(OutboundMark + out.ID)
 		}
-		d.reason(rule, strings.TrimSuffix(key, directory.OperatorMark))
-		if out.Verified() {
-			key += OutboundMark + out.ID
-		}
-		d.Destinations = append(d.Destinations, Destination{
-			Transport: mail.TransportRelay, Lane: mail.MakeLane(mail.TransportRelay, key), Address: rcpt.String(), Hops: hops,
-		})
-		d.Reply = replyAccepted
 		return
 	}
-	d.byMX(rcpt, "")
+	list := []directory.NextHop{{Host: out.Hop.Host, Port: out.Hop.Port, Operator: out.Operator}}
+	hops, key := explicitHops(list), directory.HopList(list)
+	rule := RuleOutbound
+	if out.Verified() {
+		rule = RuleOutboundVerified
+	}
+	d.reason(rule, strings.TrimSuffix(key, directory.OperatorMark))
+	if out.Verified() || !out.Source.IsZero() {
+		key += OutboundMark + out.ID
+	}
+	d.Destinations = append(d.Destinations, Destination{
+		Transport: mail.TransportRelay, Lane: mail.MakeLane(mail.TransportRelay, key), Address: rcpt.String(), Hops: hops,
+	})
+	d.Reply = replyAccepted
 }
 
-// OutboundMark parts the host of a relay lane from the id of the outbound route whose demands and login it needs.
+// OutboundMark parts the domain of a remote lane, or the host of a relay lane, from the id of the outbound route whose
+// addresses, demands and login it needs.
 const OutboundMark = "#"
+
+// ParseRemote reads a remote lane's key: the domain, and the id of the outbound route, if any.
+func ParseRemote(key string) (domain, outbound string) {
+	domain, outbound, _ = strings.Cut(key, OutboundMark)
+	return domain, outbound
+}
 
 // explicitHops gives hops in the order in which they are tried.
 func explicitHops(list []directory.NextHop) []Hop {

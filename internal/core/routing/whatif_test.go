@@ -239,7 +239,12 @@ func (c chance) rule() directory.Rule {
 
 func (c chance) outbound() directory.Outbound {
 	domain := pick(c, "", "a.example", "b.example")
-	return directory.Outbound{ID: "out" + domain, Domain: domain, Hop: directory.HostPort{Host: pick(c, "s1", "s2"), Port: 25}}
+	source, _ := directory.ParseSource(pick(c, "", "192.0.2.7", "192.0.2.8"))
+	out := directory.Outbound{ID: "out" + domain, Domain: domain, Hop: directory.HostPort{Host: pick(c, "s1", "s2"), Port: 25}, Source: source}
+	if !source.IsZero() && c.IntN(2) == 0 {
+		out.Hop = directory.HostPort{}
+	}
+	return out
 }
 
 func (c chance) snapshot() *directory.Snapshot {

@@ -64,7 +64,7 @@ func (w *whatIf) touchOutbounds(change directory.Delta) {
 	}
 	own := map[string]bool{} // domains that the installation's route does not concern
 	for _, o := range w.after.Directory.Outbounds() {
-		own[o.Domain] = true
+		own[o.Domain] = o.Smart() && !o.Source.IsZero()
 	}
 	foreign := func(domain string) bool {
 		return !proved(w.before.Directory, domain) || !proved(w.after.Directory, domain)

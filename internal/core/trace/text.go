@@ -144,7 +144,8 @@ func (t Target) words(recipient string) string {
 	case mail.TransportLocal:
 		return "into the mailbox " + t.Address
 	case mail.TransportRemote:
-		return "to the exchangers of " + key + as
+		domain, _ := routing.ParseRemote(key)
+		return "to the exchangers of " + domain + as
 	case mail.TransportRelay, mail.TransportLMTP:
 		return "to " + hosts(key) + as
 	}
@@ -170,7 +171,8 @@ func (s *Step) way() string {
 	case mail.TransportLocal:
 		return " at the mailbox " + s.Destination
 	case mail.TransportRemote:
-		return " at the exchangers of " + s.Lane.Key() + s.named()
+		domain, _ := routing.ParseRemote(s.Lane.Key())
+		return " at the exchangers of " + domain + s.named()
 	case mail.TransportRelay, mail.TransportLMTP:
 		return " at " + hosts(s.Lane.Key()) + s.named()
 	}

@@ -424,32 +424,34 @@ func (a *api) registerCatchAll() {
 type outboundSet struct {
 	How
 	Body struct {
-		Hop      string `json:"hop" doc:"host:port"`
-		Domain   string `json:"domain,omitempty" doc:"Sender's domain; the whole installation when absent"`
-		TLS      string `json:"tls,omitempty" doc:"opportunistic or verified; verified with a user, else opportunistic when absent"`
-		User     string `json:"user,omitempty" doc:"AUTH user"`
-		Password string `json:"password,omitempty" doc:"AUTH password, sent over verified TLS only"`
+		Hop      string  `json:"hop,omitempty" doc:"Smart host, host:port; as it is when absent"`
+		Source   *string `json:"source,omitempty" doc:"Address of this machine from which mail leaves, or an IPv4 and an IPv6 address with a comma between; empty: none is chosen; as it is when absent. The operator's alone"`
+		Domain   string  `json:"domain,omitempty" doc:"Sender's domain; the whole installation when absent"`
+		TLS      string  `json:"tls,omitempty" doc:"opportunistic or verified; verified with a user, else opportunistic when absent"`
+		User     string  `json:"user,omitempty" doc:"AUTH user"`
+		Password string  `json:"password,omitempty" doc:"AUTH password, sent over verified TLS only"`
 	}
 }
 
 type outboundRemove struct {
 	How
 	DomainFilter
+	KeepSource bool `query:"keep_source" doc:"Remove the smart host alone: addresses from which mail leaves stay"`
 }
 
 func (a *api) registerOutbound() {
-	listing(a, "outbound-list", "/outbound", "List smart hosts", func(_ context.Context, actor control.Actor, _ *struct{}) ([]control.OutboundInfo, error) {
+	listing(a, "outbound-list", "/outbound", "List smart hosts and addresses from which mail leaves", func(_ context.Context, actor control.Actor, _ *struct{}) ([]control.OutboundInfo, error) {
 		return a.control.Outbounds(actor), nil
 	})
-	changing(a, "outbound-set", http.MethodPut, "/outbound", "Set the smart host of a sender's domain or of the installation", func(_ context.Context, actor control.Actor, in *outboundSet) (control.Plan, error) {
-		spec := control.OutboundSpec{Hop: in.Body.Hop, Domain: in.Body.Domain, TLS: in.Body.TLS, User: in.Body.User}
+	changing(a, "outbound-set", http.MethodPut, "/outbound", "Set the smart host of a sender's domain or of the installation, or the addresses from which its mail leaves", func(_ context.Context, actor control.Actor, in *outboundSet) (control.Plan, error) {
+		spec := control.OutboundSpec{Hop: in.Body.Hop, Source: in.Body.Source, Domain: in.Body.Domain, TLS: in.Body.TLS, User: in.Body.User}
 		if in.Body.Password != "" {
 			spec.Password = control.NewSecret(in.Body.Password)
 		}
 		return a.control.PlanOutboundSet(actor, spec)
 	})
 	changing(a, "outbound-remove", http.MethodDelete, "/outbound", "Remove a smart host", func(_ context.Context, actor control.Actor, in *outboundRemove) (control.Plan, error) {
-		return a.control.PlanOutboundRemove(actor, in.Domain)
+		return a.control.PlanOutboundRemove(actor, in.Domain, in.KeepSource)
 	})
 }
 

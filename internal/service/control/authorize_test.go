@@ -68,7 +68,7 @@ func deedsOnAnn(t *testing.T) []deed {
 		{"outbound set", func(w *world, a control.Actor) error {
 			return planned(w.PlanOutboundSet(a, control.OutboundSpec{Hop: "smart.example:587", Domain: "ann.example"}))
 		}},
-		{"outbound remove", func(w *world, a control.Actor) error { return planned(w.PlanOutboundRemove(a, "ann.example")) }},
+		{"outbound remove", func(w *world, a control.Actor) error { return planned(w.PlanOutboundRemove(a, "ann.example", false)) }},
 		{"token add", func(w *world, a control.Actor) error { return planned(w.PlanTokenAdd(a, "x", string(w.annID))) }},
 		{"token remove", func(w *world, a control.Actor) error {
 			return planned(w.PlanTokenRemove(ctx, a, w.token(w.annID)))
@@ -161,7 +161,13 @@ func TestWhatOnlyTheOperatorMay(t *testing.T) {
 		{"outbound set of all", func(w *world, a control.Actor) error {
 			return planned(w.PlanOutboundSet(a, control.OutboundSpec{Hop: "smart.example:587"}))
 		}},
-		{"outbound remove of all", func(w *world, a control.Actor) error { return planned(w.PlanOutboundRemove(a, "")) }},
+		{"outbound set --source", func(w *world, a control.Actor) error {
+			return planned(w.PlanOutboundSet(a, control.OutboundSpec{Domain: "ann.example", Source: new("192.0.2.7")}))
+		}},
+		{"outbound set --source with a smart host", func(w *world, a control.Actor) error {
+			return planned(w.PlanOutboundSet(a, control.OutboundSpec{Hop: "smart.example:587", Domain: "ann.example", Source: new("")}))
+		}},
+		{"outbound remove of all", func(w *world, a control.Actor) error { return planned(w.PlanOutboundRemove(a, "", false)) }},
 		{"domain without a dot", func(w *world, a control.Actor) error {
 			return planned(w.PlanDomainAdd(t.Context(), a, control.DomainSpec{Name: "intranet"}))
 		}},

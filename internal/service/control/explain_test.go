@@ -50,7 +50,7 @@ func TestExplainShowsWhereMailWouldGo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.furnish()
-	w.ok(w.PlanOutboundRemove(control.Operator(), "ann.example"))
+	w.ok(w.PlanOutboundRemove(control.Operator(), "ann.example", false))
 	w.ok(w.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: "relay.example", DomainSettings: control.DomainSettings{
 		Mode: new("relay"), NextHops: &[]string{"192.0.2.1:2500", "mail.relay.example"}, Recipients: new("accept"), Proved: new(true),
 	}}))

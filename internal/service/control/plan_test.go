@@ -141,7 +141,7 @@ func TestEveryChangeLeavesOneEntryWithBeforeAndAfter(t *testing.T) {
 		{"outbound set", "smart.example:587", false, true, func() (control.Plan, error) {
 			return w.PlanOutboundSet(control.Operator(), control.OutboundSpec{Hop: "smart.example:587", User: "u", Password: control.NewSecret("hunter four")})
 		}},
-		{"outbound remove", "smart.example:587", true, false, func() (control.Plan, error) { return w.PlanOutboundRemove(control.Operator(), "") }},
+		{"outbound remove", "smart.example:587", true, false, func() (control.Plan, error) { return w.PlanOutboundRemove(control.Operator(), "", false) }},
 		{"token add", "script", false, true, func() (control.Plan, error) { return w.PlanTokenAdd(control.Operator(), "script", "ann") }},
 	}
 	for _, s := range steps {

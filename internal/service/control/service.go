@@ -98,6 +98,8 @@ type Options struct {
 	// Addresses are what counts as ours; Listeners are the SMTP listeners. A next hop there would be a loop.
 	Addresses []netip.Addr
 	Listeners []netip.AddrPort
+	// Machine reports whether this machine has an address, from which mail may leave then; nil: it has none.
+	Machine func(netip.Addr) bool
 	// DeliverPort is the port of exchangers found by MX records; 0 means 25.
 	DeliverPort uint16
 	// TrustedNetworks are those of the configuration: a client in them is explained as trusted.
@@ -124,6 +126,7 @@ type Service struct {
 	explainer    inspect.Explainer
 	queue        mailqueue.Access
 	traces       traces.Access
+	machine      func(netip.Addr) bool
 	ours         settings.Installation
 	reading      reading.Access
 	lookup       lookup.Access
@@ -180,7 +183,7 @@ func New(o Options) *Service {
 		},
 		boxes:     boxes.Keeper{Boxes: o.Boxes, Memory: o.Store, Log: o.Log},
 		rerouting: rerouting.Keeper{Queue: o.Queue, Memory: o.Store, Log: o.Log}, accounts: accounts.Access{Store: o.Store, Hostname: o.Hostname, NewID: newID},
-		ours: settings.Installation{Hostname: o.Hostname, RoutingDomain: o.RoutingDomain, Addresses: o.Addresses, Listeners: o.Listeners},
+		machine: o.Machine, ours: settings.Installation{Hostname: o.Hostname, RoutingDomain: o.RoutingDomain, Addresses: o.Addresses, Listeners: o.Listeners},
 	}
 	s.exchangers = exchangers.Access{
 		Store: o.Store, Resolver: o.Resolver, Hostname: o.Hostname, Addresses: o.Addresses, Answers: o.Answers, Altered: s.explainer.Altered, Public: s.public, NewID: newID,

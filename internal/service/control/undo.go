@@ -98,9 +98,9 @@ func (s *Service) undo(ctx context.Context, actor Actor, step *undo.Step) (Plan,
 	case undo.RemoveRule:
 		return s.PlanRuleRemove(actor, directory.RuleKind(step.Rule.Kind), step.Subject)
 	case undo.SetOutbound:
-		return s.PlanOutboundSet(actor, OutboundSpec{Hop: step.Outbound.Hop, Domain: step.Subject, TLS: step.Outbound.TLS})
+		return s.PlanOutboundSet(actor, OutboundSpec{Hop: step.Outbound.Hop, Source: step.Source, Domain: step.Subject, TLS: step.Outbound.TLS})
 	case undo.RemoveOutbound:
-		return s.PlanOutboundRemove(actor, step.Subject)
+		return s.PlanOutboundRemove(actor, step.Subject, step.Keep)
 	case undo.RemoveProvider:
 		return s.PlanProviderRemove(ctx, actor, step.Subject)
 	case undo.AddCertificate:

@@ -55,7 +55,8 @@ func (a *attempt) run(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if c := a.service.idle.take(a.lane, func(c *connection) bool { return !c.twin }); c != nil {
+	route := a.service.routeOf(a.lane)
+	if c := a.service.idle.take(a.lane, func(c *connection) bool { return !c.twin && c.route == route }); c != nil {
 		a.use(ctx, c)
 	}
 	if a.open > 0 && ctx.Err() == nil {
@@ -75,7 +76,7 @@ func (a *attempt) run(ctx context.Context) error {
 func (a *attempt) visit(ctx context.Context, p plan, t target) {
 	barren, patience := 0, 1
 	for a.wants(t) && ctx.Err() == nil {
-		c := a.service.idle.take(a.lane, func(c *connection) bool { return c.addr == t.addr && c.host == t.host })
+		c := a.service.idle.take(a.lane, func(c *connection) bool { return c.addr == t.addr && c.host == t.host && c.route == p.route })
 		if c == nil {
 			var err error
 			if c, err = a.service.connect(ctx, a.lane, t, p); err != nil {

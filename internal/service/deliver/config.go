@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"crypto/x509"
+	"net"
 	"net/netip"
 	"time"
 
@@ -28,6 +29,8 @@ type Config struct {
 	// Findings learns when the way to a domain of this installation leads nowhere, and when it has been mended; nil:
 	// nobody does.
 	Findings Findings
+	// From gives the dialer whose connections leave from an address of this machine; nil: the network's.
+	From func(source netip.Addr) Dialer
 	// RootCAs are whom certificates of smart hosts may come from; nil: those the system trusts.
 	RootCAs *x509.CertPool
 }
@@ -73,6 +76,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.PerHost <= 0 {
 		c.PerHost = 8
+	}
+	if c.From == nil {
+		c.From = func(source netip.Addr) Dialer { return &net.Dialer{LocalAddr: &net.TCPAddr{IP: source.AsSlice()}} }
 	}
 	return c
 }

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postroad/internal/core/directory"
 	"postroad/internal/core/mail"
 	"postroad/internal/proto/smtp"
 )
@@ -28,10 +29,11 @@ type connection struct {
 	transport mail.Transport
 	host      string
 	addr      place
-	twin      bool   // the host has equals, among which chance decides
-	tls       string // protocol and cipher suite; empty in clear
-	sent      int    // messages
-	used      bool   // it has waited for mail: the peer may have left meanwhile
+	route     directory.Outbound // by which its mail leaves; zero: none
+	twin      bool               // the host has equals, among which chance decides
+	tls       string             // protocol and cipher suite; empty in clear
+	sent      int                // messages
+	used      bool               // it has waited for mail: the peer may have left meanwhile
 	cut       atomic.Bool
 }
 
@@ -108,6 +110,7 @@ func (w *watcher) renew(limit time.Duration) {
 type hostError struct {
 	enhanced smtp.Enhanced // of class 4: nothing that a host says before MAIL is about a message
 	tls      bool          // TLS is to blame, so that it may be tried without
+	here     bool          // this machine is to blame, not the host
 	err      error
 }
 
@@ -120,13 +123,14 @@ func (e *hostError) reply() smtp.Reply {
 }
 
 var (
-	notAnswering = smtp.Enhanced{4, 4, 1}
-	badSession   = smtp.Enhanced{4, 4, 2}
-	congested    = smtp.Enhanced{4, 4, 5}
-	notAccepting = smtp.Enhanced{4, 3, 2}
-	forbidden    = smtp.Enhanced{4, 7, 0}
-	untrusted    = smtp.Enhanced{4, 7, 5}
-	refusedLogin = smtp.Enhanced{4, 7, 8}
+	notAnswering  = smtp.Enhanced{4, 4, 1}
+	badSession    = smtp.Enhanced{4, 4, 2}
+	congested     = smtp.Enhanced{4, 4, 5}
+	notAccepting  = smtp.Enhanced{4, 3, 2}
+	misconfigured = smtp.Enhanced{4, 3, 5}
+	forbidden     = smtp.Enhanced{4, 7, 0}
+	untrusted     = smtp.Enhanced{4, 7, 5}
+	refusedLogin  = smtp.Enhanced{4, 7, 8}
 )
 
 // errNoTLS says that a route demands verified TLS and the host offers none.
@@ -148,7 +152,9 @@ func (s *Service) connect(ctx context.Context, lane mail.Lane, t target, p plan)
 		s.log.InfoContext(ctx, "TLS failed, sending in clear", "lane", string(lane), "host", t.host, "address", t.addr.String(), "error", err)
 		c, err = s.session(ctx, lane, t, p, false)
 	}
-	s.hosts.note(t.addr, err == nil)
+	if e := (*hostError)(nil); !errors.As(err, &e) || !e.here {
+		s.hosts.note(t.addr, err == nil)
+	}
 	if err != nil {
 		s.hosts.release(t.addr)
 		return nil, err
@@ -171,12 +177,12 @@ func (s *Service) session(ctx context.Context, lane mail.Lane, t target, p plan,
 
 func (s *Service) dial(ctx context.Context, lane mail.Lane, t target, p plan, secure bool) (*connection, error) {
 	dialCtx, cancel := context.WithTimeout(ctx, s.cfg.ConnectTimeout)
-	conn, err := s.dialer.DialContext(dialCtx, t.addr.network(), t.addr.String())
+	conn, err := s.reach(dialCtx, t, p.route.Source)
 	cancel()
 	if err != nil {
-		return nil, &hostError{enhanced: notAnswering, err: err}
+		return nil, err
 	}
-	c := &connection{conn: conn, transport: lane.Transport(), host: t.host, addr: t.addr, twin: t.twin}
+	c := &connection{conn: conn, transport: lane.Transport(), host: t.host, addr: t.addr, route: p.route, twin: t.twin}
 	ctx, cancel = context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // what is waited for fails by it

@@ -14,7 +14,8 @@
 //
 // # Known limits
 //
-// Neither DANE nor MTA-STS is looked at: TLS with exchangers is opportunistic. BDAT is not used.
+// EHLO gives one name from every local address. Neither DANE nor MTA-STS is looked at: TLS with exchangers is
+// opportunistic. BDAT is not used.
 package deliver
 
 import (

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 
 	"postroad/internal/core/account"
-	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/mailbox"
@@ -63,14 +62,4 @@ type Self interface {
 	Answers(addr netip.Addr) bool
 	// Listens reports whether one of our own SMTP listeners has exactly this address and port.
 	Listens(addr netip.AddrPort) bool
-}
-
-// outboundOf finds the outbound route of a lane.
-func outboundOf(s *directory.Snapshot, id string) (directory.Outbound, bool) {
-	for _, o := range s.Outbounds() {
-		if o.ID == id {
-			return o, true
-		}
-	}
-	return directory.Outbound{}, false
 }

@@ -40,7 +40,7 @@ func (s *Service) Probe(ctx context.Context, lane mail.Lane) error {
 // greeted connects to a target, waits for its greeting and quits.
 func (s *Service) greeted(ctx context.Context, t target, p plan) error {
 	dialCtx, cancel := context.WithTimeout(ctx, probeDial)
-	conn, err := s.dialer.DialContext(dialCtx, t.addr.network(), t.addr.String())
+	conn, err := s.reach(dialCtx, t, p.route.Source)
 	cancel()
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ type plan struct {
 	targets  []target
 	verify   bool                // verified TLS is demanded; else it is opportunistic
 	outbound *directory.Outbound // a login is demanded; nil: none
+	route    directory.Outbound  // by which the mail leaves; zero: none
 	lmtp     bool
 }
 
@@ -63,6 +64,7 @@ var (
 	replyHopNoAddr = smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 4, 4}, Text: "the next hop has no address"}
 	replyHopDNS    = smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 4, 3}, Text: "the next hop could not be looked up"}
 	replyNoRoute   = smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 3, 5}, Text: "the outbound route was removed"}
+	replyNoFamily  = smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 4, 4}, Text: "no host of the destination has an address of the family from which this mail leaves: "}
 	replyNoAgent   = smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 3, 5}, Text: "no such transport"}
 )
 
@@ -73,9 +75,18 @@ func (s *Service) plan(ctx context.Context, lane mail.Lane, avoid string) (plan,
 	defer cancel()
 	switch lane.Transport() {
 	case mail.TransportRemote:
-		return s.byMX(ctx, lane.Key(), avoid)
+		domain, _ := routing.ParseRemote(lane.Key())
+		route := s.routeOf(lane)
+		if route.Smart() { // it has got a smart host since the mail was taken
+			return s.byHops(ctx, lane, route)
+		}
+		p, why := s.byMX(ctx, domain, avoid)
+		if why != nil {
+			return p, why
+		}
+		return p.from(route)
 	case mail.TransportRelay, mail.TransportLMTP:
-		return s.byHops(ctx, lane)
+		return s.byHops(ctx, lane, s.routeOf(lane))
 	case mail.TransportLocal:
 	}
 	return plan{}, &nowhere{reply: replyNoAgent, own: true}
@@ -173,13 +184,12 @@ const maxExchangers = 50
 // smtpPort is where strangers bring mail (RFC 5321 §4.5.4.2).
 const smtpPort = 25
 
-// byHops resolves the explicit hosts of a lane, in their order.
-func (s *Service) byHops(ctx context.Context, lane mail.Lane) (plan, *nowhere) {
+// byHops resolves the explicit hosts of a lane, or the smart host of its outbound route, in their order.
+func (s *Service) byHops(ctx context.Context, lane mail.Lane, o directory.Outbound) (plan, *nowhere) {
 	hops, operator, id := routing.ParseHops(lane.Key())
 	p := plan{lmtp: lane.Transport() == mail.TransportLMTP}
 	if id != "" {
-		o, ok := outboundOf(s.dir.View().Directory, id)
-		if !ok {
+		if !o.Smart() {
 			return p, &nowhere{own: true, reply: replyNoRoute}
 		}
 		// The route as it is now: its password is for its host, not for the one it had when the mail was taken.
@@ -213,7 +223,7 @@ func (s *Service) byHops(ctx context.Context, lane mail.Lane) (plan, *nowhere) {
 		}
 		return p, why
 	}
-	return p, nil
+	return p.from(o)
 }
 
 // addressesOf gives the addresses of an explicit host; problem says why there are none.

@@ -221,6 +221,12 @@ func (s *Service) Reroute(ctx context.Context, list []mail.Rerouted) error {
 	return nil
 }
 
+// byMX reports whether a lane leads to a domain by its MX records.
+func byMX(lane mail.Lane, domain string) bool {
+	to, _ := routing.ParseRemote(lane.Key())
+	return lane.Transport() == mail.TransportRemote && to == domain
+}
+
 // haltRows is how many messages of a domain that is gone are held at a time.
 const haltRows = 500
 
@@ -241,7 +247,7 @@ func (s *Service) halt(ctx context.Context, domain string) error {
 		var events []trace.Event
 		for i := range page {
 			for _, r := range page[i].Rows {
-				if r.Lane == mail.MakeLane(mail.TransportRemote, domain) {
+				if byMX(r.Lane, domain) {
 					continue
 				}
 				list = append(list, Redirection{Row: r.Row, From: r.Lane, Reply: "the domain is no longer here, or its ownership no longer shown"})

@@ -85,16 +85,18 @@ func newSelection(f mail.Filter) *selection {
 	return s
 }
 
-// host selects lanes whose key is the host, or begins with the host and a port.
+// host selects lanes whose key is the host, or begins with the host and a port or an outbound route.
 func (s *selection) host(host string) {
 	var keys []string
-	var ports []string
+	var ranges []string
 	for _, t := range []mail.Transport{mail.TransportLocal, mail.TransportRemote, mail.TransportRelay, mail.TransportLMTP} {
 		lane := string(mail.MakeLane(t, host))
 		keys = append(keys, lane, lane+directory.OperatorMark)
-		ports = append(ports, "(lane > "+s.param(lane+":")+" AND lane < "+s.param(lane+";")+")")
+		ranges = append(ranges, "(lane > "+s.param(lane+":")+" AND lane < "+s.param(lane+";")+")")
 	}
-	s.add("(@in(lane, " + s.param(keys) + ") OR " + strings.Join(ports, " OR ") + ")")
+	lane := string(mail.MakeLane(mail.TransportRemote, host))
+	ranges = append(ranges, "(lane > "+s.param(lane+"#")+" AND lane < "+s.param(lane+"$")+")") // with an outbound route
+	s.add("(@in(lane, " + s.param(keys) + ") OR " + strings.Join(ranges, " OR ") + ")")
 }
 
 // with gives the statement of a prefix, the conditions and a suffix.

@@ -210,7 +210,8 @@ func (a *Access) PlanRemove(ctx context.Context, actor rights.Actor, st *rights.
 		if out.Domain == d.Name {
 			p.Remove(plan.KindOutbound, out.ID)
 			p.Delta.RemoveOutbounds = append(p.Delta.RemoveOutbounds, out.ID)
-			p.Say("Its outbound route %s goes with it.", settings.ShowHost(out.Hop))
+			info := undo.ShowOutbound(out)
+			p.Say("Its outbound route %s goes with it.", info.Way())
 		}
 	}
 	return p, nil

@@ -52,7 +52,7 @@ func (a *Access) PlanRestore(ctx context.Context, actor rights.Actor, st *rights
 		p.Say("Also brings back %s.", words.Plural(int64(n), "alias, forward, group or catch-all", "aliases, forwards, groups and catch-alls"))
 	}
 	if gone.Outbound != nil {
-		p.Say("Its outbound route %s does not come back.", gone.Outbound.Hop)
+		p.Say("Its outbound route %s does not come back.", gone.Outbound.Way())
 	}
 	p.Changes[0].After = undo.RemovedDomain{Info: Info(d), Mailboxes: gone.Mailboxes, Rules: gone.Rules}
 	var all []smtp.Address

@@ -117,7 +117,8 @@ func place(actor rights.Actor, to *routing.Destination) string {
 	case mail.TransportLocal:
 		return copied + "into the mailbox " + to.Address
 	case mail.TransportRemote:
-		return copied + "to " + to.Address + " by the MX records of " + words.Show(to.Lane.Key())
+		domain, _ := routing.ParseRemote(to.Lane.Key())
+		return copied + "to " + to.Address + " by the MX records of " + words.Show(domain)
 	case mail.TransportRelay, mail.TransportLMTP:
 		hops := make([]string, len(to.Hops))
 		for i, h := range to.Hops {

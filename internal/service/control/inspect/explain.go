@@ -238,7 +238,7 @@ func (e *Explainer) leaves(ctx context.Context, st *rights.State, out *Explanati
 		for _, h := range to.Hops {
 			tls := tlsOffered
 			switch {
-			case route != "": // that of an outbound route that demands it
+			case demands(st, route):
 				tls = tlsVerified
 			case h.Socket():
 				tls = tlsNone
@@ -246,8 +246,18 @@ func (e *Explainer) leaves(ctx context.Context, st *rights.State, out *Explanati
 			out.hop(ExplainHop{Host: h.Host, Port: h.Port, TLS: tls, Transport: string(to.Transport)})
 		}
 	case mail.TransportRemote:
-		e.exchangers(ctx, st, out, to.Lane.Key())
+		domain, _ := routing.ParseRemote(to.Lane.Key())
+		e.exchangers(ctx, st, out, domain)
 	}
+}
+
+// demands reports whether an outbound route demands verified TLS.
+func demands(st *rights.State, id string) bool {
+	if id == "" {
+		return false
+	}
+	o, ok := st.Directory.OutboundByID(id)
+	return ok && o.Verified()
 }
 
 func (e *Explanation) hop(h ExplainHop) {

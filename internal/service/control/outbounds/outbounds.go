@@ -1,5 +1,5 @@
-// Package outbounds is the smart hosts through which mail of our own users leaves: the installation's, and those of
-// senders' domains.
+// Package outbounds is the ways by which mail of our own users leaves: through smart hosts, and from which addresses of
+// this machine, for the installation and for senders' domains.
 //
 // # Failure
 //
@@ -8,6 +8,7 @@ package outbounds
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 
 	"postroad/internal/core/account"
@@ -19,19 +20,22 @@ import (
 	"postroad/internal/service/control/words"
 )
 
-// Spec is a wanted smart host.
+// Spec is a wanted way out. What it leaves open stays as it is.
 type Spec struct {
-	Hop      string        // host:port
+	Hop      string        // smart host, host:port; empty: as it is
+	Source   *string       // addresses of this machine with a comma between, "" for none; nil: as they are
 	Domain   string        // sender's domain; empty for the whole installation
 	TLS      string        // opportunistic or verified; empty: verified with a user, opportunistic without
 	User     string        // AUTH user; empty without AUTH
 	Password *words.Secret // nil without AUTH
 }
 
-// Access is smart hosts as actors may see and change them.
+// Access is ways out as actors may see and change them.
 type Access struct {
 	Ours  *settings.Installation
 	NewID func() string
+	// Has reports whether this machine has an address; nil: it has none.
+	Has func(netip.Addr) bool
 	// Usable refuses passwords that cannot be used.
 	Usable func(p *words.Secret) error
 }
@@ -51,7 +55,7 @@ func demand(spec Spec) (directory.TLSDemand, error) {
 	return directory.TLSOpportunistic, nil
 }
 
-// List lists the smart hosts in scope, the installation's first.
+// List lists what is set in scope, the installation's first.
 func List(actor rights.Actor, snap *directory.Snapshot) []undo.Outbound {
 	out := []undo.Outbound{}
 	for _, o := range snap.Outbounds() {
@@ -83,43 +87,36 @@ func whose(domain string) string {
 	return words.Show(domain)
 }
 
-// PlanSet plans the smart host of a sender's domain or of the installation. The plan is not weighed yet.
+// PlanSet plans the smart host of a sender's domain or of the installation, the addresses from which its mail leaves, or
+// both. The plan is not weighed yet.
 func (a *Access) PlanSet(actor rights.Actor, st *rights.State, spec Spec) (plan.Plan, error) {
 	p := plan.New(st.Directory.Version(), actor)
 	domain, owner, err := ownerOf(actor, st, spec.Domain)
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	hop, err := a.Ours.NextHop(actor, spec.Hop)
-	if err != nil {
+	if spec.Hop == "" && spec.Source == nil {
+		return plan.Plan{}, words.Invalid("Neither a smart host nor an address is named.", "name a smart host as HOST:PORT, or addresses of this machine with --source")
+	}
+	old, there := undo.FindOutbound(st.Directory, domain)
+	o := old
+	if !there {
+		o = directory.Outbound{ID: a.NewID(), Account: owner, Domain: domain, TLS: directory.TLSOpportunistic}
+	}
+	if err := a.through(actor, spec, &o); err != nil {
 		return plan.Plan{}, err
 	}
-	if hop.LMTP {
-		return plan.Plan{}, words.Invalid("Mail to foreign domains leaves by SMTP, not by LMTP.", "name a smart host as HOST:PORT")
-	}
-	if (spec.User == "") != (spec.Password == nil) {
-		return plan.Plan{}, words.Invalid("A user and a password go together.", "--user U --password-stdin")
-	}
-	tls, err := demand(spec)
-	if err != nil {
+	if err := from(actor, spec, &o); err != nil {
 		return plan.Plan{}, err
 	}
-	o := directory.Outbound{ID: a.NewID(), Account: owner, Domain: domain, Hop: directory.HostPort{Host: hop.Host, Port: hop.Port}, Operator: hop.Operator, TLS: tls, User: spec.User}
-	if spec.Password != nil {
-		o.Password = spec.Password.Reveal()
-		if err := a.Usable(spec.Password); err != nil {
-			return plan.Plan{}, err
-		}
-		if err := words.PersonName("user", spec.User); err != nil {
-			return plan.Plan{}, err
-		}
+	if o == old {
+		return p, nil
 	}
-	c := plan.Change{Kind: plan.KindOutbound, Verb: plan.VerbSet, Subject: settings.ShowHop(hop), Domain: domain, Account: owner}
-	if old, ok := undo.FindOutbound(st.Directory, domain); ok {
-		o.ID = old.ID
-		if o == old {
-			return p, nil
-		}
+	if !o.Smart() && o.Source.IsZero() {
+		return plan.Plan{}, words.Invalid("Nothing would be left of the outbound route for "+whose(domain)+".", "remove it with outbound remove")
+	}
+	c := plan.Change{Kind: plan.KindOutbound, Verb: plan.VerbSet, Subject: subject(&o), Domain: domain, Account: owner}
+	if there {
 		c.Before = undo.ShowOutbound(old)
 	}
 	c.After = undo.ShowOutbound(o)
@@ -127,7 +124,79 @@ func (a *Access) PlanSet(actor rights.Actor, st *rights.State, spec Spec) (plan.
 	p.Delta.PutOutbounds = p.Tx.PutOutbounds
 	p.Asks = true
 	p.Record(c)
-	p.Say("Mail of %s to foreign domains leaves through %s.", whose(domain), settings.ShowHop(hop))
+	if spec.Hop != "" {
+		sayThrough(&p, &o)
+	}
+	if o.Source != old.Source {
+		a.sayFrom(&p, &o)
+	}
+	return p, nil
+}
+
+// subject names a route in the audit log.
+func subject(o *directory.Outbound) string {
+	if o.Smart() {
+		return settings.ShowHost(o.Hop)
+	}
+	return o.Source.String()
+}
+
+// through writes the wanted smart host into a route.
+func (a *Access) through(actor rights.Actor, spec Spec, o *directory.Outbound) error {
+	if spec.Hop == "" {
+		if spec.TLS != "" || spec.User != "" || spec.Password != nil {
+			return words.Invalid("TLS and a login are for a smart host.", "name it as HOST:PORT")
+		}
+		return nil
+	}
+	hop, err := a.Ours.NextHop(actor, spec.Hop)
+	if err != nil {
+		return err
+	}
+	if hop.LMTP {
+		return words.Invalid("Mail to foreign domains leaves by SMTP, not by LMTP.", "name a smart host as HOST:PORT")
+	}
+	if (spec.User == "") != (spec.Password == nil) {
+		return words.Invalid("A user and a password go together.", "--user U --password-stdin")
+	}
+	tls, err := demand(spec)
+	if err != nil {
+		return err
+	}
+	o.Hop, o.Operator, o.TLS, o.User, o.Password = directory.HostPort{Host: hop.Host, Port: hop.Port}, hop.Operator, tls, spec.User, ""
+	if spec.Password == nil {
+		return nil
+	}
+	o.Password = spec.Password.Reveal()
+	if err := a.Usable(spec.Password); err != nil {
+		return err
+	}
+	return words.PersonName("user", spec.User)
+}
+
+// from writes the wanted addresses into a route. They are the machine's, so the operator alone chooses them.
+func from(actor rights.Actor, spec Spec, o *directory.Outbound) error {
+	if spec.Source == nil {
+		return nil
+	}
+	if err := actor.MustOperate("choose the address from which mail leaves"); err != nil {
+		return err
+	}
+	source, ok := directory.ParseSource(*spec.Source)
+	if !ok {
+		return words.Invalid("The address from which mail leaves is "+words.Quote(*spec.Source)+".", "an IPv4 address, an IPv6 address without a zone, or one of each with a comma between")
+	}
+	for _, addr := range []netip.Addr{source.V4, source.V6} {
+		if addr.IsValid() && (addr.IsUnspecified() || addr.IsMulticast() || addr.IsLinkLocalUnicast()) {
+			return words.Invalid("No mail can leave from "+addr.String()+".", "name an address of this machine by which others know it")
+		}
+	}
+	o.Source = source
+	return nil
+}
+
+func sayThrough(p *plan.Plan, o *directory.Outbound) {
+	p.Say("Mail of %s to foreign domains leaves through %s.", whose(o.Domain), settings.ShowHost(o.Hop))
 	switch {
 	case o.User != "":
 		p.Say("It logs in there as %s, over verified TLS only.", o.User)
@@ -136,12 +205,31 @@ func (a *Access) PlanSet(actor rights.Actor, st *rights.State, spec Spec) (plan.
 	default:
 		p.Say("TLS is used where that host offers it; nobody verifies who answers.")
 	}
-	return p, nil
 }
 
-// PlanRemove plans the end of a smart host; mail then leaves by the installation's, or by MX records. The plan is not
-// weighed yet.
-func PlanRemove(actor rights.Actor, st *rights.State, domain string) (plan.Plan, error) {
+func (a *Access) sayFrom(p *plan.Plan, o *directory.Outbound) {
+	if o.Source.IsZero() {
+		p.Say("No address is chosen any more from which mail of %s leaves: it is the installation's, else what the system chooses.", whose(o.Domain))
+		return
+	}
+	p.Say("Mail of %s to foreign domains leaves from %s, and from no other address.", whose(o.Domain), o.Source)
+	switch {
+	case !o.Source.V6.IsValid():
+		p.Say("Hosts that have IPv6 addresses only are not reached from there.")
+	case !o.Source.V4.IsValid():
+		p.Warn("Hosts that have IPv4 addresses only, as many have, are not reached from there.")
+	}
+	for _, addr := range []netip.Addr{o.Source.V4, o.Source.V6} {
+		if addr.IsValid() && !addr.IsLoopback() && (a.Has == nil || !a.Has(addr)) {
+			p.Warn("This machine does not have the address %s now: mail waits until it does.", addr)
+		}
+	}
+}
+
+// PlanRemove plans the end of a smart host, and with keep of that alone: addresses from which mail leaves stay, as they do
+// when somebody removes it who may not choose them. Mail then leaves by the installation's route, or by MX records. The
+// plan is not weighed yet.
+func PlanRemove(actor rights.Actor, st *rights.State, domain string, keep bool) (plan.Plan, error) {
 	p := plan.New(st.Directory.Version(), actor)
 	domain, _, err := ownerOf(actor, st, domain)
 	if err != nil {
@@ -151,9 +239,34 @@ func PlanRemove(actor rights.Actor, st *rights.State, domain string) (plan.Plan,
 	if !ok {
 		return plan.Plan{}, words.Missing("There is no outbound route for " + whose(domain) + ".")
 	}
+	may := actor.MustOperate("choose the address from which mail leaves")
+	if !old.Source.IsZero() && (keep || may != nil) {
+		return removeHop(p, &old, may)
+	}
+	shown := undo.ShowOutbound(old)
 	p.Remove(plan.KindOutbound, old.ID)
 	p.Delta.RemoveOutbounds = []string{old.ID}
-	p.Record(plan.Change{Kind: plan.KindOutbound, Verb: plan.VerbRemove, Subject: settings.ShowHost(old.Hop), Domain: domain, Account: old.Account, Before: undo.ShowOutbound(old)})
-	p.Say("Mail of %s to foreign domains no longer leaves through %s.", whose(domain), settings.ShowHost(old.Hop))
+	p.Record(plan.Change{Kind: plan.KindOutbound, Verb: plan.VerbRemove, Subject: subject(&old), Domain: domain, Account: old.Account, Before: shown})
+	p.Say("Mail of %s to foreign domains no longer leaves %s.", whose(domain), shown.Way())
+	return p, nil
+}
+
+// removeHop takes the smart host out of a route that has addresses too.
+func removeHop(p plan.Plan, old *directory.Outbound, may error) (plan.Plan, error) {
+	if !old.Smart() {
+		if may != nil {
+			return plan.Plan{}, may
+		}
+		return plan.Plan{}, words.Missing("There is no smart host for " + whose(old.Domain) + ".")
+	}
+	o := directory.Outbound{ID: old.ID, Account: old.Account, Domain: old.Domain, Source: old.Source, TLS: directory.TLSOpportunistic}
+	p.Tx.PutOutbounds = []directory.Outbound{o}
+	p.Delta.PutOutbounds = p.Tx.PutOutbounds
+	p.Asks = true
+	p.Record(plan.Change{
+		Kind: plan.KindOutbound, Verb: plan.VerbSet, Subject: o.Source.String(), Domain: o.Domain, Account: o.Account,
+		Before: undo.ShowOutbound(*old), After: undo.ShowOutbound(o),
+	})
+	p.Say("Mail of %s to foreign domains no longer leaves through %s; it leaves from %s as before.", whose(o.Domain), settings.ShowHost(old.Hop), o.Source)
 	return p, nil
 }

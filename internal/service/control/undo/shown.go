@@ -40,25 +40,40 @@ func ShowRule(r *directory.Rule) Rule {
 	return Rule{Address: r.Address(), Kind: string(r.Kind), Targets: slices.Clone(r.Targets), Keep: r.Keep, Archive: r.Archive, Account: r.Account}
 }
 
-// Outbound is a smart host as listings show it.
+// Outbound is a way out as listings show it.
 type Outbound struct {
-	Hop     string     `json:"hop" doc:"host:port"`
+	Hop     string     `json:"hop,omitempty" doc:"Smart host, host:port; absent without one"`
+	Source  string     `json:"source,omitempty" doc:"Local address from which mail leaves, or an IPv4 and an IPv6 address with a comma between; absent: as the system chooses"`
 	Domain  string     `json:"domain,omitempty" doc:"Sender's domain; absent for the whole installation"`
-	TLS     string     `json:"tls" enum:"opportunistic,verified" doc:"verified: nothing is sent but under TLS with a verified certificate; opportunistic: TLS where it is offered"`
+	TLS     string     `json:"tls,omitempty" enum:"opportunistic,verified" doc:"verified: nothing is sent but under TLS with a verified certificate; opportunistic: TLS where it is offered; absent without a smart host"`
 	User    string     `json:"user,omitempty" doc:"AUTH user; absent without AUTH"`
 	Account account.ID `json:"account"`
 }
 
-// ShowOutbound gives a smart host as listings show it.
+// Way tells a way out in few words.
+func (o *Outbound) Way() string {
+	switch {
+	case o.Source == "":
+		return "through " + o.Hop
+	case o.Hop == "":
+		return "from " + o.Source
+	}
+	return "through " + o.Hop + " from " + o.Source
+}
+
+// ShowOutbound gives a way out as listings show it.
 func ShowOutbound(o directory.Outbound) Outbound {
-	info := Outbound{Hop: settings.ShowHost(o.Hop), Domain: o.Domain, TLS: string(directory.TLSOpportunistic), User: o.User, Account: o.Account}
-	if o.Verified() {
-		info.TLS = string(directory.TLSVerified)
+	info := Outbound{Source: o.Source.String(), Domain: o.Domain, User: o.User, Account: o.Account}
+	if o.Smart() {
+		info.Hop, info.TLS = settings.ShowHost(o.Hop), string(directory.TLSOpportunistic)
+		if o.Verified() {
+			info.TLS = string(directory.TLSVerified)
+		}
 	}
 	return info
 }
 
-// FindOutbound finds the smart host of a sender's domain, or of the installation (empty).
+// FindOutbound finds what is set for a sender's domain, or for the installation (empty).
 func FindOutbound(snap *directory.Snapshot, domain string) (directory.Outbound, bool) {
 	for _, o := range snap.Outbounds() {
 		if o.Domain == domain {

@@ -71,6 +71,8 @@ type Step struct {
 	Mailbox  *Mailbox
 	Rule     *Rule
 	Outbound *Outbound
+	Source   *string // for SetOutbound: the addresses that were there; nil: they have not changed
+	Keep     bool    // for RemoveOutbound: the addresses stay
 	Account  *Account
 	MX, Left *Records // for SetExchangers: what was before, and what the change left
 	Set      *Set
@@ -264,10 +266,25 @@ func outbound(st *rights.State, c *Change) (Step, error) {
 		return Step{}, words.Since("the outbound route")
 	case before == nil:
 		return Step{Do: RemoveOutbound, Subject: c.Domain}, nil
+	}
+	step := Step{Do: SetOutbound, Subject: c.Domain, Outbound: before}
+	if after == nil {
+		after = &Outbound{}
+	}
+	if before.Source != after.Source {
+		step.Source = &before.Source
+	}
+	switch {
+	case before.Hop == after.Hop && before.TLS == after.TLS && before.User == after.User && step.Source != nil:
+		step.Outbound = &Outbound{} // the smart host stays as it is
 	case before.User != "":
 		return Step{}, words.Lost("the password of the route that was there is not kept")
+	case before.Hop == "" && after.Hop != "" && step.Source == nil:
+		return Step{Do: RemoveOutbound, Subject: c.Domain, Keep: true}, nil
+	case before.Hop == "" && after.Hop != "":
+		return Step{}, Inexact()
 	}
-	return Step{Do: SetOutbound, Subject: c.Domain, Outbound: before}, nil
+	return step, nil
 }
 
 func accounts(st *rights.State, c *Change) (Step, error) {
