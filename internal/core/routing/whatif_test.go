@@ -192,6 +192,22 @@ func TestWhatIfTellsWhatAChangeAlters(t *testing.T) {
 	}
 }
 
+func TestWhatIfTheInstallationsSmartHostCompletesADomainsAddress(t *testing.T) {
+	t.Parallel()
+	source, _ := directory.ParseSource("192.0.2.7")
+	v := routing.View{
+		Now: noon, Self: routing.Self{Hostname: "mx.host.example"},
+		Directory: directory.NewSnapshot(1, []directory.Domain{{Name: "other.example", Account: "b", Proved: true, Mode: directory.ModeLocal}}, nil,
+			[]directory.Rule{{ID: "r", Account: "b", Domain: "other.example", Local: "away", Kind: directory.RuleForward, Targets: []string{"u@far.example"}}},
+			[]directory.Outbound{{ID: "o1", Account: "b", Domain: "other.example", Source: source}}),
+	}
+	change := directory.Delta{PutOutbounds: []directory.Outbound{{ID: "o", Hop: directory.HostPort{Host: "smart.example", Port: 25}}}}
+	want := []string{"away@other.example (own,strangers) goes elsewhere: remote/far.example#o1 u@far.example -> relay/smart.example:25#o1 u@far.example"}
+	if got := noted(routing.WhatIf(v, change, account.Of("b"), 0).List); !slices.Equal(got, want) {
+		t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 // chance makes small installations in which everything leads to everything.
 type chance struct{ *rand.Rand }
 
