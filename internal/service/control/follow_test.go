@@ -21,20 +21,24 @@ func TestAnotherNodesChangesAreTakenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		go node.Follow(t.Context())
+		pass := func() {
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
 		w.ok(hosting(w, "ann.example", "hosted"))
-		time.Sleep(time.Second)
+		pass()
 		if node.Version() != w.Version() || mine.Answered["ann.example"].Serial != w.m.Answered["ann.example"].Serial {
 			t.Fatalf("version %d of %d, answered %+v", node.Version(), w.Version(), mine.Answered["ann.example"])
 		}
 		w.ok(w.PlanRecordAdd(t.Context(), control.Operator(), "ann.example", control.RecordSpec{Owner: "www", Type: "A", Data: "192.0.2.1"}))
 		w.ok(w.PlanDomainSet(t.Context(), control.Operator(), "bob.example", control.DomainSettings{Zone: new("hosted"), Proved: new(bool)}))
-		time.Sleep(time.Second)
+		pass()
 		if mine.Answered["ann.example"].Serial != w.m.Answered["ann.example"].Serial || !mine.Answered["bob.example"].Pending {
 			t.Errorf("answered %+v", mine.Answered)
 		}
 		w.ok(w.PlanDomainSet(t.Context(), control.Operator(), "bob.example", control.DomainSettings{Proved: new(true)}))
 		w.ok(hosting(w, "ann.example", "external"))
-		time.Sleep(time.Second)
+		pass()
 		if _, there := mine.Answered["ann.example"]; there || mine.Answered["bob.example"].Pending {
 			t.Errorf("answered %+v", mine.Answered)
 		}
@@ -43,12 +47,12 @@ func TestAnotherNodesChangesAreTakenUp(t *testing.T) {
 		mine.FailPrepare = errors.New("no memory")
 		mine.Unlock()
 		w.ok(hosting(w, "ann.example", "hosted"))
-		time.Sleep(time.Second)
+		pass()
 		mine.Lock()
 		mine.FailPrepare = nil
 		mine.Unlock()
 		w.ok(w.PlanRecordAdd(t.Context(), control.Operator(), "ann.example", control.RecordSpec{Owner: "ftp", Type: "A", Data: "192.0.2.1"}))
-		time.Sleep(time.Second)
+		pass()
 		if mine.Answered["ann.example"].Serial != w.m.Answered["ann.example"].Serial {
 			t.Errorf("answered %+v", mine.Answered["ann.example"])
 		}
