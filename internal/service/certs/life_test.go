@@ -72,6 +72,13 @@ func (g *giver) issue(_ context.Context, name string, kinds []cert.Challenge, cs
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), err
 }
 
+// refuses has every order meet what fail says; nil: none.
+func (g *giver) refuses(fail func(name string) error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.fail = fail
+}
+
 // orders are those since the last call.
 func (g *giver) orders() []string {
 	g.mu.Lock()
@@ -135,9 +142,9 @@ func TestACertificateIsRenewedInTimeAndWhileItHoldsItIsShown(t *testing.T) {
 			t.Errorf("renewed: %q", got)
 		}
 		// From now on the authority gives nothing: the certificate is used to its end, and people are told in time.
-		g.fail = func(string) error {
+		g.refuses(func(string) error {
 			return acme.Problem{Type: acme.ProblemTypeNamespace + "connection", Detail: "no route"}
-		}
+		})
 		second := leaf(t, service, host)
 		time.Sleep(90*24*time.Hour - 14*24*time.Hour - time.Hour)
 		if got := s.config.finding(host); got != "" {
@@ -158,7 +165,7 @@ func TestACertificateIsRenewedInTimeAndWhileItHoldsItIsShown(t *testing.T) {
 		if got := leaf(t, service, host).Subject.CommonName; got != "self-signed.example" {
 			t.Errorf("after its end: %s", got)
 		}
-		g.fail = nil
+		g.refuses(nil)
 		time.Sleep(25 * time.Hour)
 		if got := s.config.finding(host); got != "" || leaf(t, service, host).Subject.CommonName != host {
 			t.Errorf("when the authority is back: %q", got)
@@ -494,16 +501,16 @@ func TestAnAuthorityThatWantsToBeLeftAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, g := bubble(t, 90*24*time.Hour)
-		g.fail = func(string) error {
+		g.refuses(func(string) error {
 			return acme.Problem{Type: acme.ProblemTypeNamespace + "rateLimited", Detail: "too many\r\ncertificates"}
-		}
+		})
 		_, stop := s.begin(g)
 		defer stop()
 		time.Sleep(50 * time.Minute)
 		if c := s.memory.certificate(host); len(g.orders()) != 1 || c.Problem != cert.RateLimited || strings.ContainsAny(c.Detail, "\r\n") {
 			t.Errorf("status %+v", c)
 		}
-		g.fail = nil
+		g.refuses(nil)
 		time.Sleep(20 * time.Minute)
 		if c := s.memory.certificate(host); !c.There(time.Now()) || c.Problem != "" || c.Failures != 0 {
 			t.Errorf("status %+v", c)
