@@ -1,5 +1,5 @@
 // Package reach says which addresses are on the public Internet, for all who connect to where somebody else leads
-// them.
+// them, and whose addresses count as one customer.
 package reach
 
 import (

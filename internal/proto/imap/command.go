@@ -1,5 +1,7 @@
 package imap
 
+import "postroad/internal/proto/mime"
+
 // Request is one command as a client sent it.
 type Request struct {
 	Tag     string
@@ -48,7 +50,7 @@ type Login struct{ User, Password string }
 type ID struct{ Params []Param }
 
 // Param is a field of ID; values that were NIL are left out.
-type Param struct{ Name, Value string }
+type Param = mime.Param
 
 // Enable is ENABLE (RFC 9051 §6.3.1, RFC 5161), its capabilities in capitals.
 type Enable struct{ Capabilities []string }

@@ -286,6 +286,7 @@ func (w *Writer) single(p *mime.Part, extended bool) {
 	}
 }
 
+// parameters writes names and values, NIL where there are none.
 func (w *Writer) parameters(params []mime.Param) {
 	if len(params) == 0 {
 		w.raw("NIL")

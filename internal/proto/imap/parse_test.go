@@ -37,7 +37,7 @@ func TestCommands(t *testing.T) {
 		`LOGIN "Bjørn" "%*"`:               Login{User: "Bjørn", Password: "%*"},
 		"ENABLE condstore X-Good":          Enable{Capabilities: []string{"CONDSTORE", "X-GOOD"}},
 		"ID NIL":                           ID{},
-		`ID ("name" "sodr" "version" NIL)`: ID{Params: []Param{{"name", "sodr"}}},
+		`ID ("name" "sodr" "version" NIL)`: ID{Params: []Param{{Name: "name", Value: "sodr"}}},
 
 		"SELECT inbox":             Select{Mailbox: "INBOX"},
 		"EXAMINE blurdybloop":      Select{Mailbox: "blurdybloop", ReadOnly: true},

@@ -314,23 +314,8 @@ func (w *Writer) Namespace() {
 // ID writes ID (RFC 2971 §3.2).
 func (w *Writer) ID(params []Param) {
 	w.untagged("ID ")
-	w.params(params)
+	w.parameters(params)
 	w.end()
-}
-
-// params writes names and values, NIL where there are none.
-func (w *Writer) params(params []Param) {
-	if len(params) == 0 {
-		w.raw("NIL")
-		return
-	}
-	for i, p := range params {
-		w.raw(separator(i))
-		w.str(p.Name)
-		w.raw(" ")
-		w.str(p.Value)
-	}
-	w.raw(")")
 }
 
 func separator(i int) string {

@@ -49,7 +49,7 @@ func TestResponses(t *testing.T) {
 		`* FLAGS (\Seen $Junk \*)`:           func(w *Writer) { w.Flags([]string{Seen, "$Junk", `\*`}) },
 		`* NAMESPACE (("" "/")) NIL NIL`:     func(w *Writer) { w.Namespace() },
 		"* ID NIL":                           func(w *Writer) { w.ID(nil) },
-		`* ID ("name" "Postroad")`:           func(w *Writer) { w.ID([]Param{{"name", "Postroad"}}) },
+		`* ID ("name" "Postroad")`:           func(w *Writer) { w.ID([]Param{{Name: "name", Value: "Postroad"}}) },
 		`* LIST (\Noselect) "/" ""`:          func(w *Writer) { w.List(Listed{Attributes: []string{`\Noselect`}}) },
 		`* LIST () "/" "Foo" ("CHILDINFO" ("SUBSCRIBED"))`: func(w *Writer) { w.List(Listed{Name: "Foo", ChildInfo: []string{"SUBSCRIBED"}}) },
 		`* LSUB () "/" "Entw&APw-rfe"`:                     func(w *Writer) { w.LSub(Listed{Name: "Entwürfe"}) },
@@ -177,7 +177,7 @@ func TestInjectionByContent(t *testing.T) {
 		f.End()
 		w.List(Listed{Name: evil, ChildInfo: []string{evil}})
 		w.MailboxStatus(evil, nil)
-		w.ID([]Param{{evil, evil}})
+		w.ID([]Param{{Name: evil, Value: evil}})
 		w.Quota(evil, []QuotaUse{{Resource: evil}})
 		w.QuotaRoot(evil, evil)
 		w.ESearch(evil, Found{})

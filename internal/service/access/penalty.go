@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"postroad/internal/core/reach"
 )
 
 // How wrong passwords are paid for. What is counted is a score per client address, per login and per pair of both;
@@ -178,13 +180,7 @@ func delayAfter(n int) time.Duration {
 	return min(maxDelay, time.Second<<min(n-freeFailures, 10))
 }
 
-// penaltyKey is what stands for a client: its address, or the /64 that one IPv6 customer commonly has.
+// penaltyKey is what stands for a client, however its address is written.
 func penaltyKey(a netip.Addr) netip.Addr {
-	a = a.Unmap().WithZone("")
-	if a.Is6() {
-		if p, err := a.Prefix(64); err == nil {
-			return p.Addr()
-		}
-	}
-	return a
+	return reach.Customer(a.Unmap().WithZone(""))
 }

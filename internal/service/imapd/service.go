@@ -278,13 +278,3 @@ func clientAddr(conn net.Conn) netip.Addr {
 	}
 	return ap.Addr().Unmap()
 }
-
-// limitKey is what sessions are counted by: the address, or the /64 that one IPv6 customer commonly has.
-func limitKey(a netip.Addr) netip.Addr {
-	if a.Is6() {
-		if p, err := a.Prefix(64); err == nil {
-			return p.Addr()
-		}
-	}
-	return a
-}

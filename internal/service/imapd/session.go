@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/reach"
 	"postroad/internal/proto/imap"
 )
 
@@ -81,7 +82,7 @@ var (
 )
 
 func newSession(s *Service, conn net.Conn, kind Kind, addr netip.Addr) *session {
-	return &session{service: s, raw: conn, conn: conn, kind: kind, addr: addr, key: limitKey(addr)}
+	return &session{service: s, raw: conn, conn: conn, kind: kind, addr: addr, key: reach.Customer(addr)}
 }
 
 // box is the id of the session's mailbox.

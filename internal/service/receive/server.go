@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"postroad/internal/core/budget"
+	"postroad/internal/core/reach"
 	"postroad/internal/obs"
 	"postroad/internal/proto/smtp"
 )
@@ -90,7 +91,7 @@ func (s *Service) Serve(l net.Listener, kind Kind) error {
 // admit starts a session, or turns the client away when there are too many.
 func (s *Service) admit(conn net.Conn, kind Kind) {
 	addr := clientAddr(conn)
-	key := limitKey(addr)
+	key := reach.Customer(addr)
 	ses := &session{service: s, raw: conn, conn: conn, kind: kind, addr: addr, key: key}
 	s.mu.Lock()
 	full := len(s.sessions) >= s.cfg.Sessions || s.addresses[key] >= s.cfg.SessionsPerAddress
@@ -182,16 +183,6 @@ func clientAddr(conn net.Conn) netip.Addr {
 		return netip.Addr{}
 	}
 	return ap.Addr().Unmap()
-}
-
-// limitKey is what sessions are counted by: the address, or the /64 that one IPv6 customer commonly has.
-func limitKey(a netip.Addr) netip.Addr {
-	if a.Is6() {
-		if p, err := a.Prefix(64); err == nil {
-			return p.Addr()
-		}
-	}
-	return a
 }
 
 // tlsName says which protocol and cipher suite (RFC 8446 §B.4) a connection came by: "TLS1.3 TLS_AES_128_GCM_SHA256".
