@@ -15,11 +15,12 @@ const layerRules = `
 internal/proto      : internal/proto                                        | a standard knows nothing of Postroad
 internal/core       : internal/core internal/proto                          | words and decisions stand on the standards alone
 internal/obs        :                                                       | everything logs through obs, so obs knows nobody
-internal/service/*  : internal/core internal/proto internal/obs             | a service declares what it needs in its own deps.go and server joins it; services never import one another
+internal/listen     : internal/core internal/obs                            | it takes connections for any service and knows none
+internal/service/*  : internal/core internal/proto internal/obs internal/listen | a service declares what it needs in its own deps.go and server joins it; services never import one another
 internal/store      : internal/store internal/service internal/core internal/proto internal/obs | store implements the services' interfaces and knows nothing above them
 internal/edge/*     : internal/service/control internal/service/access internal/core internal/obs | panel and API change things through control only, so that they differ in nothing but clothes
 internal/config     : internal/edge internal/store internal/service internal/core internal/proto internal/obs | config composes each package's Config
-internal/server     : internal/config internal/edge internal/store internal/service internal/core internal/proto internal/obs internal/server | server is the one place where parts are joined; the test world is no part
+internal/server     : internal/config internal/edge internal/store internal/service internal/core internal/proto internal/obs internal/listen internal/server | server is the one place where parts are joined; the test world is no part
 cmd                 : internal/server internal/config internal/edge internal/store internal/service internal/core internal/proto internal/obs cmd | cmd stands above all but the test world
 `
 

@@ -15,6 +15,7 @@ import (
 	"postroad/internal/core/clientsetup"
 	"postroad/internal/edge/api"
 	"postroad/internal/edge/setup"
+	"postroad/internal/listen"
 )
 
 // SocketName is the API's socket in the data folder. Whoever may open it is the operator.
@@ -97,7 +98,7 @@ func (s *Server) serveWeb(name string, l net.Listener, server *http.Server, serv
 	if server.ErrorLog == nil {
 		server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)
 	}
-	l = newPatient(l, name, s.log)
+	l = listen.NewPatient(l, name, s.log)
 	s.serving.Go(func() {
 		if err := serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			s.fail(fmt.Errorf("listener %s: %w", name, err))

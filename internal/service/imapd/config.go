@@ -55,15 +55,14 @@ func (c Config) withDefaults() Config {
 
 // Time limits of a session.
 const (
-	handshakeTimeout = 30 * time.Second
-	loginTimeout     = 2 * time.Minute                 // from the first octet to a login
-	idleTimeout      = 30*time.Minute + 30*time.Second // between commands, and in IDLE (RFC 9051 §5.4)
-	commandTimeout   = 2 * time.Minute                 // from a command's first octet to its last
-	handOverAfter    = time.Second                     // from when on a session is taken to wait for long
-	writeTimeout     = 2 * time.Minute                 // for inPieces octets to be taken by the client
-	minRateAfter     = time.Minute                     // from when on the rate of an appended message is looked at
-	minRate          = 256                             // octets a second of an appended message
-	sweepTime        = time.Second                     // between two looks whether logins still hold
+	loginTimeout   = 2 * time.Minute                 // from the first octet to a login
+	idleTimeout    = 30*time.Minute + 30*time.Second // between commands, and in IDLE (RFC 9051 §5.4)
+	commandTimeout = 2 * time.Minute                 // from a command's first octet to its last
+	handOverAfter  = time.Second                     // from when on a session is taken to wait for long
+	writeTimeout   = 2 * time.Minute                 // for inPieces octets to be taken by the client
+	minRateAfter   = time.Minute                     // from when on the rate of an appended message is looked at
+	minRate        = 256                             // octets a second of an appended message
+	sweepTime      = time.Second                     // between two looks whether logins still hold
 )
 
 // Limits of what a session may do wrong, and of what it may hold.

@@ -122,10 +122,11 @@ func (s *session) loginFailed(r *imap.Request, x Exchange, mechanism string, err
 
 // loggedIn makes the session that of a login.
 func (s *session) loggedIn(r *imap.Request, who Login, mechanism string) error {
-	if !s.service.enter(s, who.Mailbox) {
+	if !s.service.enter(who.Mailbox) {
 		s.service.m.IMAPLogins.WithLabelValues(mechanism, "limit").Inc()
 		return refusal(r, imap.NO, imap.CodeLimit, "There are too many sessions of this login.")
 	}
+	s.client.Settle()
 	s.who.Store(&who)
 	s.scope = account.Of(who.Account)
 	s.errors, s.wait = 0, waiting{}

@@ -1,22 +1,18 @@
 package imapd
 
 import (
-	"container/list"
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"postroad/internal/core/account"
-	"postroad/internal/core/reach"
+	"postroad/internal/listen"
 	"postroad/internal/proto/imap"
 )
 
@@ -24,12 +20,10 @@ import (
 // large stack: when it comes to wait for long it hands the session, and mu, over to a new one.
 type session struct {
 	service  *Service
-	raw      net.Conn // as accepted; what others may touch
+	client   *listen.Client
+	raw      net.Conn // the client's; what others may touch
 	kind     Kind
 	addr     netip.Addr
-	key      netip.Addr            // by which sessions are counted
-	stranger *list.Element         // in the service's list, under its lock; nil after a login
-	evicted  bool                  // ended because others came; under the service's lock
 	who      atomic.Pointer[Login] // nil before a login
 	ending   atomic.Pointer[string]
 	killed   atomic.Bool // ended at once, whatever is on the way
@@ -44,7 +38,6 @@ type session struct {
 	wait waiting
 	idle *imap.Request // IDLE that waits for its end
 
-	secured int64 // octets of memory counted for TLS
 	tls     bool
 	scope   account.Scope
 	enabled enabled
@@ -81,15 +74,25 @@ var (
 	errGone = errors.New("client gone")
 )
 
-func newSession(s *Service, conn net.Conn, kind Kind, addr netip.Addr) *session {
-	return &session{service: s, raw: conn, conn: conn, kind: kind, addr: addr, key: reach.Customer(addr)}
+func newSession(service *Service, client *listen.Client, kind Kind) *session {
+	return &session{service: service, client: client, raw: client.Conn, conn: client.Conn, kind: kind, addr: client.Addr}
 }
 
 // box is the id of the session's mailbox.
 func (s *session) box() string { return s.who.Load().Mailbox }
 
 // context is that of work for the client: it ends when the service stops.
-func (s *session) context() context.Context { return s.service.live() }
+func (s *session) context() context.Context { return s.service.sessions.Live() }
+
+// End implements listen.Session.
+func (s *session) End(why listen.Cause) {
+	switch why {
+	case listen.Stopping:
+		s.interrupt("The server is shutting down, try again in a moment.")
+	case listen.Crowded:
+		s.end("There are too many sessions without a login.")
+	}
+}
 
 // interrupt ends the session as soon as it is not receiving a message.
 func (s *session) interrupt(reason string) {
@@ -195,57 +198,54 @@ func (s *session) proceed() error {
 	return s.out.Flush()
 }
 
-// run begins the session.
-func (s *session) run() {
+// Run implements listen.Session: it is what one goroutine does of the session.
+func (s *session) Run() (again bool) {
 	s.mu.Lock()
-	s.wait.loginBy = time.Now().Add(loginTimeout)
-	s.out = imap.NewWriter(s)
-	s.in = imap.NewReader(s, imap.BeforeLogin(), s.proceed)
-	s.turn(func() error {
-		if s.kind == IMAPS {
-			if err := s.handshake(); err != nil {
-				return errGone
-			}
-		}
-		s.out.Status(imap.OK, imap.CodeCapability(s.capabilities()), "Postroad is ready.")
-		return s.loop()
-	})
-}
-
-// turn is what one goroutine does of the session. It has mu, and ends with the session over or handed over.
-func (s *session) turn(work func() error) {
-	handed := false
+	defer s.mu.Unlock()
 	defer func() {
-		if handed {
-			go s.turn(func() error {
-				s.wait.settled = true
-				return s.loop()
-			})
+		if again {
 			return
 		}
 		s.unselect()
 		s.in.Close()
-		_ = s.conn.Close() // of TLS, where it was begun
-		s.mu.Unlock()
-		s.service.cfg.Memory.Give(s.secured)
-		s.service.leave(s)
+		if who := s.who.Load(); who != nil {
+			s.service.leave(who.Mailbox)
+		}
 	}()
 	defer func() {
 		if p := recover(); p != nil {
-			s.panicked(p)
+			s.client.Panicked(p)
 			s.out.Status(imap.BYE, imap.CodeServerBug, "Internal error.")
 			_ = s.out.Flush()
 		}
 	}()
-	err := work()
-	if handed = errors.Is(err, errWaits); !handed {
+	var err error
+	if s.in == nil {
+		err = s.begin()
+	} else { // another goroutine has handed it over
+		s.wait.settled = true
+	}
+	if err == nil {
+		err = s.loop()
+	}
+	if again = errors.Is(err, errWaits); !again {
 		s.farewell(err)
 	}
+	return again
 }
 
-func (s *session) panicked(p any) {
-	s.service.m.IMAPPanics.Inc()
-	s.service.log.Error("session panicked", "client", s.addr.String(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+// begin greets the client.
+func (s *session) begin() error {
+	s.wait.loginBy = time.Now().Add(loginTimeout)
+	s.out = imap.NewWriter(s)
+	s.in = imap.NewReader(s, imap.BeforeLogin(), s.proceed)
+	if s.kind == IMAPS {
+		if err := s.handshake(); err != nil {
+			return errGone
+		}
+	}
+	s.out.Status(imap.OK, imap.CodeCapability(s.capabilities()), "Postroad is ready.")
+	return nil
 }
 
 // loop reads and answers commands until the session ends or waits.
@@ -332,31 +332,15 @@ func (s *session) farewell(err error) {
 // tlsBuffers is about what a session under TLS costs beside its other buffers, in octets.
 const tlsBuffers = 8 << 10
 
-// errNoMemory says that a session under TLS would be one too many.
-var errNoMemory = errors.New("the memory set aside for mail is used up")
-
 // handshake puts the connection under TLS.
 func (s *session) handshake() error {
-	if s.service.cfg.TLS == nil || s.service.cfg.Memory.Spent() {
-		return errNoMemory
+	if s.service.cfg.TLS == nil {
+		return errors.New("there is no certificate")
 	}
-	s.secured = tlsBuffers
-	s.service.cfg.Memory.Force(tlsBuffers)
-	if err := s.raw.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
+	conn, err := s.client.Secure(s.service.cfg.TLS)
+	if err != nil {
 		return err
 	}
-	if s.ended() {
-		return os.ErrDeadlineExceeded
-	}
-	conn := tls.Server(s.raw, s.service.cfg.TLS)
-	ctx, cancel := context.WithTimeout(s.context(), handshakeTimeout)
-	defer cancel()
-	if err := conn.HandshakeContext(ctx); err != nil {
-		s.service.m.IMAPTLSHandshakes.WithLabelValues("failed").Inc()
-		s.service.log.Info("handshake failed", "client", s.addr.String(), "listener", s.kind.String(), "error", err)
-		return err
-	}
-	s.service.m.IMAPTLSHandshakes.WithLabelValues("ok").Inc()
 	s.conn, s.tls = conn, true
 	return nil
 }

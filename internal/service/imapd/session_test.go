@@ -309,7 +309,7 @@ func inBubble(t *testing.T, user string, f func(c *client)) {
 		}
 		s := New(Config{TLS: cert}, boxes{store}, &fakeLogins{ended: map[string]bool{}}, nil, slog.New(slog.DiscardHandler))
 		ours, theirs := net.Pipe()
-		s.admit(theirs, IMAPS)
+		s.sessions.Admit(theirs, &s.kinds[IMAPS])
 		conn := tls.Client(ours, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // its own server
 		c := &client{t: t, conn: conn, in: bufio.NewReader(conn), patient: true}
 		c.line()

@@ -34,7 +34,7 @@ func (s *session) wake(sel *selected) {
 func (s *session) tell(sel *selected) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.panicked(p)
+			s.client.Panicked(p)
 			_ = s.raw.Close()
 		}
 	}()

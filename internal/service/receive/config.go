@@ -77,14 +77,13 @@ func (c Config) withDefaults() Config {
 // Time limits of a session. Each command has RFC 5321 §4.5.3.2's five minutes, but a client may not string
 // commands together for ever, nor send its content by the octet.
 const (
-	commandTimeout   = 5 * time.Minute  // RFC 5321 §4.5.3.2.7: server, between commands
-	dataTimeout      = 3 * time.Minute  // without a single octet of content
-	envelopeTimeout  = 15 * time.Minute // from MAIL to DATA or BDAT
-	handshakeTimeout = 30 * time.Second
-	writeTimeout     = 5 * time.Minute
-	idleCommands     = 30 * time.Minute // a session without a message accepted
-	minRateAfter     = time.Minute      // from when on the rate is looked at
-	minRate          = 256              // octets a second of content, over the whole transfer
+	commandTimeout  = 5 * time.Minute  // RFC 5321 §4.5.3.2.7: server, between commands
+	dataTimeout     = 3 * time.Minute  // without a single octet of content
+	envelopeTimeout = 15 * time.Minute // from MAIL to DATA or BDAT
+	writeTimeout    = 5 * time.Minute
+	idleCommands    = 30 * time.Minute // a session without a message accepted
+	minRateAfter    = time.Minute      // from when on the rate is looked at
+	minRate         = 256              // octets a second of content, over the whole transfer
 )
 
 // Limits of what a session may do wrong.

@@ -286,16 +286,15 @@ func explained(t *testing.T, seed uint64) string {
 	p := &post{view: view}
 	p.view.Facts = theirs
 	service := New(Config{Hostname: "mx.test.example", TrustedNetworks: trusted, Facts: theirs}, p, p, p, p, nil, slog.New(p))
-	service.halt()
+	service.Stop(t.Context())
 	conn := from{&tape{piece: readBuffer}, &net.TCPAddr{IP: net.ParseIP(asker.addr), Port: 4711}}
 	author := cmp.Or(asker.sender, "x@far.example")
 	conn.in.Reset([]byte("EHLO c.example\r\nMAIL FROM:<" + asker.sender + ">\r\nRCPT TO:<" + address + ">\r\nDATA\r\nFrom: " + author + "\r\n\r\nx\r\n.\r\nQUIT\r\n"))
-	s := &session{service: service, raw: conn, conn: conn, kind: MX, addr: clientAddr(conn)}
+	s := newSession(service, service.sessions.NewClient(&service.kinds[MX], conn), MX)
 	if asker.as != "" {
 		s.kind, s.login, s.loginOf = Submission, asker.as, asker.of
 	}
-	service.running.Add(1)
-	s.run()
+	s.Run()
 	_, said, found := strings.Cut(conn.out.String(), "sender ok\r\n")
 	said, _, _ = strings.Cut(said, "\r\n")
 	if want := fmt.Sprintf("%d %s %s", e.Reply.Code, e.Reply.Enhanced, e.Reply.Text); !found || said != want {

@@ -13,15 +13,12 @@ package receive
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
-	"sync"
-	"time"
 
 	"postroad/internal/core/budget"
-	"postroad/internal/core/reach"
+	"postroad/internal/listen"
 	"postroad/internal/obs"
 	"postroad/internal/proto/smtp"
 )
@@ -37,135 +34,37 @@ type Service struct {
 	log    *slog.Logger
 	m      *meters
 
-	mu        sync.Mutex
-	sessions  map[*session]struct{}
-	addresses map[netip.Addr]int
-	listeners []net.Listener
-	turns     turns
-	stopping  bool
-	running   sync.WaitGroup
-
-	live  func() context.Context // ends with Stop
-	halt  context.CancelFunc
+	turns turns
 	found recent // what was found a while ago
+
+	sessions *listen.Sessions
+	kinds    [3]listen.Kind // by Kind
 }
 
 // New makes the service. logins may be nil when no submission listener is served.
 func New(cfg Config, queue Queue, dir Directory, blobs Blobs, logins Logins, metrics *obs.Metrics, log *slog.Logger) *Service {
-	live, halt := context.WithCancel(context.Background())
-	return &Service{
-		live: func() context.Context { return live }, halt: halt,
-		cfg: cfg.withDefaults(), queue: queue, dir: dir, blobs: blobs, logins: logins, memory: cfg.Memory, m: newMeters(metrics), log: log,
-		sessions: map[*session]struct{}{}, addresses: map[netip.Addr]int{},
+	s := &Service{cfg: cfg.withDefaults(), queue: queue, dir: dir, blobs: blobs, logins: logins, memory: cfg.Memory, m: newMeters(metrics), log: log}
+	s.sessions = listen.New(listen.Config{
+		Sessions: s.cfg.Sessions, PerCustomer: s.cfg.SessionsPerAddress, Memory: s.memory, TLSBuffers: tlsBuffers,
+		Meters: listen.Meters{Now: s.m.SMTPSessions, Total: s.m.SMTPSessionsTotal, Refused: s.m.SMTPSessionsRefused, Handshakes: s.m.SMTPTLSHandshakes, Panics: s.m.SMTPPanics},
+	}, log)
+	full := smtp.Reply{Code: 421, Enhanced: smtp.Enhanced{4, 7, 0}, Text: "too many sessions, try again later"}.AppendTo(nil)
+	for kind := range Kind(len(s.kinds)) {
+		s.kinds[kind] = listen.Kind{Name: kind.String(), Full: full, Begin: func(c *listen.Client) listen.Session { return newSession(s, c, kind) }}
 	}
+	s.kinds[Submissions].Full = nil
+	return s
 }
 
 // Serve accepts sessions until the listener is closed; it returns nil after Stop.
-func (s *Service) Serve(l net.Listener, kind Kind) error {
-	s.mu.Lock()
-	if s.stopping {
-		s.mu.Unlock()
-		return l.Close()
-	}
-	s.listeners = append(s.listeners, l)
-	s.mu.Unlock()
-	wait := 5 * time.Millisecond
-	var failures obs.Rarely
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return nil
-			}
-			// Out of descriptors, most likely: sessions in progress give theirs back.
-			failures.Warn(s.live(), s.log, "connections cannot be taken", "listener", kind.String(), "error", err)
-			time.Sleep(wait)
-			wait = min(2*wait, time.Second)
-			continue
-		}
-		wait = 5 * time.Millisecond
-		s.admit(conn, kind)
-	}
-}
-
-// admit starts a session, or turns the client away when there are too many.
-func (s *Service) admit(conn net.Conn, kind Kind) {
-	addr := clientAddr(conn)
-	key := reach.Customer(addr)
-	ses := &session{service: s, raw: conn, conn: conn, kind: kind, addr: addr, key: key}
-	s.mu.Lock()
-	full := len(s.sessions) >= s.cfg.Sessions || s.addresses[key] >= s.cfg.SessionsPerAddress
-	if !full && !s.stopping {
-		s.sessions[ses] = struct{}{}
-		s.addresses[key]++
-		s.running.Add(1)
-	}
-	stopping := s.stopping
-	s.mu.Unlock()
-	if full || stopping {
-		s.m.SMTPSessionsRefused.WithLabelValues(kind.String(), why(stopping)).Inc()
-		turnAway(conn, kind)
-		return
-	}
-	s.m.SMTPSessionsTotal.WithLabelValues(kind.String()).Inc()
-	s.m.SMTPSessions.WithLabelValues(kind.String()).Inc()
-	go ses.run()
-}
-
-// why a connection was turned away, as the metric has it.
-func why(stopping bool) string {
-	if stopping {
-		return "stopping"
-	}
-	return "limit"
-}
-
-// turnAway says 421 if that does not block, and closes.
-func turnAway(conn net.Conn, kind Kind) {
-	if kind != Submissions {
-		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = conn.Write(smtp.Reply{Code: 421, Enhanced: smtp.Enhanced{4, 7, 0}, Text: "too many sessions, try again later"}.AppendTo(nil))
-	}
-	_ = conn.Close()
-}
-
-func (s *Service) leave(ses *session) {
-	s.mu.Lock()
-	delete(s.sessions, ses)
-	if s.addresses[ses.key]--; s.addresses[ses.key] <= 0 {
-		delete(s.addresses, ses.key)
-	}
-	s.mu.Unlock()
-	s.m.SMTPSessions.WithLabelValues(ses.kind.String()).Dec()
-	s.running.Done()
-}
+func (s *Service) Serve(l net.Listener, kind Kind) error { return s.sessions.Serve(l, &s.kinds[kind]) }
 
 // Stop takes no new sessions, lets content that is being received get its answer, and ends the others with 421.
 // It returns when all sessions have ended or ctx does.
-func (s *Service) Stop(ctx context.Context) {
-	s.halt()
-	s.mu.Lock()
-	s.stopping = true
-	for _, l := range s.listeners {
-		_ = l.Close()
-	}
-	for ses := range s.sessions {
-		ses.interrupt()
-	}
-	s.mu.Unlock()
-	done := make(chan struct{})
-	go func() { s.running.Wait(); close(done) }()
-	select {
-	case <-done:
-		return
-	case <-ctx.Done():
-	}
-	s.mu.Lock()
-	for ses := range s.sessions {
-		_ = ses.raw.Close()
-	}
-	s.mu.Unlock()
-}
+func (s *Service) Stop(ctx context.Context) { s.sessions.Stop(ctx) }
+
+// live ends with Stop.
+func (s *Service) live() context.Context { return s.sessions.Live() }
 
 // trusted reports whether a client address lies in trusted_networks.
 func (s *Service) trusted(addr netip.Addr) bool {
@@ -175,14 +74,6 @@ func (s *Service) trusted(addr netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-func clientAddr(conn net.Conn) netip.Addr {
-	ap, err := netip.ParseAddrPort(conn.RemoteAddr().String())
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ap.Addr().Unmap()
 }
 
 // tlsName says which protocol and cipher suite (RFC 8446 §B.4) a connection came by: "TLS1.3 TLS_AES_128_GCM_SHA256".

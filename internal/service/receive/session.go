@@ -3,12 +3,10 @@ package receive
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +15,7 @@ import (
 	"postroad/internal/core/mail"
 	"postroad/internal/core/routing"
 	"postroad/internal/core/trace"
+	"postroad/internal/listen"
 	"postroad/internal/proto/dkim"
 	"postroad/internal/proto/smtp"
 )
@@ -24,11 +23,10 @@ import (
 // session is one client's dialogue.
 type session struct {
 	service *Service
-	raw     net.Conn // as accepted; what others may touch
-	conn    net.Conn // raw, or TLS over it
+	peer    *listen.Client
+	conn    net.Conn // the client's, or TLS over it
 	kind    Kind
 	addr    netip.Addr
-	key     netip.Addr // by which sessions are counted
 
 	in       *smtp.Reader
 	out      []byte // replies not sent yet
@@ -40,7 +38,6 @@ type session struct {
 	helo     string
 	esmtp    bool
 	tls      string
-	secured  int64 // octets of memory counted for TLS
 	login    string
 	loginOf  account.ID
 	trusted  bool
@@ -137,25 +134,25 @@ func (s *session) say(code int, e smtp.Enhanced, text string) {
 	s.reply(smtp.Reply{Code: code, Enhanced: e, Text: text})
 }
 
-// interrupt ends the session as soon as it is not receiving content.
-func (s *session) interrupt() {
+// End implements listen.Session: it ends the session as soon as it is not receiving content.
+func (s *session) End(listen.Cause) {
 	s.stop.Store(true)
 	if !s.receives.Load() {
-		_ = s.raw.SetReadDeadline(time.Now())
+		_ = s.peer.Conn.SetReadDeadline(time.Now())
 	}
 }
 
 var readers = sync.Pool{New: func() any { return smtp.NewReader(nil, readBuffer) }}
 
-// run is the session from the first octet to the last.
-func (s *session) run() {
-	defer s.service.leave(s)
-	defer func() { s.service.memory.Give(s.secured) }()
-	defer func() { _ = s.conn.Close() }() // of TLS, where it was begun
+func newSession(service *Service, client *listen.Client, kind Kind) *session {
+	return &session{service: service, peer: client, conn: client.Conn, kind: kind, addr: client.Addr}
+}
+
+// Run implements listen.Session: it is the session from the first octet to the last.
+func (s *session) Run() (again bool) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.service.m.SMTPPanics.Inc()
-			s.service.log.Error("session panicked", "client", s.addr.String(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			s.peer.Panicked(p)
 			s.say(421, smtp.Enhanced{4, 3, 0}, "internal error")
 			_ = s.flush()
 		}
@@ -165,12 +162,12 @@ func (s *session) run() {
 	s.lastMail = time.Now()
 	if s.kind == Submissions {
 		if err := s.handshake(); err != nil {
-			return
+			return false
 		}
 	} else if s.early() {
 		s.say(554, smtp.Enhanced{5, 5, 1}, "you spoke before the greeting")
 		_ = s.flush()
-		return
+		return false
 	}
 	s.in, _ = readers.Get().(*smtp.Reader)
 	s.in.Reset(s)
@@ -179,6 +176,7 @@ func (s *session) run() {
 	s.farewell(err)
 	s.in.Reset(nil)
 	readers.Put(s.in)
+	return false
 }
 
 // loop reads and answers commands until the session ends.

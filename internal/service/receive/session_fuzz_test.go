@@ -187,7 +187,7 @@ func FuzzSession(f *testing.F) {
 	}
 	p := newPost()
 	service := New(Config{Hostname: "mx.test.example", TLS: &tls.Config{}, MessageSize: 4096}, p, p, p, p, nil, slog.New(p))
-	service.halt() // nobody waits for what is slowed down
+	service.Stop(f.Context()) // nobody waits for what is slowed down
 	f.Fuzz(func(t *testing.T, state byte, piece uint16, said []byte) {
 		from := starts[int(state)%len(starts)]
 		p.accepted, p.contents, p.errors = nil, nil, nil
@@ -197,9 +197,9 @@ func FuzzSession(f *testing.F) {
 		}
 		all := append([]byte(from.script), said...)
 		conn.in.Reset(all)
-		s := &session{service: service, raw: conn, conn: conn, kind: from.kind, tls: from.tls, addr: clientAddr(conn)}
-		service.running.Add(1)
-		s.run()
+		s := newSession(service, service.sessions.NewClient(&service.kinds[from.kind], conn), from.kind)
+		s.tls = from.tls
+		s.Run()
 		if len(p.errors) > 0 {
 			t.Fatalf("errors: %q", p.errors)
 		}

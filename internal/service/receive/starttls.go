@@ -1,11 +1,6 @@
 package receive
 
 import (
-	"context"
-	"crypto/tls"
-	"errors"
-	"time"
-
 	"postroad/internal/proto/smtp"
 )
 
@@ -43,29 +38,12 @@ func (s *session) startTLS(arg []byte) error {
 // tlsBuffers is what a session under TLS costs beside its other buffers, in octets.
 const tlsBuffers = 32 << 10
 
-// errNoMemory says that a session under TLS would be one too many.
-var errNoMemory = errors.New("the memory set aside for mail is used up")
-
 // handshake puts the connection under TLS.
 func (s *session) handshake() error {
-	if s.service.memory.Spent() {
-		return errNoMemory
-	}
-	s.secured = tlsBuffers
-	s.service.memory.Force(tlsBuffers)
-	if err := s.conn.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
+	conn, err := s.peer.Secure(s.service.cfg.TLS)
+	if err != nil {
 		return err
 	}
-	conn := tls.Server(s.conn, s.service.cfg.TLS)
-	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
-	defer cancel()
-	if err := conn.HandshakeContext(ctx); err != nil {
-		s.service.m.SMTPTLSHandshakes.WithLabelValues("failed").Inc()
-		s.service.log.Info("handshake failed", "client", s.addr.String(), "listener", s.kind.String(), "error", err)
-		return err
-	}
-	s.service.m.SMTPTLSHandshakes.WithLabelValues("ok").Inc()
-	s.conn = conn
-	s.tls = tlsName(conn.ConnectionState())
-	return s.conn.SetDeadline(time.Time{})
+	s.conn, s.tls = conn, tlsName(conn.ConnectionState())
+	return nil
 }

@@ -1,4 +1,4 @@
-package server
+package listen
 
 import (
 	"bytes"
@@ -34,7 +34,7 @@ func TestAListenerWithoutFilesIsPatient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		l := &without{until: time.Now().Add(time.Minute)}
-		p := newPatient(l, "http", slog.New(slog.NewTextHandler(&log, nil)))
+		p := NewPatient(l, "http", slog.New(slog.NewTextHandler(&log, nil)))
 		begin := time.Now()
 		conn, err := p.Accept()
 		if took := time.Since(begin); err != nil || took < time.Minute || took > 62*time.Second || l.asked > 80 {

@@ -1,4 +1,4 @@
-package server
+package listen
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 	"postroad/internal/obs"
 )
 
-// patient is a listener that waits while no connection can be taken: the machine has no more files or memory for them. Its
-// Accept fails once it is closed, and not before.
-type patient struct {
+// Patient is a listener that waits while no connection can be taken: the machine has no more files or memory for them. Its
+// Accept fails once it is closed, with net.ErrClosed, and not before.
+type Patient struct {
 	net.Listener
 	name string
 	log  *slog.Logger
@@ -29,17 +29,19 @@ const (
 	longestWait = time.Second
 )
 
-func newPatient(l net.Listener, name string, log *slog.Logger) *patient {
-	return &patient{Listener: l, name: name, log: log, closed: make(chan struct{})}
+// NewPatient makes l patient, under a name for the log.
+func NewPatient(l net.Listener, name string, log *slog.Logger) *Patient {
+	return &Patient{Listener: l, name: name, log: log, closed: make(chan struct{})}
 }
 
 // Accept gives the next connection.
-func (p *patient) Accept() (net.Conn, error) {
+func (p *Patient) Accept() (net.Conn, error) {
 	for wait := firstWait; ; wait = min(2*wait, longestWait) {
 		conn, err := p.Listener.Accept()
 		if err == nil || errors.Is(err, net.ErrClosed) {
 			return conn, err
 		}
+		// Connections that end give their files back.
 		p.told.Warn(context.Background(), p.log, "connections cannot be taken", "listener", p.name, "error", err)
 		timer := time.NewTimer(wait)
 		select {
@@ -52,7 +54,7 @@ func (p *patient) Accept() (net.Conn, error) {
 }
 
 // Close ends Accept.
-func (p *patient) Close() error {
+func (p *Patient) Close() error {
 	p.closing.Do(func() { close(p.closed) })
 	return p.Listener.Close()
 }
