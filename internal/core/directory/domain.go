@@ -55,6 +55,9 @@ type Leaving struct {
 	From  Mode // the effective mode before
 }
 
+// LeavingFor is how long mail from strangers is still taken for a domain that has left, by the TTL of its old records.
+func LeavingFor(ttl time.Duration) time.Duration { return max(48*time.Hour, ttl) }
+
 // How ownership of a domain was shown.
 const (
 	ProofOperator   = "operator"   // by the operator's word, which nobody looks at again
@@ -137,6 +140,9 @@ func (d *Domain) Effective() Mode {
 	}
 	return d.Auto
 }
+
+// Keeps reports whether mail for mailboxes of the domain is delivered into them.
+func (d *Domain) Keeps() bool { return d.Effective() == ModeLocal || d.Effective() == ModeSplit }
 
 // Queues reports whether recipients of whom nothing can be learned are taken and queued.
 func (d *Domain) Queues() bool {

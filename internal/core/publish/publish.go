@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
-	"postroad/internal/core/zone"
 	"postroad/internal/proto/dns"
 )
 
@@ -40,10 +39,4 @@ type Access struct {
 type Set struct {
 	Name string // absolute
 	Type dns.Type
-}
-
-// Change is a change of a zone at a provider.
-type Change struct {
-	Provider   Provider
-	Difference zone.Difference
 }

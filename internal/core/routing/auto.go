@@ -109,6 +109,3 @@ func (w *AutoWatch) Observe(current, seen directory.Mode, ok, fresh bool, at tim
 	*w = AutoWatch{}
 	return true
 }
-
-// LeavingFor is how long mail from strangers is still taken for a domain that has left, by the TTL of its old records.
-func LeavingFor(ttl time.Duration) time.Duration { return max(48*time.Hour, ttl) }

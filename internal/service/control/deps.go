@@ -9,6 +9,7 @@ import (
 	"postroad/internal/core/zone"
 	"postroad/internal/service/control/boxes"
 	"postroad/internal/service/control/dkim"
+	"postroad/internal/service/control/transfers"
 	"postroad/internal/service/control/zones"
 )
 
@@ -35,6 +36,8 @@ type Store interface {
 // Published is what is kept of what the world is told in DNS.
 type Published interface {
 	zones.Store
+	// Who gets zones, and whose zones are fetched.
+	transfers.Store
 	// The keys by which mail is signed.
 	dkim.Store
 }

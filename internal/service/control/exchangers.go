@@ -8,7 +8,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
 	"postroad/internal/service/control/exchangers"
-	"postroad/internal/service/control/undo"
+	"postroad/internal/service/control/sets"
 )
 
 // Exchangers and sets in the words of package exchangers.
@@ -22,11 +22,11 @@ type (
 	// ExchangerAsking is how a change of exchangers is asked for.
 	ExchangerAsking = exchangers.Asking
 	// ExchangerSet is a named list of exchangers that domains follow.
-	ExchangerSet = undo.Set
+	ExchangerSet = sets.Set
 	// ExchangerSetSpec is a wanted one.
 	ExchangerSetSpec = exchangers.SetSpec
 	// NameServerSet is a named list of name servers that zones follow.
-	NameServerSet = undo.Servers
+	NameServerSet = sets.Servers
 	// NameServerSetSpec is a wanted one.
 	NameServerSetSpec = exchangers.ServersSpec
 )

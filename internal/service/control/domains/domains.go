@@ -13,6 +13,7 @@ import (
 	"postroad/internal/core/advise"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
+	"postroad/internal/proto/smtp"
 	"postroad/internal/service/control/delegations"
 	"postroad/internal/service/control/exchangers"
 	"postroad/internal/service/control/inspect"
@@ -22,7 +23,6 @@ import (
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/signing"
-	"postroad/internal/service/control/ways"
 	"postroad/internal/service/control/words"
 	"postroad/internal/service/control/zones"
 )
@@ -33,6 +33,14 @@ type Store interface {
 	Findings(ctx context.Context, scope account.Scope, domain string) ([]finding.Finding, error)
 	// LargestTTL is how long others may remember a domain's MX and NS records, as far as that was seen; 0 when nothing was.
 	LargestTTL(ctx context.Context, scope account.Scope, domain string, at time.Time) (time.Duration, error)
+}
+
+// Ways holds the way that mail is to go against what is known of it.
+type Ways interface {
+	// Check refuses, or warns in p, where a domain's mail would go to nobody or in a circle; old is nil for a new domain.
+	Check(ctx context.Context, actor rights.Actor, st *rights.State, p *plan.Plan, old, d *directory.Domain) error
+	// Loops refuses a plan that would have mail go in a circle from one of the addresses.
+	Loops(actor rights.Actor, st *rights.State, p *plan.Plan, changed ...smtp.Address) error
 }
 
 // Access is what domains are shown and planned with.
@@ -48,7 +56,7 @@ type Access struct {
 	Keys       signing.Keys
 	Signs      bool // zones are signed here
 	Reading    *reading.Access
-	Ways       *ways.Access
+	Ways       Ways
 	// Hosting refuses that a zone gets its home here; old is nil for a new domain.
 	Hosting func(ctx context.Context, old, d *directory.Domain) error
 	// Clients has a plan write into a domain's zone what mail programs look for; old is nil for a new domain.

@@ -101,7 +101,7 @@ func (a *Access) Changed(ctx context.Context, actor rights.Actor, st *rights.Sta
 	p.Tx.PutDomains = []directory.Domain{d}
 	p.Delta.PutDomains = p.Tx.PutDomains
 	p.Record(plan.Change{Kind: plan.KindDomain, Verb: plan.VerbSet, Subject: d.Name, Domain: d.Name, Account: d.Account, Before: before, After: after})
-	if settings.Keeps(&d) && d.Effective() != old.Effective() {
+	if d.Keeps() && d.Effective() != old.Effective() {
 		var all []smtp.Address
 		for r := range st.Directory.Rules(d.Name) {
 			all = append(all, smtp.Address{Local: r.Local, Domain: r.Domain})
@@ -151,7 +151,7 @@ func sayRoute(p *plan.Plan, st *rights.State, old, d *directory.Domain) {
 		p.Asks = true
 	}
 	p.Say("Mail for %s: %s. Before: %s.", words.Show(d.Name), settings.Describe(d), settings.Describe(old))
-	if settings.Keeps(old) && !settings.Keeps(d) {
+	if old.Keeps() && !d.Keeps() {
 		n := int64(0)
 		for range st.Directory.Mailboxes(d.Name) {
 			n++

@@ -22,7 +22,7 @@ import (
 func (a *Access) PlanRestore(ctx context.Context, actor rights.Actor, st *rights.State, gone *undo.RemovedDomain) (plan.Plan, error) {
 	bare := settings.Show(&directory.Domain{Name: gone.Name, Account: gone.Account, Mode: directory.ModeLocal, Zone: directory.ZoneExternal}, now())
 	set := settings.Back(&bare, &gone.Info, now())
-	exchangers.Again(st, gone, &set)
+	exchangers.Again(st, &gone.Info, &set)
 	if !actor.Operator {
 		set.Proved = nil
 	}

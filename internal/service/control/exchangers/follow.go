@@ -16,7 +16,6 @@ import (
 	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/settings"
-	"postroad/internal/service/control/undo"
 	"postroad/internal/service/control/words"
 )
 
@@ -93,7 +92,7 @@ func (a *Access) Choose(ctx context.Context, st *rights.State, old, d *directory
 
 // Again has a domain that was removed follow what it followed, as far as that is still there. Who may deliver for it is what
 // it was, where no set says it.
-func Again(st *rights.State, gone *undo.RemovedDomain, set *settings.Domain) {
+func Again(st *rights.State, gone *settings.Info, set *settings.Domain) {
 	none := zone.None
 	set.ExchangerSet, set.NameServerSet = &none, &none
 	if _, there := st.Sets.ExchangerSet(gone.ExchangerSet); there {

@@ -15,8 +15,7 @@ import (
 	"postroad/internal/core/zone"
 	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/rights"
-	"postroad/internal/service/control/settings"
-	"postroad/internal/service/control/undo"
+	"postroad/internal/service/control/sets"
 	"postroad/internal/service/control/words"
 )
 
@@ -123,7 +122,7 @@ func (a *Access) PlanReplace(ctx context.Context, actor rights.Actor, st *rights
 }
 
 // PlanBack plans that a name has the exchangers again that it had, if they are still those that a change left.
-func (a *Access) PlanBack(ctx context.Context, actor rights.Actor, st *rights.State, was, left undo.Records) (plan.Plan, error) {
+func (a *Access) PlanBack(ctx context.Context, actor rights.Actor, st *rights.State, was, left sets.Records) (plan.Plan, error) {
 	at, err := a.find(ctx, actor, st, was.Owner)
 	if err != nil {
 		return plan.Plan{}, err
@@ -251,7 +250,7 @@ func (c *changing) finish(verb plan.Verb, list []zone.Exchanger, typed ...zone.E
 func change(verb plan.Verb, at *place, before, after []zone.Exchanger) plan.Change {
 	return plan.Change{
 		Kind: plan.KindMX, Verb: verb, Subject: at.name(), Domain: at.domain.Name, Account: at.domain.Account,
-		Before: undo.Records{Owner: at.name(), Exchangers: append([]zone.Exchanger{}, before...)}, After: undo.Records{Owner: at.name(), Exchangers: append([]zone.Exchanger{}, after...)},
+		Before: sets.Records{Owner: at.name(), Exchangers: append([]zone.Exchanger{}, before...)}, After: sets.Records{Owner: at.name(), Exchangers: append([]zone.Exchanger{}, after...)},
 	}
 }
 
@@ -355,7 +354,7 @@ func (c *changing) foresee(list []zone.Exchanger, answers map[string]known) {
 	switch {
 	case d.Mode == directory.ModeAuto:
 		c.follow(x)
-	case all && !here && len(d.Gateways) == 0 && settings.Keeps(d):
+	case all && !here && len(d.Gateways) == 0 && d.Keeps():
 		c.p.Warn("None of these exchangers is this installation: mail for %s will go elsewhere, and its mailboxes here get none.", words.Show(d.Name))
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"postroad/internal/core/zone"
 	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/rights"
-	"postroad/internal/service/control/undo"
+	"postroad/internal/service/control/sets"
 	"postroad/internal/service/control/words"
 )
 
@@ -23,7 +23,7 @@ type ServersSpec struct {
 }
 
 // ServersSpecOf is what leads to a set as it is shown; it is named by its name, or by its id where it is there.
-func ServersSpecOf(s *undo.Servers, name string) ServersSpec {
+func ServersSpecOf(s *sets.Servers, name string) ServersSpec {
 	out := ServersSpec{Name: name, Hosts: s.Hosts}
 	if name == s.Name {
 		out.Account = string(s.Account)
@@ -35,12 +35,12 @@ func ServersSpecOf(s *undo.Servers, name string) ServersSpec {
 const maxServers = 13
 
 // ServerSets lists the name-server sets that the actor's zones may follow.
-func (a *Access) ServerSets(actor rights.Actor, st *rights.State) []undo.Servers {
+func (a *Access) ServerSets(actor rights.Actor, st *rights.State) []sets.Servers {
 	counts := counted(actor, st, func(d *directory.Domain) string { return d.NameServerSet })
-	out := []undo.Servers{}
+	out := []sets.Servers{}
 	for _, s := range st.Sets.NameServerSets() {
 		if s.Account == account.Operator || actor.Scope.Has(s.Account) {
-			info := undo.ShowServers(&s)
+			info := sets.ShowServers(&s)
 			info.Domains = counts[s.ID]
 			out = append(out, info)
 		}
@@ -102,7 +102,7 @@ func (a *Access) PlanServersAdd(actor rights.Actor, st *rights.State, spec Serve
 	}
 	set := zone.NameServerSet{ID: a.NewID(), Account: owner, Name: spec.Name, Hosts: list}
 	p.Tx.PutServers = []zone.NameServerSet{set}
-	p.Record(plan.Change{Kind: plan.KindServers, Verb: plan.VerbAdd, Subject: set.Name, Account: owner, After: undo.ShowServers(&set)})
+	p.Record(plan.Change{Kind: plan.KindServers, Verb: plan.VerbAdd, Subject: set.Name, Account: owner, After: sets.ShowServers(&set)})
 	p.Say("Adds the name-server set %s: %s.", set.Name, strings.Join(set.Hosts, ", "))
 	if spec.Name == zone.DefaultNameServerSet && owner != account.Operator {
 		p.Say("New hosted domains of the account follow it from now on.")
@@ -128,7 +128,7 @@ func (a *Access) PlanServersSet(ctx context.Context, actor rights.Actor, st *rig
 		return p, nil
 	}
 	p.Tx.PutServers = []zone.NameServerSet{set}
-	p.Record(plan.Change{Kind: plan.KindServers, Verb: plan.VerbSet, Subject: set.Name, Account: set.Account, Before: undo.ShowServers(&before), After: undo.ShowServers(&set)})
+	p.Record(plan.Change{Kind: plan.KindServers, Verb: plan.VerbSet, Subject: set.Name, Account: set.Account, Before: sets.ShowServers(&before), After: sets.ShowServers(&set)})
 	p.Say("The name-server set %s becomes: %s. Before: %s.", set.Name, strings.Join(set.Hosts, ", "), strings.Join(before.Hosts, ", "))
 	hosted := map[string]bool{}
 	for _, d := range followers(st, func(d *directory.Domain) bool { return d.NameServerSet == set.ID && d.Zone == directory.ZoneHosted }) {
@@ -175,7 +175,7 @@ func (a *Access) PlanServersRemove(actor rights.Actor, st *rights.State, name, r
 		return plan.Plan{}, inUse("name-server set", set.Name, n)
 	}
 	p.Remove(plan.KindServers, set.ID)
-	p.Record(plan.Change{Kind: plan.KindServers, Verb: plan.VerbRemove, Subject: set.Name, Account: set.Account, Before: undo.ShowServers(&set)})
+	p.Record(plan.Change{Kind: plan.KindServers, Verb: plan.VerbRemove, Subject: set.Name, Account: set.Account, Before: sets.ShowServers(&set)})
 	p.Say("Removes the name-server set %s.", set.Name)
 	return p, nil
 }

@@ -11,8 +11,8 @@ import (
 	"postroad/internal/core/zone"
 	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/rights"
+	"postroad/internal/service/control/sets"
 	"postroad/internal/service/control/settings"
-	"postroad/internal/service/control/undo"
 	"postroad/internal/service/control/words"
 )
 
@@ -26,7 +26,7 @@ type SetSpec struct {
 }
 
 // SpecOf is what leads to a set as it is shown; it is named by its name, or by its id where it is there.
-func SpecOf(s *undo.Set, name string) SetSpec {
+func SpecOf(s *sets.Set, name string) SetSpec {
 	typed := make([]Typed, 0, len(s.Exchangers))
 	for _, x := range s.Exchangers {
 		preference := int(x.Preference)
@@ -55,12 +55,12 @@ func counted(actor rights.Actor, st *rights.State, follows func(d *directory.Dom
 }
 
 // Sets lists the exchanger sets that the actor's domains may follow.
-func (a *Access) Sets(actor rights.Actor, st *rights.State) []undo.Set {
+func (a *Access) Sets(actor rights.Actor, st *rights.State) []sets.Set {
 	counts := counted(actor, st, func(d *directory.Domain) string { return d.ExchangerSet })
-	out := []undo.Set{}
+	out := []sets.Set{}
 	for _, s := range st.Sets.ExchangerSets() {
 		if s.Account == account.Operator || actor.Scope.Has(s.Account) {
-			info := undo.ShowSet(&s)
+			info := sets.ShowSet(&s)
 			info.Domains = counts[s.ID]
 			out = append(out, info)
 		}
@@ -152,7 +152,7 @@ func (a *Access) PlanSetAdd(actor rights.Actor, st *rights.State, spec SetSpec) 
 		set.SPF = zone.DefaultSPF(set.Exchangers, a.Hostname)
 	}
 	p.Tx.PutSets = []zone.ExchangerSet{set}
-	p.Record(plan.Change{Kind: plan.KindSet, Verb: plan.VerbAdd, Subject: set.Name, Account: owner, After: undo.ShowSet(&set)})
+	p.Record(plan.Change{Kind: plan.KindSet, Verb: plan.VerbAdd, Subject: set.Name, Account: owner, After: sets.ShowSet(&set)})
 	p.Say("Adds the exchanger set %s: %s.", set.Name, tell(&set))
 	if spec.Name == zone.DefaultExchangerSet && owner != account.Operator {
 		p.Say("New hosted domains of the account follow it from now on.")
@@ -192,7 +192,7 @@ func (a *Access) PlanSetSet(ctx context.Context, actor rights.Actor, st *rights.
 		return p, nil
 	}
 	p.Tx.PutSets = []zone.ExchangerSet{set}
-	p.Record(plan.Change{Kind: plan.KindSet, Verb: plan.VerbSet, Subject: set.Name, Account: set.Account, Before: undo.ShowSet(&before), After: undo.ShowSet(&set)})
+	p.Record(plan.Change{Kind: plan.KindSet, Verb: plan.VerbSet, Subject: set.Name, Account: set.Account, Before: sets.ShowSet(&before), After: sets.ShowSet(&set)})
 	p.Say("The exchanger set %s becomes: %s. Before: %s.", set.Name, tell(&set), tell(&before))
 	if err := a.spread(ctx, actor, st, &p, &before, &set); err != nil {
 		return plan.Plan{}, err
@@ -214,7 +214,7 @@ func (a *Access) PlanSetRemove(actor rights.Actor, st *rights.State, name, ref s
 		return plan.Plan{}, inUse("exchanger set", set.Name, n)
 	}
 	p.Remove(plan.KindSet, set.ID)
-	p.Record(plan.Change{Kind: plan.KindSet, Verb: plan.VerbRemove, Subject: set.Name, Account: set.Account, Before: undo.ShowSet(&set)})
+	p.Record(plan.Change{Kind: plan.KindSet, Verb: plan.VerbRemove, Subject: set.Name, Account: set.Account, Before: sets.ShowSet(&set)})
 	p.Say("Removes the exchanger set %s.", set.Name)
 	return p, nil
 }

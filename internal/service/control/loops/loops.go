@@ -14,7 +14,6 @@ import (
 	"postroad/internal/core/finding"
 	"postroad/internal/proto/smtp"
 	"postroad/internal/service/control/rights"
-	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/words"
 )
 
@@ -76,7 +75,7 @@ type walk struct {
 // from follows an address, or a domain's catch-all, and gives the circle it finds.
 func (w *walk) from(at smtp.Address, catchAll bool) []string {
 	d, ours := w.snap.Domain(at.Domain)
-	if !ours || !settings.Keeps(d) {
+	if !ours || !d.Keeps() {
 		return w.handed(d, at)
 	}
 	var rule *directory.Rule

@@ -12,17 +12,20 @@ import (
 	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/reading"
 	"postroad/internal/service/control/rights"
-	"postroad/internal/service/control/rules"
-	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/undo"
-	"postroad/internal/service/control/ways"
 	"postroad/internal/service/control/words"
 )
+
+// Ways holds the way that mail is to go against what is known of it.
+type Ways interface {
+	// Loops refuses a plan that would have mail go in a circle from one of the addresses.
+	Loops(actor rights.Actor, st *rights.State, p *plan.Plan, changed ...smtp.Address) error
+}
 
 // Access is what mailboxes are planned with.
 type Access struct {
 	Reading *reading.Access // what they hold
-	Ways    *ways.Access
+	Ways    Ways
 	NewID   func() string
 }
 
@@ -76,7 +79,7 @@ func (a *Access) add(p *plan.Plan, actor rights.Actor, st *rights.State, seen ma
 	seen[at] = true
 	if r, ruled := st.Directory.Rule(at.Domain, at.Local); ruled {
 		if r.Kind != directory.RuleForward {
-			return words.Exists("The address "+at.String()+" is "+rules.Article(r.Kind)+".", "remove it first")
+			return words.Exists("The address "+at.String()+" is "+words.Article(string(r.Kind))+".", "remove it first")
 		}
 		if !r.Keep {
 			p.Say("Mail for %s is forwarded and not kept; the mailbox gets none.", at.String())
@@ -94,7 +97,7 @@ func (a *Access) add(p *plan.Plan, actor rights.Actor, st *rights.State, seen ma
 	} else {
 		p.Say("Nobody can log in to it until it has a password.")
 	}
-	if !settings.Keeps(d) {
+	if !d.Keeps() {
 		p.Say("It gets no mail while the domain's mode is %s, but at its routing address.", d.Effective())
 	}
 	p.Tx.PutMailboxes = append(p.Tx.PutMailboxes, m)

@@ -15,6 +15,7 @@ import (
 	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/publish"
+	"postroad/internal/core/zone"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/words"
 )
@@ -90,7 +91,13 @@ type Plan struct {
 	// Letters are sent once the plan is applied.
 	Letters []Letter `json:"-"`
 	// Publish is what is written into a zone that others answer for; then nothing is configured.
-	Publish *publish.Change `json:"-"`
+	Publish *Publication `json:"-"`
+}
+
+// Publication is a change of a zone at its provider.
+type Publication struct {
+	Provider   publish.Provider
+	Difference zone.Difference
 }
 
 // Empty reports whether the plan changes nothing.

@@ -248,7 +248,7 @@ func (a *Access) planProof(ctx context.Context, actor rights.Actor, p plan.Plan,
 // written adds a change at a provider to a plan.
 func (a *Access) written(p *plan.Plan, d *directory.Domain, provider *publish.Provider, difference zone.Difference) {
 	before, after, takes := a.Sides(difference)
-	p.Publish = &publish.Change{Provider: *provider, Difference: difference}
+	p.Publish = &plan.Publication{Provider: *provider, Difference: difference}
 	p.Record(plan.Change{Kind: plan.KindPublish, Verb: plan.VerbSet, Subject: d.Name, Domain: d.Name, Account: d.Account, Before: before, After: after})
 	p.Asks = p.Asks || takes
 	p.Say("Written by %s into the zone %s:", where(provider), words.Show(provider.Zone))
@@ -280,7 +280,7 @@ func (a *Access) PlanBack(ctx context.Context, actor rights.Actor, st *rights.St
 }
 
 // Apply writes a change. words.ErrVersion when the zone is not as it was when the change was planned.
-func (a *Access) Apply(ctx context.Context, c *publish.Change) error {
+func (a *Access) Apply(ctx context.Context, c *plan.Publication) error {
 	access, err := a.open(&c.Provider)
 	if err != nil {
 		return err

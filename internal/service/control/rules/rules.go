@@ -13,7 +13,6 @@ import (
 	"postroad/internal/service/control/loops"
 	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/rights"
-	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/undo"
 	"postroad/internal/service/control/words"
 )
@@ -32,14 +31,6 @@ type Info = undo.Rule
 
 // maxTargets bounds the targets of one rule.
 const maxTargets = 500
-
-// Article is a kind of rule with its article.
-func Article(k directory.RuleKind) string {
-	if k == directory.RuleAlias {
-		return "an alias"
-	}
-	return "a " + string(k)
-}
 
 // List lists rules of one kind, of one domain or of all in scope (empty), by address.
 func List(actor rights.Actor, st *rights.State, kind directory.RuleKind, domain string) ([]Info, error) {
@@ -110,7 +101,7 @@ func PlanAdd(actor rights.Actor, st *rights.State, newID func() string, spec Spe
 		return plan.Plan{}, at, err
 	}
 	if r, taken := st.Directory.Rule(at.Domain, at.Local); taken {
-		return plan.Plan{}, at, words.Exists("The address "+subject(at)+" is "+Article(r.Kind)+" already.", "postroad "+string(r.Kind)+" set changes it")
+		return plan.Plan{}, at, words.Exists("The address "+subject(at)+" is "+words.Article(string(r.Kind))+" already.", "postroad "+string(r.Kind)+" set changes it")
 	}
 	p, err := put(actor, st, newID, spec, at, nil)
 	return p, at, err
@@ -233,7 +224,7 @@ func ruleTargets(p *plan.Plan, actor rights.Actor, st *rights.State, r *director
 // localTarget tells when an address of a domain here is nobody's. Of other accounts' domains nothing is told.
 func localTarget(p *plan.Plan, actor rights.Actor, st *rights.State, to smtp.Address) error {
 	d, ok := st.Directory.Domain(to.Domain)
-	if !ok || !actor.Scope.Has(d.Account) || !settings.Keeps(d) {
+	if !ok || !actor.Scope.Has(d.Account) || !d.Keeps() {
 		return nil
 	}
 	if strings.ContainsAny(to.Local, "%!@:\"\\/ ") {

@@ -6,7 +6,6 @@ import (
 
 	"postroad/internal/core/directory"
 	"postroad/internal/core/mail"
-	"postroad/internal/core/routing"
 )
 
 // FollowDNS gives a domain of mode auto the mode that public DNS says. One that becomes remote has a leaving window, by
@@ -21,7 +20,7 @@ func FollowDNS(d *directory.Domain, mode directory.Mode, ttl time.Duration, at t
 	case mode != directory.ModeRemote:
 		d.Leaving = directory.Leaving{}
 	case before != directory.ModeRemote:
-		d.Leaving = directory.Leaving{Until: at.Add(routing.LeavingFor(ttl)).Truncate(time.Second), From: before}
+		d.Leaving = directory.Leaving{Until: at.Add(directory.LeavingFor(ttl)).Truncate(time.Second), From: before}
 	}
 }
 

@@ -178,11 +178,6 @@ func Why(d *directory.Domain) string {
 	return "Mode auto was chosen, and public DNS says " + string(d.Auto) + "."
 }
 
-// Keeps reports whether mail for mailboxes of a domain is delivered into them.
-func Keeps(d *directory.Domain) bool {
-	return d.Effective() == directory.ModeLocal || d.Effective() == directory.ModeSplit
-}
-
 // Stranded counts the mailboxes of a domain that get no mail because it goes elsewhere.
 func Stranded(snap *directory.Snapshot, name string) int {
 	d, ok := snap.Domain(name)

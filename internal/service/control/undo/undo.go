@@ -16,6 +16,7 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/service/control/rights"
+	"postroad/internal/service/control/sets"
 	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/words"
 )
@@ -74,9 +75,9 @@ type Step struct {
 	Source   *string // for SetOutbound: the addresses that were there; nil: they have not changed
 	Keep     bool    // for RemoveOutbound: the addresses stay
 	Account  *Account
-	MX, Left *Records // for SetExchangers: what was before, and what the change left
-	Set      *Set
-	Servers  *Servers
+	MX, Left *sets.Records // for SetExchangers: what was before, and what the change left
+	Set      *sets.Set
+	Servers  *sets.Servers
 	Says     string // what does not come back; may be empty
 }
 
@@ -125,7 +126,7 @@ func Judge(st *rights.State, c *Change, now time.Time) (Step, error) {
 	case "account":
 		return accounts(st, c)
 	case "mx":
-		before, after, err := sides[Records](c)
+		before, after, err := sides[sets.Records](c)
 		if err == nil && (before == nil || after == nil) {
 			err = words.Lost("its entry does not say what was there")
 		}
@@ -305,14 +306,14 @@ func accounts(st *rights.State, c *Change) (Step, error) {
 }
 
 func exchangerSet(st *rights.State, c *Change) (Step, error) {
-	before, after, err := sides[Set](c)
+	before, after, err := sides[sets.Set](c)
 	if err != nil {
 		return Step{}, err
 	}
 	step := Step{Do: AddSet, Subject: c.Subject, Set: before}
 	if after != nil {
 		is, there := st.Sets.ExchangerSet(after.ID)
-		if !there || !SameSet(&is, after) {
+		if !there || !sets.SameSet(&is, after) {
 			return Step{}, words.Since("the exchanger set " + c.Subject)
 		}
 		step.Subject = after.ID
@@ -324,7 +325,7 @@ func exchangerSet(st *rights.State, c *Change) (Step, error) {
 }
 
 func nameServerSet(st *rights.State, c *Change) (Step, error) {
-	before, after, err := sides[Servers](c)
+	before, after, err := sides[sets.Servers](c)
 	if err != nil {
 		return Step{}, err
 	}

@@ -53,6 +53,14 @@ func PersonName(thing, s string) error {
 	return nil
 }
 
+// Article writes a noun with its indefinite article.
+func Article(noun string) string {
+	if strings.IndexAny(noun, "aeiou") == 0 {
+		return "an " + noun
+	}
+	return "a " + noun
+}
+
 // Plural writes a count with its noun.
 func Plural(n int64, one, many string) string {
 	if n == 1 {

@@ -7,7 +7,6 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/zone"
-	"postroad/internal/service/control/transfers"
 )
 
 // Store is what is kept of zones. A zone lies in the domain of the same name. Whether it is answered for follows from the
@@ -21,7 +20,6 @@ type Store interface {
 	Zones(ctx context.Context, scope account.Scope, yield func(zone.Zone) error) error
 	// Serials gives the serials of all zones by their domains.
 	Serials(ctx context.Context, scope account.Scope) (map[string]uint32, error)
-	transfers.Store
 }
 
 // Findings is where it is kept what is wrong with a zone.
