@@ -8,14 +8,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postroad/cmd/postroad/cli"
+	"postroad/cmd/postroad/sheet"
 	"postroad/internal/service/control"
 )
 
-func (a *app) accountCommand() *cobra.Command {
+func accountCommand(a *cli.App) *cobra.Command {
 	name, notices := "", []string{}
-	set := a.changes(&cobra.Command{
+	set := a.Changes(&cobra.Command{
 		Use: "set ACCOUNT", Short: "Rename an account, given by id or name, or set who is told of its domains' mail", Args: cobra.ExactArgs(1),
-		RunE: work(func(cmd *cobra.Command, args []string) error {
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 			body := map[string]any{}
 			if cmd.Flags().Changed("name") {
 				body["name"] = name
@@ -23,50 +25,50 @@ func (a *app) accountCommand() *cobra.Command {
 			if cmd.Flags().Changed("notices") {
 				body["notices"] = notices
 			}
-			return a.change(cmd.Context(), http.MethodPatch, "/accounts"+segment(args[0]), nil, body)
+			return a.Change(cmd.Context(), http.MethodPatch, "/accounts"+cli.Segment(args[0]), nil, body)
 		}),
 	})
 	set.Flags().StringVar(&name, "name", "", "new name")
 	set.Flags().StringArrayVar(&notices, "notices", nil, "address that is told of what happens to its domains' mail; may be repeated, none alone for the domain's own postmaster (the operator's: postmaster of the installation)")
 	set.MarkFlagsOneRequired("name", "notices")
-	return group("account", "Customers, who own domains",
-		a.changes(&cobra.Command{
+	return cli.Group("account", "Customers, who own domains",
+		a.Changes(&cobra.Command{
 			Use: "add NAME", Short: "Add an account", Args: cobra.ExactArgs(1),
-			RunE: work(func(cmd *cobra.Command, args []string) error {
-				return a.change(cmd.Context(), http.MethodPost, "/accounts", nil, map[string]any{"name": args[0]})
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+				return a.Change(cmd.Context(), http.MethodPost, "/accounts", nil, map[string]any{"name": args[0]})
 			}),
 		}),
 		set,
-		listing(a, "List accounts", "/accounts", "ID NAME DOMAINS NOTICES", func(i control.AccountInfo) []string {
+		cli.Listing(a, "List accounts", "/accounts", "ID NAME DOMAINS NOTICES", func(i control.AccountInfo) []string {
 			return []string{string(i.ID), i.Name, strconv.Itoa(i.Domains), strings.Join(i.Notices, ",")}
 		}),
-		a.changes(&cobra.Command{
+		a.Changes(&cobra.Command{
 			Use: "remove ACCOUNT", Short: "Remove an account and its tokens; its domains must be gone", Args: cobra.ExactArgs(1),
-			RunE: work(func(cmd *cobra.Command, args []string) error {
-				return a.change(cmd.Context(), http.MethodDelete, "/accounts"+segment(args[0]), nil, nil)
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+				return a.Change(cmd.Context(), http.MethodDelete, "/accounts"+cli.Segment(args[0]), nil, nil)
 			}),
 		}),
 	)
 }
 
-func (a *app) tokenCommand() *cobra.Command {
+func tokenCommand(a *cli.App) *cobra.Command {
 	account := ""
-	add := a.changes(&cobra.Command{
+	add := a.Changes(&cobra.Command{
 		Use: "add NAME", Short: "Add a token and show its secret, this once", Args: cobra.ExactArgs(1),
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			return a.change(cmd.Context(), http.MethodPost, "/tokens", nil, map[string]any{"name": args[0], "account": account})
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+			return a.Change(cmd.Context(), http.MethodPost, "/tokens", nil, map[string]any{"name": args[0], "account": account})
 		}),
 	})
 	add.Flags().StringVar(&account, "account", "", "account that it may touch, by id or name (default the caller's own; the operator's may touch everything)")
-	return group("token", "Rights to use the API from afar",
+	return cli.Group("token", "Rights to use the API from afar",
 		add,
-		listing(a, "List tokens", "/tokens", "ID NAME ACCOUNT CREATED", func(t control.TokenInfo) []string {
-			return []string{t.ID, t.Name, string(t.Account), when(t.Created)}
+		cli.Listing(a, "List tokens", "/tokens", "ID NAME ACCOUNT CREATED", func(t control.TokenInfo) []string {
+			return []string{t.ID, t.Name, string(t.Account), sheet.When(t.Created)}
 		}),
-		a.changes(&cobra.Command{
+		a.Changes(&cobra.Command{
 			Use: "remove ID", Short: "Revoke a token", Args: cobra.ExactArgs(1),
-			RunE: work(func(cmd *cobra.Command, args []string) error {
-				return a.change(cmd.Context(), http.MethodDelete, "/tokens"+segment(args[0]), nil, nil)
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+				return a.Change(cmd.Context(), http.MethodDelete, "/tokens"+cli.Segment(args[0]), nil, nil)
 			}),
 		}),
 	)
@@ -75,20 +77,20 @@ func (a *app) tokenCommand() *cobra.Command {
 // auditPage is how many entries are asked for at a time.
 const auditPage = 1000
 
-func (a *app) auditCommand() *cobra.Command {
+func auditCommand(a *cli.App) *cobra.Command {
 	domain, limit := "", 0
 	c := &cobra.Command{
 		Use: "audit", Short: "List changes, newest first", Args: cobra.NoArgs,
-		RunE: work(func(cmd *cobra.Command, _ []string) error {
+		RunE: cli.Work(func(cmd *cobra.Command, _ []string) error {
 			if limit < 0 {
-				return usagef("--limit %d is negative", limit)
+				return cli.Usagef("--limit %d is negative", limit)
 			}
-			all, err := a.entries(cmd, domain, limit)
+			all, err := entries(a, cmd, domain, limit)
 			if err != nil {
 				return err
 			}
-			return show(a, all, "ID AT ACTOR ACTION SUBJECT UNDO", func(e control.EntryInfo) []string {
-				return []string{strconv.FormatInt(e.ID, 10), when(e.At), e.Actor, e.Action, e.Subject, yesNo(e.CanUndo)}
+			return cli.Show(a, all, "ID AT ACTOR ACTION SUBJECT UNDO", func(e control.EntryInfo) []string {
+				return []string{strconv.FormatInt(e.ID, 10), sheet.When(e.At), e.Actor, e.Action, e.Subject, sheet.YesNo(e.CanUndo)}
 			})
 		}),
 	}
@@ -97,19 +99,19 @@ func (a *app) auditCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) undoCommand() *cobra.Command {
-	return a.changes(&cobra.Command{
+func undoCommand(a *cli.App) *cobra.Command {
+	return a.Changes(&cobra.Command{
 		Use: "undo CHANGE", Short: "Restore what was before a change, named by its id in the audit log", Args: cobra.ExactArgs(1),
-		RunE: work(func(cmd *cobra.Command, args []string) error {
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 			if _, err := strconv.ParseUint(args[0], 10, 63); err != nil {
-				return usagef("%q is no id of a change; postroad audit lists them", args[0])
+				return cli.Usagef("%q is no id of a change; postroad audit lists them", args[0])
 			}
-			return a.change(cmd.Context(), http.MethodPost, "/audit"+segment(args[0])+"/undo", nil, nil)
+			return a.Change(cmd.Context(), http.MethodPost, "/audit"+cli.Segment(args[0])+"/undo", nil, nil)
 		}),
 	})
 }
 
-func (a *app) entries(cmd *cobra.Command, domain string, limit int) ([]control.EntryInfo, error) {
+func entries(a *cli.App, cmd *cobra.Command, domain string, limit int) ([]control.EntryInfo, error) {
 	all := []control.EntryInfo{}
 	query := url.Values{}
 	if domain != "" {
@@ -121,7 +123,7 @@ func (a *app) entries(cmd *cobra.Command, domain string, limit int) ([]control.E
 			page = min(page, limit-len(all))
 		}
 		query.Set("limit", strconv.Itoa(page))
-		got, err := list[control.EntryInfo](cmd.Context(), a, "/audit", query)
+		got, err := cli.List[control.EntryInfo](cmd.Context(), a, "/audit", query)
 		if err != nil {
 			return nil, err
 		}

@@ -7,26 +7,27 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postroad/cmd/postroad/cli"
 	"postroad/internal/config"
 )
 
 // loadConfig reads file and environment; --data wins over both.
-func (a *app) loadConfig(file string) (config.Config, error) {
+func loadConfig(a *cli.App, file string) (config.Config, error) {
 	cfg, err := config.Load(file, os.Environ())
-	if a.data != "" {
-		cfg.DataDir = a.data
+	if a.Data != "" {
+		cfg.DataDir = a.Data
 	}
 	return cfg, err
 }
 
-func (a *app) configCommand() *cobra.Command {
+func configCommand(a *cli.App) *cobra.Command {
 	file := ""
 	check := &cobra.Command{
 		Use: "check", Short: "Tell everything that is wrong with a configuration", Args: cobra.NoArgs,
-		RunE: work(func(*cobra.Command, []string) error {
-			_, err := a.loadConfig(file)
+		RunE: cli.Work(func(*cobra.Command, []string) error {
+			_, err := loadConfig(a, file)
 			var problems config.ProblemErrors
-			if a.json {
+			if a.JSON {
 				list := []string{}
 				if errors.As(err, &problems) {
 					for _, p := range problems {
@@ -35,37 +36,37 @@ func (a *app) configCommand() *cobra.Command {
 				} else if err != nil {
 					list = append(list, err.Error())
 				}
-				if printed := a.printJSON(map[string]any{"ok": err == nil, "problems": list}); printed != nil {
+				if printed := a.PrintJSON(map[string]any{"ok": err == nil, "problems": list}); printed != nil {
 					return printed
 				}
 				if err != nil {
-					return refused(nil)
+					return cli.Refused(nil)
 				}
 				return nil
 			}
 			if err != nil {
 				return err
 			}
-			a.say("The configuration is right.\n")
+			a.Say("The configuration is right.\n")
 			return nil
 		}),
 	}
 	check.Flags().StringVar(&file, "config", "", "configuration file (default none: environment and defaults)")
-	return group("config", "The server's configuration; needs no server", check,
+	return cli.Group("config", "The server's configuration; needs no server", check,
 		&cobra.Command{
 			Use: "reference", Short: "Print the reference of all keys", Args: cobra.NoArgs,
-			RunE: work(func(*cobra.Command, []string) error { return config.WriteReference(a.out) }),
+			RunE: cli.Work(func(*cobra.Command, []string) error { return config.WriteReference(a.Out) }),
 		})
 }
 
-func (a *app) versionCommand() *cobra.Command {
+func versionCommand(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
-		RunE: work(func(*cobra.Command, []string) error {
-			if a.json {
-				return a.printJSON(map[string]string{"version": version(), "go": runtime.Version()})
+		RunE: cli.Work(func(*cobra.Command, []string) error {
+			if a.JSON {
+				return a.PrintJSON(map[string]string{"version": version(), "go": runtime.Version()})
 			}
-			a.say("postroad %s\n", version())
+			a.Say("postroad %s\n", version())
 			return nil
 		}),
 	}

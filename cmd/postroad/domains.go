@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postroad/cmd/postroad/cli"
+	"postroad/cmd/postroad/sheet"
 	"postroad/internal/config"
 	"postroad/internal/service/control"
 )
@@ -19,7 +21,7 @@ type domainFlags struct {
 	exchangerSet, nameServerSet                  string
 	judge, spfFail, unchecked                    string
 	nextHops, gateways                           []string
-	hold, onboarding                             durationFlag
+	hold, onboarding                             cli.Duration
 	dual, proved                                 bool
 }
 
@@ -49,9 +51,9 @@ func (f *domainFlags) body(c *cobra.Command) map[string]any {
 		value any
 	}{
 		"account": {"account", f.account}, "mode": {"mode", f.mode}, "zone": {"zone", f.zone}, "next-hop": {"next_hops", f.nextHops},
-		"recipients": {"recipients", f.recipients}, "hold": {"hold_seconds", f.hold.seconds}, "proved": {"proved", f.proved},
+		"recipients": {"recipients", f.recipients}, "hold": {"hold_seconds", f.hold.Seconds}, "proved": {"proved", f.proved},
 		"unreachable": {"unreachable", f.unreachable}, "dual": {"dual", f.dual}, "gateway": {"gateways", f.gateways},
-		"onboarding": {"onboarding_seconds", f.onboarding.seconds}, "exchanger-set": {"exchanger_set", f.exchangerSet},
+		"onboarding": {"onboarding_seconds", f.onboarding.Seconds}, "exchanger-set": {"exchanger_set", f.exchangerSet},
 		"nameserver-set": {"nameserver_set", f.nameServerSet},
 		"judge":          {"judge", f.judge}, "spf-fail": {"spf_fail", f.spfFail}, "unchecked": {"unchecked", f.unchecked},
 	} {
@@ -62,26 +64,26 @@ func (f *domainFlags) body(c *cobra.Command) map[string]any {
 	return out
 }
 
-func (a *app) domainCommand() *cobra.Command {
+func domainCommand(a *cli.App) *cobra.Command {
 	var added, changed domainFlags
-	add := a.changes(&cobra.Command{
+	add := a.Changes(&cobra.Command{
 		Use: "add NAME", Short: "Add a domain", Args: cobra.ExactArgs(1),
-		RunE: work(func(cmd *cobra.Command, args []string) error {
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 			body := added.body(cmd)
 			body["name"] = args[0]
-			return a.change(cmd.Context(), http.MethodPost, "/domains", nil, body)
+			return a.Change(cmd.Context(), http.MethodPost, "/domains", nil, body)
 		}),
 	})
 	add.Flags().StringVar(&added.account, "account", "", "account that owns it, by id or name (default the caller's own)")
 	added.on(add)
-	set := a.changes(&cobra.Command{
+	set := a.Changes(&cobra.Command{
 		Use: "set NAME", Short: "Change a domain's settings", Args: cobra.ExactArgs(1),
-		RunE: work(func(cmd *cobra.Command, args []string) error {
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 			body := changed.body(cmd)
 			if len(body) == 0 {
-				return usagef("nothing to set is given")
+				return cli.Usagef("nothing to set is given")
 			}
-			return a.change(cmd.Context(), http.MethodPatch, "/domains"+segment(args[0]), nil, body)
+			return a.Change(cmd.Context(), http.MethodPatch, "/domains"+cli.Segment(args[0]), nil, body)
 		}),
 	})
 	changed.on(set)
@@ -92,24 +94,24 @@ func (a *app) domainCommand() *cobra.Command {
 		c.Flags().BoolVar(&leaving, "leaving", false, "only those in their leaving window, and with them those that were removed")
 		return c
 	}
-	return group("domain", "Mail domains", add, set,
+	return cli.Group("domain", "Mail domains", add, set,
 		&cobra.Command{
 			Use: "show NAME", Short: "Show chosen mode, effective mode, why, and arrangement", Args: cobra.ExactArgs(1),
-			RunE: work(func(cmd *cobra.Command, args []string) error {
-				d, err := get[control.DomainDetail](cmd.Context(), a, "/domains"+segment(args[0]), nil)
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+				d, err := cli.Get[control.DomainDetail](cmd.Context(), a, "/domains"+cli.Segment(args[0]), nil)
 				if err != nil {
 					return err
 				}
-				if a.json {
-					return a.printJSON(d)
+				if a.JSON {
+					return a.PrintJSON(d)
 				}
-				a.printDomain(d)
+				printDomain(a, d)
 				return nil
 			}),
 		},
 		listed(&cobra.Command{
 			Use: "list", Short: "List domains", Args: cobra.NoArgs,
-			RunE: work(func(cmd *cobra.Command, _ []string) error {
+			RunE: cli.Work(func(cmd *cobra.Command, _ []string) error {
 				query := url.Values{}
 				if arrangement != "" {
 					query.Set("arrangement", arrangement)
@@ -117,49 +119,49 @@ func (a *app) domainCommand() *cobra.Command {
 				if leaving {
 					query.Set("leaving", "true")
 				}
-				all, err := list[control.DomainInfo](cmd.Context(), a, "/domains", query)
+				all, err := cli.List[control.DomainInfo](cmd.Context(), a, "/domains", query)
 				if err != nil {
 					return err
 				}
-				return show(a, all, "DOMAIN MODE EFFECTIVE ARRANGEMENT PROVED ZONE NEXT-HOPS", func(d control.DomainInfo) []string {
-					return []string{shownName(d), d.Mode, d.EffectiveMode, d.Arrangement, yesNo(d.Proved), d.Zone, strings.Join(d.NextHops, " ")}
+				return cli.Show(a, all, "DOMAIN MODE EFFECTIVE ARRANGEMENT PROVED ZONE NEXT-HOPS", func(d control.DomainInfo) []string {
+					return []string{shownName(d), d.Mode, d.EffectiveMode, d.Arrangement, sheet.YesNo(d.Proved), d.Zone, strings.Join(d.NextHops, " ")}
 				})
 			}),
 		}),
-		a.domainChoose(), a.domainProve(),
-		a.changes(&cobra.Command{
+		domainChoose(a), domainProve(a),
+		a.Changes(&cobra.Command{
 			Use: "remove NAME", Short: "Remove a domain with everything in it", Args: cobra.ExactArgs(1),
-			RunE: work(func(cmd *cobra.Command, args []string) error {
-				return a.change(cmd.Context(), http.MethodDelete, "/domains"+segment(args[0]), nil, nil)
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+				return a.Change(cmd.Context(), http.MethodDelete, "/domains"+cli.Segment(args[0]), nil, nil)
 			}),
 		}),
 	)
 }
 
-func (a *app) domainChoose() *cobra.Command {
+func domainChoose(a *cli.App) *cobra.Command {
 	var hops []string
 	var forSupport bool
 	c := &cobra.Command{
 		Use: "choose NAME", Short: "Propose a routing mode from what can be observed, with the reasons", Args: cobra.ExactArgs(1),
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			p, err := get[control.Advice](cmd.Context(), a, "/domains"+segment(args[0])+"/choose", url.Values{"next_hop": hops})
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+			p, err := cli.Get[control.Advice](cmd.Context(), a, "/domains"+cli.Segment(args[0])+"/choose", url.Values{"next_hop": hops})
 			if err != nil {
 				return err
 			}
-			if a.json {
-				return a.printJSON(p)
+			if a.JSON {
+				return a.PrintJSON(p)
 			}
 			if forSupport {
-				a.printSupport(p.Support)
+				printSupport(a, p.Support)
 				return nil
 			}
-			a.say("Proposed for %s: %s\n", clean(p.Domain), clean(p.Mode))
+			a.Say("Proposed for %s: %s\n", sheet.Clean(p.Domain), sheet.Clean(p.Mode))
 			for _, reason := range p.Reasons {
-				a.say("  %s\n", clean(reason))
+				a.Say("  %s\n", sheet.Clean(reason))
 			}
-			a.say("To choose it:\n  %s\n", clean(p.Command))
+			a.Say("To choose it:\n  %s\n", sheet.Clean(p.Command))
 			if p.Support != nil && p.Support.Link != "" {
-				a.say("If unsure, ask support, with what --for-support prints:\n  %s\n", clean(shortLink(p.Support.Link)))
+				a.Say("If unsure, ask support, with what --for-support prints:\n  %s\n", sheet.Clean(shortLink(p.Support.Link)))
 			}
 			return nil
 		}),
@@ -178,15 +180,15 @@ func shortLink(link string) string {
 }
 
 // printSupport shows what support is to be told, whole, and where.
-func (a *app) printSupport(s *control.Support) {
+func printSupport(a *cli.App, s *control.Support) {
 	if s == nil {
 		return
 	}
 	for line := range strings.SplitSeq(strings.TrimSuffix(s.Text, "\n"), "\n") {
-		a.say("%s\n", clean(line))
+		a.Say("%s\n", sheet.Clean(line))
 	}
 	if s.Link != "" {
-		a.say("\nSend this to support:\n%s\n", clean(s.Link))
+		a.Say("\nSend this to support:\n%s\n", sheet.Clean(s.Link))
 	}
 }
 
@@ -197,17 +199,10 @@ func shownName(d control.DomainInfo) string {
 	return d.Name
 }
 
-func yesNo(v bool) string {
-	if v {
-		return "yes"
-	}
-	return "no"
-}
-
-func (a *app) printDomain(d control.DomainDetail) {
+func printDomain(a *cli.App, d control.DomainDetail) {
 	line := func(name, value string) {
 		if value != "" {
-			a.say("%-15s %s\n", name, clean(value))
+			a.Say("%-15s %s\n", name, sheet.Clean(value))
 		}
 	}
 	line("domain", d.Name)
@@ -216,18 +211,18 @@ func (a *app) printDomain(d control.DomainDetail) {
 	line("mode", d.Mode)
 	line("effective mode", d.EffectiveMode)
 	if d.Since != nil {
-		line("since", when(*d.Since))
+		line("since", sheet.When(*d.Since))
 	}
 	line("why", d.Why)
 	line("machine", d.Machine)
 	line("arrangement", d.Arrangement)
-	proved := yesNo(d.Proved)
+	proved := sheet.YesNo(d.Proved)
 	if d.Proved && d.ProofBy != "" {
 		proved += ", by " + map[string]string{"operator": "the operator's word", "txt": "its TXT record", "delegation": "its delegation"}[d.ProofBy]
 	}
 	line("proved", proved)
 	if d.ProofLostAt != nil && d.ProofEndsAt != nil {
-		line("proof lost", when(*d.ProofLostAt)+"; all is as before until "+when(*d.ProofEndsAt))
+		line("proof lost", sheet.When(*d.ProofLostAt)+"; all is as before until "+sheet.When(*d.ProofEndsAt))
 	}
 	line("zone", d.Zone)
 	if d.Delegation != nil {
@@ -251,21 +246,21 @@ func (a *app) printDomain(d control.DomainDetail) {
 	line("judging", d.Judge+"; what fails SPF alone: "+d.SPFFail+"; while DNS does not answer: "+d.Unchecked)
 	line("forwarders", strings.Join(d.Forwarders, ", "))
 	if d.Onboarding != nil {
-		line("onboarding", "until "+when(*d.Onboarding))
+		line("onboarding", "until "+sheet.When(*d.Onboarding))
 	}
 	if d.LeavingUntil != nil {
-		line("leaving", "until "+when(*d.LeavingUntil)+", before "+d.LeavingFrom)
+		line("leaving", "until "+sheet.When(*d.LeavingUntil)+", before "+d.LeavingFrom)
 	}
 	if d.HoldSeconds > 0 {
 		line("hold", config.FormatDuration(time.Duration(d.HoldSeconds)*time.Second))
 	}
 	line("mailboxes", strconv.Itoa(d.Mailboxes))
 	line("other addresses", strconv.Itoa(d.Addresses))
-	line("created", when(d.Created))
+	line("created", sheet.When(d.Created))
 	if d.Support != nil {
 		line("support", shortLink(d.Support.Link))
 	}
 	for _, f := range d.Findings {
-		a.say("\n%s since %s\n  %s\n  %s\n", clean(string(f.Name)), when(f.Since), clean(f.Sentence), clean(f.Evidence))
+		a.Say("\n%s since %s\n  %s\n  %s\n", sheet.Clean(string(f.Name)), sheet.When(f.Since), sheet.Clean(f.Sentence), sheet.Clean(f.Evidence))
 	}
 }

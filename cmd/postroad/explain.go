@@ -1,29 +1,28 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 
 	"github.com/spf13/cobra"
 
+	"postroad/cmd/postroad/cli"
 	"postroad/cmd/postroad/sheet"
 	"postroad/internal/edge/api"
 	"postroad/internal/service/control"
 )
 
-func (a *app) explainCommand() *cobra.Command {
+func explainCommand(a *cli.App) *cobra.Command {
 	var sender, client, as, change string
 	c := &cobra.Command{
 		Use: "explain ADDRESS", Short: "Tell what would happen to mail for an address, and why", Args: cobra.ExactArgs(1),
-		RunE: work(func(cmd *cobra.Command, args []string) error {
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 			if change != "" {
-				proposed, err := proposal(cmd, change)
+				proposed, err := cli.Proposal(cmd.Context(), commands, change)
 				if err != nil {
 					return err
 				}
-				return a.explainChange(cmd, api.ExplainChange{Address: args[0], Sender: sender, Client: client, As: as, Change: proposed})
+				return explainChange(a, cmd, api.ExplainChange{Address: args[0], Sender: sender, Client: client, As: as, Change: proposed})
 			}
 			query := url.Values{"address": {args[0]}}
 			for key, value := range map[string]string{"sender": sender, "client": client, "as": as} {
@@ -31,14 +30,14 @@ func (a *app) explainCommand() *cobra.Command {
 					query.Set(key, value)
 				}
 			}
-			e, err := get[control.Explanation](cmd.Context(), a, "/explain", query)
+			e, err := cli.Get[control.Explanation](cmd.Context(), a, "/explain", query)
 			if err != nil {
 				return err
 			}
-			if a.json {
-				return a.printJSON(e)
+			if a.JSON {
+				return a.PrintJSON(e)
 			}
-			sheet.Explanation(a.out, e)
+			sheet.Explanation(a.Out, e)
 			return nil
 		}),
 	}
@@ -50,26 +49,21 @@ func (a *app) explainCommand() *cobra.Command {
 }
 
 // explainChange tells what a proposed change would do.
-func (a *app) explainChange(cmd *cobra.Command, q api.ExplainChange) error {
-	answer, err := a.send(cmd.Context(), http.MethodPost, "/explain", nil, q)
+func explainChange(a *cli.App, cmd *cobra.Command, q api.ExplainChange) error {
+	e, err := cli.Ask[control.ChangedExplanation](cmd.Context(), a, http.MethodPost, "/explain", nil, q)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = answer.Close() }()
-	var e control.ChangedExplanation
-	if err := json.NewDecoder(answer).Decode(&e); err != nil {
-		return fmt.Errorf("the server's answer is cut or no JSON: %w", err)
+	if a.JSON {
+		return a.PrintJSON(e)
 	}
-	if a.json {
-		return a.printJSON(e)
-	}
-	a.printPlan(control.Plan{Sentences: e.Sentences, Warnings: e.Warnings})
-	a.say("\nBefore\n")
-	sheet.Explanation(a.out, e.Before)
-	a.say("\nAfter\n")
-	sheet.Explanation(a.out, e.After)
-	a.say("\n")
-	a.printAltered(e.AlteredRoutes, len(e.AlteredRoutes.Routes))
-	a.say("Nothing is done yet.\n")
+	a.PrintPlan(control.Plan{Sentences: e.Sentences, Warnings: e.Warnings})
+	a.Say("\nBefore\n")
+	sheet.Explanation(a.Out, e.Before)
+	a.Say("\nAfter\n")
+	sheet.Explanation(a.Out, e.After)
+	a.Say("\n")
+	a.PrintAltered(e.AlteredRoutes, len(e.AlteredRoutes.Routes))
+	a.Say("Nothing is done yet.\n")
 	return nil
 }

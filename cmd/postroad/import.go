@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"postroad/cmd/postroad/boxlist"
-	"postroad/cmd/postroad/client"
+	"postroad/cmd/postroad/cli"
 	"postroad/internal/edge/api"
 )
 
@@ -19,22 +19,22 @@ import (
 const importBatch = 200
 
 // importMailboxes adds the mailboxes of a CSV file. All of it is checked before any is added.
-func (a *app) importMailboxes(ctx context.Context, file string) error {
-	entries, err := a.readImport(file)
+func importMailboxes(ctx context.Context, a *cli.App, file string) error {
+	entries, err := readImport(a, file)
 	if err != nil {
 		return err
 	}
 	var batches [][]boxlist.Entry
 	for len(entries) > 0 {
 		n := min(importBatch, len(entries))
-		if a.proposed != nil { // as one change
+		if a.Proposing() { // as one change
 			n = len(entries)
 		}
 		batches, entries = append(batches, entries[:n]), entries[n:]
 	}
-	if len(batches) > 1 || a.plan {
+	if len(batches) > 1 || a.Plan {
 		for _, b := range batches {
-			if _, err := a.sendImport(ctx, b, url.Values{"dry_run": {"true"}}); err != nil {
+			if _, err := sendImport(ctx, a, b, url.Values{"dry_run": {"true"}}); err != nil {
 				return fmt.Errorf("%w; %w", err, errNothingImported)
 			}
 		}
@@ -43,34 +43,34 @@ func (a *app) importMailboxes(ctx context.Context, file string) error {
 	for _, b := range batches {
 		total += len(b)
 	}
-	if a.plan {
-		a.say("Would add %d mailboxes.\n", total)
+	if a.Plan {
+		a.Say("Would add %d mailboxes.\n", total)
 		return nil
 	}
 	var last api.Outcome
 	for _, b := range batches {
-		if last, err = a.sendImport(ctx, b, url.Values{"confirm": {"true"}}); err != nil {
+		if last, err = sendImport(ctx, a, b, url.Values{"confirm": {"true"}}); err != nil {
 			return fmt.Errorf("%w; %d of %d mailboxes were added", err, done, total)
 		}
 		done += len(b)
-		if a.progress() {
-			_, _ = fmt.Fprintf(a.err, "\r%d of %d mailboxes", done, total)
+		if a.Progress() {
+			_, _ = fmt.Fprintf(a.Err, "\r%d of %d mailboxes", done, total)
 		}
 	}
-	if a.progress() {
-		_, _ = fmt.Fprintln(a.err)
+	if a.Progress() {
+		_, _ = fmt.Fprintln(a.Err)
 	}
-	if a.json {
-		return a.printJSON(map[string]any{"added": done, "version": last.Version})
+	if a.JSON {
+		return a.PrintJSON(map[string]any{"added": done, "version": last.Version})
 	}
-	a.say("Added %d mailboxes.\n", done)
+	a.Say("Added %d mailboxes.\n", done)
 	return nil
 }
 
 // sendImport sends one batch; a refusal names the line of the file.
-func (a *app) sendImport(ctx context.Context, batch []boxlist.Entry, query url.Values) (api.Outcome, error) {
-	out, err := a.once(ctx, http.MethodPost, "/mailboxes/import", query, map[string]any{"mailboxes": batch})
-	var p *client.ProblemError
+func sendImport(ctx context.Context, a *cli.App, batch []boxlist.Entry, query url.Values) (api.Outcome, error) {
+	out, err := cli.Ask[api.Outcome](ctx, a, http.MethodPost, "/mailboxes/import", query, map[string]any{"mailboxes": batch})
+	var p *cli.ProblemError
 	if errors.As(err, &p) {
 		if i := max(p.Entry, 1); i <= len(batch) && (p.Entry > 0 || len(batch) == 1) {
 			p.Detail = fmt.Sprintf("line %d: %s", batch[i-1].Line, strings.TrimPrefix(p.Detail, fmt.Sprintf("entry %d: ", p.Entry)))
@@ -80,8 +80,8 @@ func (a *app) sendImport(ctx context.Context, batch []boxlist.Entry, query url.V
 }
 
 // readImport reads a list from a file, or from standard input.
-func (a *app) readImport(file string) ([]boxlist.Entry, error) {
-	in := a.in
+func readImport(a *cli.App, file string) ([]boxlist.Entry, error) {
+	in := a.In
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {

@@ -9,13 +9,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postroad/cmd/postroad/cli"
+	"postroad/cmd/postroad/sheet"
 	"postroad/internal/service/control"
 )
 
 // mailboxFlags are what can be chosen for a mailbox.
 type mailboxFlags struct {
 	password bool
-	quota    sizeFlag
+	quota    cli.Size
 }
 
 func (f *mailboxFlags) on(c *cobra.Command) {
@@ -23,13 +25,13 @@ func (f *mailboxFlags) on(c *cobra.Command) {
 	c.Flags().Var(&f.quota, "quota", "how much it may hold, such as 1GiB; 0 without limit")
 }
 
-func (a *app) mailboxBody(f *mailboxFlags) (map[string]any, error) {
+func mailboxBody(a *cli.App, f *mailboxFlags) (map[string]any, error) {
 	body := map[string]any{}
-	if f.quota.set {
-		body["quota"] = f.quota.octets
+	if f.quota.Given {
+		body["quota"] = f.quota.Octets
 	}
 	if f.password {
-		p, err := a.password()
+		p, err := a.Password()
 		if err != nil {
 			return nil, err
 		}
@@ -38,58 +40,58 @@ func (a *app) mailboxBody(f *mailboxFlags) (map[string]any, error) {
 	return body, nil
 }
 
-func (a *app) mailboxCommand() *cobra.Command {
+func mailboxCommand(a *cli.App) *cobra.Command {
 	var added, changed mailboxFlags
-	add := a.changes(&cobra.Command{
+	add := a.Changes(&cobra.Command{
 		Use: "add ADDRESS", Short: "Add a mailbox; without a password nobody can log in to it", Args: cobra.ExactArgs(1),
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			body, err := a.mailboxBody(&added)
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+			body, err := mailboxBody(a, &added)
 			if err != nil {
 				return err
 			}
 			body["address"] = args[0]
-			return a.change(cmd.Context(), http.MethodPost, "/mailboxes", nil, body)
+			return a.Change(cmd.Context(), http.MethodPost, "/mailboxes", nil, body)
 		}),
 	})
 	added.on(add)
-	set := a.changes(&cobra.Command{
+	set := a.Changes(&cobra.Command{
 		Use: "set ADDRESS", Short: "Change a mailbox's password or quota", Args: cobra.ExactArgs(1),
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			body, err := a.mailboxBody(&changed)
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+			body, err := mailboxBody(a, &changed)
 			if err != nil {
 				return err
 			}
 			if len(body) == 0 {
-				return usagef("nothing to set is given: --password-stdin or --quota")
+				return cli.Usagef("nothing to set is given: --password-stdin or --quota")
 			}
-			return a.change(cmd.Context(), http.MethodPatch, "/mailboxes"+segment(args[0]), nil, body)
+			return a.Change(cmd.Context(), http.MethodPatch, "/mailboxes"+cli.Segment(args[0]), nil, body)
 		}),
 	})
 	changed.on(set)
-	return group("mailbox", "Where messages are read", add, set,
-		a.mailboxList(), a.mailboxShow(), a.mailboxPause(),
-		a.changes(&cobra.Command{
+	return cli.Group("mailbox", "Where messages are read", add, set,
+		mailboxList(a), mailboxShow(a), mailboxPause(a),
+		a.Changes(&cobra.Command{
 			Use: "resume ADDRESS", Short: "Let a mailbox's user send again, and what was held of it go", Args: cobra.ExactArgs(1),
-			RunE: work(func(cmd *cobra.Command, args []string) error {
-				return a.change(cmd.Context(), http.MethodPost, "/mailboxes"+segment(args[0])+"/resume", nil, nil)
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+				return a.Change(cmd.Context(), http.MethodPost, "/mailboxes"+cli.Segment(args[0])+"/resume", nil, nil)
 			}),
 		}),
-		a.changes(&cobra.Command{
+		a.Changes(&cobra.Command{
 			Use: "remove ADDRESS", Short: "Remove a mailbox with its messages", Args: cobra.ExactArgs(1),
-			RunE: work(func(cmd *cobra.Command, args []string) error {
-				return a.change(cmd.Context(), http.MethodDelete, "/mailboxes"+segment(args[0]), nil, nil)
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+				return a.Change(cmd.Context(), http.MethodDelete, "/mailboxes"+cli.Segment(args[0]), nil, nil)
 			}),
 		}),
-		a.changes(&cobra.Command{
+		a.Changes(&cobra.Command{
 			Use: "import FILE.csv", Short: "Add many mailboxes from lines of address,password; - is stdin", Args: cobra.ExactArgs(1),
-			RunE: work(func(cmd *cobra.Command, args []string) error { return a.importMailboxes(cmd.Context(), args[0]) }),
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error { return importMailboxes(cmd.Context(), a, args[0]) }),
 		}),
-		a.mailboxMessages(), a.mailboxMessage(),
+		mailboxMessages(a), mailboxMessage(a),
 	)
 }
 
-func (a *app) showMailboxes(all []control.MailboxUsage) error {
-	return show(a, all, "ADDRESS MESSAGES BYTES QUOTA USED PAUSED-BY ROUTING-ADDRESS", func(m control.MailboxUsage) []string {
+func showMailboxes(a *cli.App, all []control.MailboxUsage) error {
+	return cli.Show(a, all, "ADDRESS MESSAGES BYTES QUOTA USED PAUSED-BY ROUTING-ADDRESS", func(m control.MailboxUsage) []string {
 		quota, used, paused := "-", "-", "-"
 		if m.Paused != nil {
 			paused = string(m.Paused.By)
@@ -102,8 +104,8 @@ func (a *app) showMailboxes(all []control.MailboxUsage) error {
 }
 
 // showFolders lists a mailbox's folders.
-func (a *app) showFolders(all []control.MailboxFolder) error {
-	return show(a, all, "FOLDER MESSAGES UNSEEN BYTES SUBSCRIBED USE", func(f control.MailboxFolder) []string {
+func showFolders(a *cli.App, all []control.MailboxFolder) error {
+	return cli.Show(a, all, "FOLDER MESSAGES UNSEEN BYTES SUBSCRIBED USE", func(f control.MailboxFolder) []string {
 		subscribed := "no"
 		if f.Subscribed {
 			subscribed = "yes"
@@ -112,54 +114,54 @@ func (a *app) showFolders(all []control.MailboxFolder) error {
 	})
 }
 
-func (a *app) mailboxPause() *cobra.Command {
+func mailboxPause(a *cli.App) *cobra.Command {
 	reason := ""
-	c := a.changes(&cobra.Command{
+	c := a.Changes(&cobra.Command{
 		Use: "pause ADDRESS", Short: "Have a mailbox's user send nothing for now, and hold what is queued of it", Args: cobra.ExactArgs(1),
 		Long: "Pauses a login: it reads its mail as before, and is told 450 4.7.1 when it sends. What it has sent and was not delivered yet\n" +
 			"is held in the queue, where nothing of it is lost, until mailbox resume. What the operator has paused nobody else resumes.",
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			return a.change(cmd.Context(), http.MethodPost, "/mailboxes"+segment(args[0])+"/pause", nil, map[string]any{"reason": reason})
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+			return a.Change(cmd.Context(), http.MethodPost, "/mailboxes"+cli.Segment(args[0])+"/pause", nil, map[string]any{"reason": reason})
 		}),
 	})
 	c.Flags().StringVar(&reason, "reason", "", "one line, for those who look at the mailbox")
 	return c
 }
 
-func (a *app) mailboxShow() *cobra.Command {
+func mailboxShow(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use: "show ADDRESS", Short: "Show a mailbox with its routing address, its folders and what they hold", Args: cobra.ExactArgs(1),
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			m, err := get[control.MailboxDetail](cmd.Context(), a, "/mailboxes"+segment(args[0]), nil)
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+			m, err := cli.Get[control.MailboxDetail](cmd.Context(), a, "/mailboxes"+cli.Segment(args[0]), nil)
 			if err != nil {
 				return err
 			}
-			if a.json {
-				return a.printJSON(m)
+			if a.JSON {
+				return a.PrintJSON(m)
 			}
-			if err := a.showMailboxes([]control.MailboxUsage{m.Usage}); err != nil {
+			if err := showMailboxes(a, []control.MailboxUsage{m.Usage}); err != nil {
 				return err
 			}
-			a.say("\n")
-			return a.showFolders(m.Folders)
+			a.Say("\n")
+			return showFolders(a, m.Folders)
 		}),
 	}
 }
 
-func (a *app) mailboxList() *cobra.Command {
+func mailboxList(a *cli.App) *cobra.Command {
 	domain := ""
 	c := &cobra.Command{
 		Use: "list", Short: "List mailboxes with what they hold", Args: cobra.NoArgs,
-		RunE: work(func(cmd *cobra.Command, _ []string) error {
+		RunE: cli.Work(func(cmd *cobra.Command, _ []string) error {
 			query := url.Values{}
 			if domain != "" {
 				query.Set("domain", domain)
 			}
-			all, err := list[control.MailboxUsage](cmd.Context(), a, "/mailboxes", query)
+			all, err := cli.List[control.MailboxUsage](cmd.Context(), a, "/mailboxes", query)
 			if err != nil {
 				return err
 			}
-			return a.showMailboxes(all)
+			return showMailboxes(a, all)
 		}),
 	}
 	c.Flags().StringVar(&domain, "domain", "", "only of this domain")
@@ -174,13 +176,13 @@ func folderFlag(c *cobra.Command) *string {
 	return c.Flags().String("folder", "INBOX", "the folder, as mailbox show names it")
 }
 
-func (a *app) mailboxMessages() *cobra.Command {
+func mailboxMessages(a *cli.App) *cobra.Command {
 	c := &cobra.Command{Use: "messages ADDRESS", Short: "List all messages of a folder", Args: cobra.ExactArgs(1)}
 	folder := folderFlag(c)
-	c.RunE = work(func(cmd *cobra.Command, args []string) error {
+	c.RunE = cli.Work(func(cmd *cobra.Command, args []string) error {
 		all, query := []control.MessageInfo{}, url.Values{"limit": {strconv.Itoa(messagesPage)}, "folder": {*folder}}
 		for {
-			page, err := list[control.MessageInfo](cmd.Context(), a, "/mailboxes"+segment(args[0])+"/messages", query)
+			page, err := cli.List[control.MessageInfo](cmd.Context(), a, "/mailboxes"+cli.Segment(args[0])+"/messages", query)
 			if err != nil {
 				return err
 			}
@@ -190,23 +192,23 @@ func (a *app) mailboxMessages() *cobra.Command {
 			}
 			query.Set("after", strconv.FormatUint(uint64(page[len(page)-1].UID), 10))
 		}
-		return show(a, all, "UID DATE SIZE FROM SUBJECT FLAGS", func(m control.MessageInfo) []string {
+		return cli.Show(a, all, "UID DATE SIZE FROM SUBJECT FLAGS", func(m control.MessageInfo) []string {
 			return []string{
-				strconv.FormatUint(uint64(m.UID), 10), when(m.Date), strconv.FormatInt(m.Size, 10), m.From, m.Subject, strings.Join(m.Flags, " "),
+				strconv.FormatUint(uint64(m.UID), 10), sheet.When(m.Date), strconv.FormatInt(m.Size, 10), m.From, m.Subject, strings.Join(m.Flags, " "),
 			}
 		})
 	})
 	return c
 }
 
-func (a *app) mailboxMessage() *cobra.Command {
+func mailboxMessage(a *cli.App) *cobra.Command {
 	c := &cobra.Command{Use: "message ADDRESS UID", Short: "Write one message's exact bytes", Args: cobra.ExactArgs(2)}
 	folder := folderFlag(c)
-	c.RunE = work(func(cmd *cobra.Command, args []string) error {
+	c.RunE = cli.Work(func(cmd *cobra.Command, args []string) error {
 		if _, err := strconv.ParseUint(args[1], 10, 32); err != nil {
-			return usagef("%q is no UID", args[1])
+			return cli.Usagef("%q is no UID", args[1])
 		}
-		return a.download(cmd.Context(), "/mailboxes"+segment(args[0])+"/messages"+segment(args[1]), url.Values{"folder": {*folder}})
+		return a.Download(cmd.Context(), "/mailboxes"+cli.Segment(args[0])+"/messages"+cli.Segment(args[1]), url.Values{"folder": {*folder}})
 	})
 	return c
 }

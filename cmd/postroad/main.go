@@ -7,11 +7,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"postroad/cmd/postroad/cli"
 )
 
 func main() {
@@ -21,52 +22,8 @@ func main() {
 	os.Exit(code)
 }
 
-// The exit codes.
-const (
-	exitDone        = 0
-	exitRefused     = 1
-	exitUsage       = 2
-	exitUnreachable = 3
-)
-
 // run is the whole program but for the process around it.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{in: stdin, out: stdout, err: stderr}
-	root := a.root()
-	root.SetArgs(args)
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	addCompletion(root)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return exitDone
-	}
-	var done *doneError
-	if !errors.As(err, &done) {
-		a.complain("%s\nSee: postroad help", err)
-		return exitUsage
-	}
-	if done.err != nil {
-		a.complain("%s", done.err)
-	}
-	return done.code
+	a := &cli.App{In: stdin, Out: stdout, Err: stderr}
+	return a.Run(ctx, commands(a), args)
 }
-
-// doneError ends a command that was used rightly with an exit code. A nil err has been told already.
-type doneError struct {
-	code int
-	err  error
-}
-
-func (e *doneError) Error() string {
-	if e.err == nil {
-		return "refused"
-	}
-	return e.err.Error()
-}
-
-func (e *doneError) Unwrap() error { return e.err }
-
-// refused ends a command with exit code 1.
-func refused(err error) error { return &doneError{exitRefused, err} }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"postroad/cmd/postroad/cli"
 )
 
 func TestEveryCommandHasItsManualPage(t *testing.T) {
@@ -35,7 +37,7 @@ func TestEveryCommandHasItsManualPage(t *testing.T) {
 			walk(below)
 		}
 	}
-	walk((&app{}).root())
+	walk(commands(&cli.App{}))
 	if count < 50 {
 		t.Errorf("only %d commands", count)
 	}

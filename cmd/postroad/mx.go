@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postroad/cmd/postroad/cli"
 	"postroad/cmd/postroad/sheet"
 	"postroad/internal/core/zone"
 	"postroad/internal/edge/api"
@@ -50,56 +51,56 @@ func typedList(args []string) ([]api.ExchangerTyped, error) {
 	return out, nil
 }
 
-func exchangersPath(domain string) string { return "/domains" + segment(domain) + "/exchangers" }
+func exchangersPath(domain string) string { return "/domains" + cli.Segment(domain) + "/exchangers" }
 
-func (a *app) mxCommand() *cobra.Command {
-	return group("mx", "Exchangers: the servers that take a domain's mail",
+func mxCommand(a *cli.App) *cobra.Command {
+	return cli.Group("mx", "Exchangers: the servers that take a domain's mail",
 		&cobra.Command{
 			Use: "list DOMAIN", Short: "Show the exchangers of a domain, or what to enter where its zone is", Args: cobra.ExactArgs(1),
-			RunE: work(func(cmd *cobra.Command, args []string) error {
-				l, err := get[control.ExchangerListing](cmd.Context(), a, exchangersPath(args[0]), nil)
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+				l, err := cli.Get[control.ExchangerListing](cmd.Context(), a, exchangersPath(args[0]), nil)
 				if err != nil {
 					return err
 				}
-				if a.json {
-					return a.printJSON(l)
+				if a.JSON {
+					return a.PrintJSON(l)
 				}
-				return sheet.Exchangers(a.out, l)
+				return sheet.Exchangers(a.Out, l)
 			}),
 		},
-		a.mxAdd(), a.mxEdit(),
-		a.changes(&cobra.Command{
+		mxAdd(a), mxEdit(a),
+		a.Changes(&cobra.Command{
 			Use: "remove DOMAIN HOST", Short: "Remove an exchanger", Args: cobra.ExactArgs(2),
-			RunE: work(func(cmd *cobra.Command, args []string) error {
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 				host := args[1]
 				if host == zone.NullHost {
 					host = zone.None // a dot alone is no part of a path
 				}
-				return a.change(cmd.Context(), http.MethodDelete, exchangersPath(args[0])+segment(host), nil, nil)
+				return a.Change(cmd.Context(), http.MethodDelete, exchangersPath(args[0])+cli.Segment(host), nil, nil)
 			}),
 		}),
-		a.mxReplace(),
+		mxReplace(a),
 	)
 }
 
-func (a *app) mxAdd() *cobra.Command {
+func mxAdd(a *cli.App) *cobra.Command {
 	var preference preferenceFlag
-	c := a.changes(&cobra.Command{
+	c := a.Changes(&cobra.Command{
 		Use: "add DOMAIN HOST", Short: "Add an exchanger", Args: cobra.ExactArgs(2),
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			return a.change(cmd.Context(), http.MethodPost, exchangersPath(args[0]), nil, api.ExchangerTyped{Host: args[1], Preference: preference.value})
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+			return a.Change(cmd.Context(), http.MethodPost, exchangersPath(args[0]), nil, api.ExchangerTyped{Host: args[1], Preference: preference.value})
 		}),
 	})
 	c.Flags().Var(&preference, "preference", "0 to 65535; the lower one is tried first, equal ones share the mail (default 10)")
 	return c
 }
 
-func (a *app) mxEdit() *cobra.Command {
+func mxEdit(a *cli.App) *cobra.Command {
 	var preference preferenceFlag
 	var to string
-	c := a.changes(&cobra.Command{
+	c := a.Changes(&cobra.Command{
 		Use: "edit DOMAIN HOST", Short: "Change the preference or the host of an exchanger", Args: cobra.ExactArgs(2),
-		RunE: work(func(cmd *cobra.Command, args []string) error {
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 			body := map[string]any{}
 			if preference.value != nil {
 				body["preference"] = *preference.value
@@ -108,9 +109,9 @@ func (a *app) mxEdit() *cobra.Command {
 				body["to"] = to
 			}
 			if len(body) == 0 {
-				return usagef("nothing to change is given: --preference, --to")
+				return cli.Usagef("nothing to change is given: --preference, --to")
 			}
-			return a.change(cmd.Context(), http.MethodPatch, exchangersPath(args[0])+segment(args[1]), nil, body)
+			return a.Change(cmd.Context(), http.MethodPatch, exchangersPath(args[0])+cli.Segment(args[1]), nil, body)
 		}),
 	})
 	c.Flags().Var(&preference, "preference", "another preference, 0 to 65535")
@@ -118,9 +119,9 @@ func (a *app) mxEdit() *cobra.Command {
 	return c
 }
 
-func (a *app) mxReplace() *cobra.Command {
+func mxReplace(a *cli.App) *cobra.Command {
 	var null bool
-	c := a.changes(&cobra.Command{
+	c := a.Changes(&cobra.Command{
 		Use: "replace DOMAIN HOST[:PREFERENCE]...", Short: "Replace all exchangers in one step; none says that the domain takes no mail",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if null {
@@ -128,12 +129,12 @@ func (a *app) mxReplace() *cobra.Command {
 			}
 			return cobra.MinimumNArgs(2)(cmd, args)
 		},
-		RunE: work(func(cmd *cobra.Command, args []string) error {
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 			list, err := typedList(args[1:])
 			if err != nil {
 				return err
 			}
-			return a.change(cmd.Context(), http.MethodPut, exchangersPath(args[0]), nil, map[string]any{"exchangers": list})
+			return a.Change(cmd.Context(), http.MethodPut, exchangersPath(args[0]), nil, map[string]any{"exchangers": list})
 		}),
 	})
 	c.Flags().BoolVar(&null, "null", false, "the domain takes no mail: the null MX (RFC 7505)")
@@ -173,62 +174,62 @@ func (f *setFlags) body(c *cobra.Command, hosts []string) (map[string]any, error
 	return out, nil
 }
 
-func (a *app) exchangerSetCommand() *cobra.Command {
+func exchangerSetCommand(a *cli.App) *cobra.Command {
 	const path = "/exchanger-sets"
 	var added, changed setFlags
-	return group("exchanger-set", "Named lists of exchangers that domains follow",
-		listing(a, "List exchanger sets", path, "NAME ACCOUNT EXCHANGERS GATEWAYS SPF DOMAINS", func(s control.ExchangerSet) []string {
+	return cli.Group("exchanger-set", "Named lists of exchangers that domains follow",
+		cli.Listing(a, "List exchanger sets", path, "NAME ACCOUNT EXCHANGERS GATEWAYS SPF DOMAINS", func(s control.ExchangerSet) []string {
 			var hosts []string
 			for _, x := range s.Exchangers {
 				hosts = append(hosts, x.Host+":"+strconv.Itoa(int(x.Preference)))
 			}
 			return []string{s.Name, string(s.Account), strings.Join(hosts, " "), strings.Join(s.Gateways, " "), s.SPF, strconv.Itoa(s.Domains)}
 		}),
-		added.on(a.changes(&cobra.Command{
+		added.on(a.Changes(&cobra.Command{
 			Use: "add NAME HOST[:PREFERENCE]...", Short: "Add an exchanger set", Args: cobra.MinimumNArgs(2),
-			RunE: work(func(cmd *cobra.Command, args []string) error {
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 				body, err := added.body(cmd, args[1:])
 				if err != nil {
 					return err
 				}
 				body["name"] = args[0]
-				return a.change(cmd.Context(), http.MethodPost, path, nil, body)
+				return a.Change(cmd.Context(), http.MethodPost, path, nil, body)
 			}),
 		})),
-		changed.on(a.changes(&cobra.Command{
+		changed.on(a.Changes(&cobra.Command{
 			Use: "set NAME [HOST[:PREFERENCE]...]", Short: "Change an exchanger set, and all domains that follow it in the same step", Args: cobra.MinimumNArgs(1),
-			RunE: work(func(cmd *cobra.Command, args []string) error {
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 				body, err := changed.body(cmd, args[1:])
 				if err != nil {
 					return err
 				}
 				if len(body) == 0 {
-					return usagef("nothing to set is given")
+					return cli.Usagef("nothing to set is given")
 				}
-				return a.change(cmd.Context(), http.MethodPatch, path+segment(args[0]), nil, body)
+				return a.Change(cmd.Context(), http.MethodPatch, path+cli.Segment(args[0]), nil, body)
 			}),
 		})),
-		a.setRemove(path, "Remove an exchanger set that no domain follows"),
+		setRemove(a, path, "Remove an exchanger set that no domain follows"),
 	)
 }
 
-func (a *app) setRemove(path, short string) *cobra.Command {
+func setRemove(a *cli.App, path, short string) *cobra.Command {
 	var account string
-	c := a.changes(&cobra.Command{
+	c := a.Changes(&cobra.Command{
 		Use: "remove NAME", Short: short, Args: cobra.ExactArgs(1),
-		RunE: work(func(cmd *cobra.Command, args []string) error {
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 			query := url.Values{}
 			if account != "" {
 				query.Set("account", account)
 			}
-			return a.change(cmd.Context(), http.MethodDelete, path+segment(args[0]), query, nil)
+			return a.Change(cmd.Context(), http.MethodDelete, path+cli.Segment(args[0]), query, nil)
 		}),
 	})
 	c.Flags().StringVar(&account, "account", "", "account whose set it is, by id or name (default the caller's own)")
 	return c
 }
 
-func (a *app) nameServerSetCommand() *cobra.Command {
+func nameServerSetCommand(a *cli.App) *cobra.Command {
 	const path = "/nameserver-sets"
 	var account string
 	owned := func(c *cobra.Command) *cobra.Command {
@@ -242,24 +243,24 @@ func (a *app) nameServerSetCommand() *cobra.Command {
 		}
 		return out
 	}
-	return group("nameserver-set", "Named lists of name servers for zones hosted here",
-		listing(a, "List name-server sets", path, "NAME ACCOUNT HOSTS DOMAINS", func(s control.NameServerSet) []string {
+	return cli.Group("nameserver-set", "Named lists of name servers for zones hosted here",
+		cli.Listing(a, "List name-server sets", path, "NAME ACCOUNT HOSTS DOMAINS", func(s control.NameServerSet) []string {
 			return []string{s.Name, string(s.Account), strings.Join(s.Hosts, " "), strconv.Itoa(s.Domains)}
 		}),
-		owned(a.changes(&cobra.Command{
+		owned(a.Changes(&cobra.Command{
 			Use: "add NAME HOST...", Short: "Add a name-server set; the first host is the primary", Args: cobra.MinimumNArgs(2),
-			RunE: work(func(cmd *cobra.Command, args []string) error {
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 				out := body(args[1:])
 				out["name"] = args[0]
-				return a.change(cmd.Context(), http.MethodPost, path, nil, out)
+				return a.Change(cmd.Context(), http.MethodPost, path, nil, out)
 			}),
 		})),
-		owned(a.changes(&cobra.Command{
+		owned(a.Changes(&cobra.Command{
 			Use: "set NAME HOST...", Short: "Change a name-server set, and all zones that follow it in the same step", Args: cobra.MinimumNArgs(2),
-			RunE: work(func(cmd *cobra.Command, args []string) error {
-				return a.change(cmd.Context(), http.MethodPatch, path+segment(args[0]), nil, body(args[1:]))
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+				return a.Change(cmd.Context(), http.MethodPatch, path+cli.Segment(args[0]), nil, body(args[1:]))
 			}),
 		})),
-		a.setRemove(path, "Remove a name-server set that no domain follows"),
+		setRemove(a, path, "Remove a name-server set that no domain follows"),
 	)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postroad/cmd/postroad/cli"
 	"postroad/cmd/postroad/sheet"
 	"postroad/internal/service/control"
 )
@@ -14,7 +15,7 @@ import (
 // queueFlags select queued mail.
 type queueFlags struct {
 	domain, to string
-	older      durationFlag
+	older      cli.Duration
 }
 
 func (f *queueFlags) on(c *cobra.Command) *cobra.Command {
@@ -35,67 +36,67 @@ func (f *queueFlags) query(ids []string) url.Values {
 	if f.to != "" {
 		q.Set("to", f.to)
 	}
-	if f.older.set {
-		q.Set("older_seconds", strconv.FormatInt(f.older.seconds, 10))
+	if f.older.Given {
+		q.Set("older_seconds", strconv.FormatInt(f.older.Seconds, 10))
 	}
 	return q
 }
 
 func (f *queueFlags) empty(ids []string) bool { return len(f.query(ids)) == 0 }
 
-func (a *app) queueCommand() *cobra.Command {
+func queueCommand(a *cli.App) *cobra.Command {
 	var listed, counted queueFlags
-	return group("queue", "Mail that waits",
+	return cli.Group("queue", "Mail that waits",
 		listed.on(&cobra.Command{
 			Use: "list [ID...]", Short: "List queued messages",
-			RunE: work(func(cmd *cobra.Command, args []string) error { return a.queueList(cmd, listed.query(args)) }),
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error { return queueList(a, cmd, listed.query(args)) }),
 		}),
 		counted.on(&cobra.Command{
 			Use: "count [ID...]", Short: "Count messages, recipients, what is due and what is held",
-			RunE: work(func(cmd *cobra.Command, args []string) error {
-				c, err := get[control.QueueCounts](cmd.Context(), a, "/queue/count", counted.query(args))
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+				c, err := cli.Get[control.QueueCounts](cmd.Context(), a, "/queue/count", counted.query(args))
 				if err != nil {
 					return err
 				}
-				if a.json {
-					return a.printJSON(c)
+				if a.JSON {
+					return a.PrintJSON(c)
 				}
-				a.say("%d messages for %d recipients, %d due, %d held\n", c.Messages, c.Recipients, c.Due, c.Held)
+				a.Say("%d messages for %d recipients, %d due, %d held\n", c.Messages, c.Recipients, c.Due, c.Held)
 				if c.Waiting != nil {
-					a.printWaiting(c.Waiting)
+					printWaiting(a, c.Waiting)
 				}
 				return nil
 			}),
 		}),
-		a.queueShow(),
-		a.queueChange(control.VerbRetry, "Try messages now; without id or filter all"),
-		a.queueChange(control.VerbHold, "Hold messages until they are released"),
-		a.queueChange(control.VerbRelease, "Let go what is held"),
-		a.queueChange(control.VerbDrop, "Remove messages; nobody is told"),
+		queueShow(a),
+		queueChange(a, control.VerbRetry, "Try messages now; without id or filter all"),
+		queueChange(a, control.VerbHold, "Hold messages until they are released"),
+		queueChange(a, control.VerbRelease, "Let go what is held"),
+		queueChange(a, control.VerbDrop, "Remove messages; nobody is told"),
 	)
 }
 
 // printWaiting tells what is held for a domain's own server.
-func (a *app) printWaiting(w *control.QueueWaiting) {
-	a.say("holding %d for the domain's own server since %s\n", w.Recipients, when(w.Since))
+func printWaiting(a *cli.App, w *control.QueueWaiting) {
+	a.Say("holding %d for the domain's own server since %s\n", w.Recipients, sheet.When(w.Since))
 	if w.Failures > 0 {
-		a.say("it could not be reached: %s %s\n", clean(w.Host), clean(w.Reason))
+		a.Say("it could not be reached: %s %s\n", sheet.Clean(w.Host), sheet.Clean(w.Reason))
 	}
 	if w.Next != nil {
-		a.say("next attempt %s\n", when(*w.Next))
+		a.Say("next attempt %s\n", sheet.When(*w.Next))
 	}
-	a.say("what is held here is safe; large senders whose mail was put off give up from %s on\n", when(w.GiveUpFrom))
+	a.Say("what is held here is safe; large senders whose mail was put off give up from %s on\n", sheet.When(w.GiveUpFrom))
 }
 
-func (a *app) queueChange(verb control.Verb, short string) *cobra.Command {
+func queueChange(a *cli.App, verb control.Verb, short string) *cobra.Command {
 	var f queueFlags
-	return f.on(a.changes(&cobra.Command{
+	return f.on(a.Changes(&cobra.Command{
 		Use: string(verb) + " [ID...]", Short: short,
-		RunE: work(func(cmd *cobra.Command, args []string) error {
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 			if verb != control.VerbRetry && f.empty(args) {
-				return usagef("queue %s needs ids, --domain, --to or --older", verb)
+				return cli.Usagef("queue %s needs ids, --domain, --to or --older", verb)
 			}
-			return a.change(cmd.Context(), http.MethodPost, "/queue/"+string(verb), f.query(args), nil)
+			return a.Change(cmd.Context(), http.MethodPost, "/queue/"+string(verb), f.query(args), nil)
 		}),
 	}))
 }
@@ -103,11 +104,11 @@ func (a *app) queueChange(verb control.Verb, short string) *cobra.Command {
 // queuePage is how many messages are asked for at a time.
 const queuePage = 1000
 
-func (a *app) queueList(cmd *cobra.Command, query url.Values) error {
+func queueList(a *cli.App, cmd *cobra.Command, query url.Values) error {
 	all := []control.QueuedMessage{}
 	query.Set("limit", strconv.Itoa(queuePage))
 	for {
-		page, err := list[control.QueuedMessage](cmd.Context(), a, "/queue", query)
+		page, err := cli.List[control.QueuedMessage](cmd.Context(), a, "/queue", query)
 		if err != nil {
 			return err
 		}
@@ -117,37 +118,37 @@ func (a *app) queueList(cmd *cobra.Command, query url.Values) error {
 		}
 		query.Set("after", string(page[len(page)-1].ID))
 	}
-	if a.json {
-		return a.printJSON(all)
+	if a.JSON {
+		return a.PrintJSON(all)
 	}
 	rows := [][]string{}
 	for _, m := range all {
 		for _, r := range m.Recipients {
 			rows = append(rows, []string{
-				string(m.ID), when(m.Received), strconv.FormatInt(m.Size, 10), "<" + m.Sender + ">", r.Address, r.State, strconv.Itoa(r.Attempts), when(r.Next), r.LastReply,
+				string(m.ID), sheet.When(m.Received), strconv.FormatInt(m.Size, 10), "<" + m.Sender + ">", r.Address, r.State, strconv.Itoa(r.Attempts), sheet.When(r.Next), r.LastReply,
 			})
 		}
 	}
-	return a.table("ID RECEIVED SIZE SENDER RECIPIENT STATE ATTEMPTS NEXT LAST-REPLY", rows)
+	return sheet.Table(a.Out, "ID RECEIVED SIZE SENDER RECIPIENT STATE ATTEMPTS NEXT LAST-REPLY", rows)
 }
 
-func (a *app) queueShow() *cobra.Command {
+func queueShow(a *cli.App) *cobra.Command {
 	content := false
 	c := &cobra.Command{
 		Use: "show ID", Short: "Show a queued message and where its recipients stand", Args: cobra.ExactArgs(1),
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			path := "/queue" + segment(args[0])
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+			path := "/queue" + cli.Segment(args[0])
 			if content {
-				return a.download(cmd.Context(), path+"/content", nil)
+				return a.Download(cmd.Context(), path+"/content", nil)
 			}
-			m, err := get[control.QueuedMessage](cmd.Context(), a, path, nil)
+			m, err := cli.Get[control.QueuedMessage](cmd.Context(), a, path, nil)
 			if err != nil {
 				return err
 			}
-			if a.json {
-				return a.printJSON(m)
+			if a.JSON {
+				return a.PrintJSON(m)
 			}
-			sheet.Queued(a.out, &m)
+			sheet.Queued(a.Out, &m)
 			return nil
 		}),
 	}

@@ -11,6 +11,8 @@ import (
 
 	diff "github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
+
+	"postroad/cmd/postroad/cli"
 )
 
 var update = flag.Bool("update", false, "write the reference page instead of comparing it")
@@ -52,7 +54,7 @@ func reference(root *cobra.Command) string {
 
 func TestReferencePageIsTheCommandTree(t *testing.T) {
 	t.Parallel()
-	got := reference((&app{}).root())
+	got := reference(commands(&cli.App{}))
 	page := filepath.Join("..", "..", "docs", "reference", "commands.md")
 	if *update {
 		if err := os.WriteFile(page, []byte(got), 0o644); err != nil { //nolint:gosec // a page for everybody
@@ -83,5 +85,5 @@ func TestEveryChangingCommandTakesYes(t *testing.T) {
 			walk(below)
 		}
 	}
-	walk((&app{}).root())
+	walk(commands(&cli.App{}))
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postroad/cmd/postroad/cli"
+	"postroad/cmd/postroad/sheet"
 	"postroad/internal/service/control"
 )
 
@@ -23,18 +25,18 @@ var (
 	groupWords   = ruleWords{"group", "/groups", "Addresses that stand for several others", "a group", false}
 )
 
-func (a *app) ruleCommand(w ruleWords) *cobra.Command {
+func ruleCommand(a *cli.App, w ruleWords) *cobra.Command {
 	write := func(use, short, method string, request func(address string) (path string, body map[string]any)) *cobra.Command {
 		keep, archive := false, false
-		c := a.changes(&cobra.Command{
+		c := a.Changes(&cobra.Command{
 			Use: use + " ADDRESS TARGET...", Short: short, Args: cobra.MinimumNArgs(2),
-			RunE: work(func(cmd *cobra.Command, args []string) error {
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 				path, body := request(args[0])
 				body["targets"] = args[1:]
 				if w.keep {
 					body["keep"], body["archive"] = keep, archive
 				}
-				return a.change(cmd.Context(), method, path, nil, body)
+				return a.Change(cmd.Context(), method, path, nil, body)
 			}),
 		})
 		if w.keep {
@@ -45,56 +47,56 @@ func (a *app) ruleCommand(w ruleWords) *cobra.Command {
 	}
 	more := []*cobra.Command{}
 	if w.keep {
-		more = append(more, a.forwardShow())
+		more = append(more, forwardShow(a))
 	}
-	return group(w.name, w.short, append(more,
+	return cli.Group(w.name, w.short, append(more,
 		write("add", "Add "+w.one, http.MethodPost, func(address string) (string, map[string]any) {
 			return w.path, map[string]any{"address": address}
 		}),
 		write("set", "Replace the targets of "+w.one, http.MethodPatch, func(address string) (string, map[string]any) {
-			return w.path + segment(address), map[string]any{}
+			return w.path + cli.Segment(address), map[string]any{}
 		}),
-		a.ruleList(w.path),
-		a.changes(&cobra.Command{
+		ruleList(a, w.path),
+		a.Changes(&cobra.Command{
 			Use: "remove ADDRESS", Short: "Remove " + w.one, Args: cobra.ExactArgs(1),
-			RunE: work(func(cmd *cobra.Command, args []string) error {
-				return a.change(cmd.Context(), http.MethodDelete, w.path+segment(args[0]), nil, nil)
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+				return a.Change(cmd.Context(), http.MethodDelete, w.path+cli.Segment(args[0]), nil, nil)
 			}),
 		}),
 	)...)
 }
 
-func (a *app) forwardShow() *cobra.Command {
+func forwardShow(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use: "show ADDRESS", Short: "Show a forward, and how its mail fares at other servers", Args: cobra.ExactArgs(1),
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			f, err := get[control.ForwardHealth](cmd.Context(), a, "/forwards"+segment(args[0]), nil)
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+			f, err := cli.Get[control.ForwardHealth](cmd.Context(), a, "/forwards"+cli.Segment(args[0]), nil)
 			if err != nil {
 				return err
 			}
-			if a.json {
-				return a.printJSON(f)
+			if a.JSON {
+				return a.PrintJSON(f)
 			}
-			a.say("%s is sent on to %s.\n%s\n", clean(f.Address), clean(strings.Join(f.Targets, ", ")), clean(f.Advice))
+			a.Say("%s is sent on to %s.\n%s\n", sheet.Clean(f.Address), sheet.Clean(strings.Join(f.Targets, ", ")), sheet.Clean(f.Advice))
 			return nil
 		}),
 	}
 }
 
-func (a *app) ruleList(path string) *cobra.Command {
+func ruleList(a *cli.App, path string) *cobra.Command {
 	domain := ""
 	c := &cobra.Command{
 		Use: "list", Short: "List by address", Args: cobra.NoArgs,
-		RunE: work(func(cmd *cobra.Command, _ []string) error {
+		RunE: cli.Work(func(cmd *cobra.Command, _ []string) error {
 			query := url.Values{}
 			if domain != "" {
 				query.Set("domain", domain)
 			}
-			all, err := list[control.RuleInfo](cmd.Context(), a, path, query)
+			all, err := cli.List[control.RuleInfo](cmd.Context(), a, path, query)
 			if err != nil {
 				return err
 			}
-			return show(a, all, "ADDRESS TARGETS KEEP ARCHIVE", func(r control.RuleInfo) []string {
+			return cli.Show(a, all, "ADDRESS TARGETS KEEP ARCHIVE", func(r control.RuleInfo) []string {
 				yes := map[bool]string{true: "yes"}
 				return []string{r.Address, strings.Join(r.Targets, " "), yes[r.Keep], yes[r.Archive]}
 			})
@@ -104,32 +106,32 @@ func (a *app) ruleList(path string) *cobra.Command {
 	return c
 }
 
-func (a *app) catchAllCommand() *cobra.Command {
+func catchAllCommand(a *cli.App) *cobra.Command {
 	const path = "/catch-alls"
-	domain := func(s string) string { return segment(strings.TrimPrefix(s, "@")) }
-	return group("catch-all", "Where mail for addresses that are nothing else goes",
-		a.changes(&cobra.Command{
+	domain := func(s string) string { return cli.Segment(strings.TrimPrefix(s, "@")) }
+	return cli.Group("catch-all", "Where mail for addresses that are nothing else goes",
+		a.Changes(&cobra.Command{
 			Use: "set DOMAIN TARGET...", Short: "Set a domain's catch-all", Args: cobra.MinimumNArgs(2),
-			RunE: work(func(cmd *cobra.Command, args []string) error {
-				return a.change(cmd.Context(), http.MethodPut, path+domain(args[0]), nil, map[string]any{"targets": args[1:]})
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+				return a.Change(cmd.Context(), http.MethodPut, path+domain(args[0]), nil, map[string]any{"targets": args[1:]})
 			}),
 		}),
-		a.ruleList(path),
-		a.changes(&cobra.Command{
+		ruleList(a, path),
+		a.Changes(&cobra.Command{
 			Use: "remove DOMAIN", Short: "Remove a domain's catch-all", Args: cobra.ExactArgs(1),
-			RunE: work(func(cmd *cobra.Command, args []string) error {
-				return a.change(cmd.Context(), http.MethodDelete, path+domain(args[0]), nil, nil)
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+				return a.Change(cmd.Context(), http.MethodDelete, path+domain(args[0]), nil, nil)
 			}),
 		}),
 	)
 }
 
-func (a *app) outboundCommand() *cobra.Command {
+func outboundCommand(a *cli.App) *cobra.Command {
 	var domain, source, tls, user string
 	var password bool
-	set := a.changes(&cobra.Command{
+	set := a.Changes(&cobra.Command{
 		Use: "set [HOST:PORT]", Short: "Set the smart host of the installation or of a sender's domain, or the addresses from which its mail leaves", Args: cobra.MaximumNArgs(1),
-		RunE: work(func(cmd *cobra.Command, args []string) error {
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 			body := map[string]any{"domain": domain, "tls": tls, "user": user}
 			if len(args) > 0 {
 				body["hop"] = args[0]
@@ -138,13 +140,13 @@ func (a *app) outboundCommand() *cobra.Command {
 				body["source"] = source
 			}
 			if password {
-				p, err := a.password()
+				p, err := a.Password()
 				if err != nil {
 					return err
 				}
 				body["password"] = p
 			}
-			return a.change(cmd.Context(), http.MethodPut, "/outbound", nil, body)
+			return a.Change(cmd.Context(), http.MethodPut, "/outbound", nil, body)
 		}),
 	})
 	set.Flags().StringVar(&domain, "domain", "", "sender's domain (default the whole installation)")
@@ -154,17 +156,17 @@ func (a *app) outboundCommand() *cobra.Command {
 	set.Flags().BoolVar(&password, "password-stdin", false, "take the password from the first line of stdin")
 	set.MarkFlagsRequiredTogether("user", "password-stdin")
 	gone, keep := "", false
-	remove := a.changes(&cobra.Command{
+	remove := a.Changes(&cobra.Command{
 		Use: "remove", Short: "Remove the smart host and the addresses of the installation or of a sender's domain", Args: cobra.NoArgs,
-		RunE: work(func(cmd *cobra.Command, _ []string) error {
+		RunE: cli.Work(func(cmd *cobra.Command, _ []string) error {
 			query := url.Values{"domain": {gone}, "keep_source": {strconv.FormatBool(keep)}}
-			return a.change(cmd.Context(), http.MethodDelete, "/outbound", query, nil)
+			return a.Change(cmd.Context(), http.MethodDelete, "/outbound", query, nil)
 		}),
 	})
 	remove.Flags().StringVar(&gone, "domain", "", "sender's domain (default the whole installation)")
 	remove.Flags().BoolVar(&keep, "keep-source", false, "remove the smart host alone: the addresses stay")
-	return group("outbound", "Smart hosts and addresses of this machine, by which mail to foreign domains leaves", set,
-		listing(a, "List smart hosts and addresses", "/outbound", "FOR HOST FROM TLS USER", func(o control.OutboundInfo) []string {
+	return cli.Group("outbound", "Smart hosts and addresses of this machine, by which mail to foreign domains leaves", set,
+		cli.Listing(a, "List smart hosts and addresses", "/outbound", "FOR HOST FROM TLS USER", func(o control.OutboundInfo) []string {
 			whose := o.Domain
 			if whose == "" {
 				whose = "(all)"

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"postroad/internal/config"
 	"postroad/internal/core/account"
 	"postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
@@ -46,7 +47,7 @@ func newPlace(t *testing.T) *place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.serve("unix", filepath.Join(dir, socketName), &http.Server{Handler: h, ConnContext: api.ConnContext, ReadHeaderTimeout: time.Minute})
+	p.serve("unix", filepath.Join(dir, config.SocketName), &http.Server{Handler: h, ConnContext: api.ConnContext, ReadHeaderTimeout: time.Minute})
 	p.url = "http://" + p.serve("tcp", "127.0.0.1:0", &http.Server{Handler: h, ReadHeaderTimeout: time.Minute})
 	return p
 }

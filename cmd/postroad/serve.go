@@ -3,16 +3,15 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"postroad/cmd/postroad/cli"
 	"postroad/cmd/postroad/tuning"
 	"postroad/internal/obs"
 	"postroad/internal/server"
 )
 
-const socketName = server.SocketName
-
 func version() string { return server.Version() }
 
-func (a *app) serveCommand() *cobra.Command {
+func serveCommand(a *cli.App) *cobra.Command {
 	var file, level string
 	var names []string
 	var demo bool
@@ -24,23 +23,23 @@ func (a *app) serveCommand() *cobra.Command {
 destinations, dns answers questions for hosted zones, panel is the API on the http listeners, imap is accepted and not
 built yet. receive needs deliver beside it, because what a node has received lies in its own data folder. Without deliver queued mail waits; without
 panel the http listeners answer for health and metrics alone. The socket in the data folder is always there.`,
-		RunE: work(func(cmd *cobra.Command, _ []string) error {
+		RunE: cli.Work(func(cmd *cobra.Command, _ []string) error {
 			l, err := obs.ParseLevel(level)
 			if err != nil {
-				return usagef("--log-level: %s", err)
+				return cli.Usagef("--log-level: %s", err)
 			}
 			roles, err := server.ParseRoles(names)
 			if err != nil {
-				return usagef("--roles: %s", err)
+				return cli.Usagef("--roles: %s", err)
 			}
-			cfg, err := a.loadConfig(file)
+			cfg, err := loadConfig(a, file)
 			if err != nil {
 				return err
 			}
 			tuning.Runtime(cmd.Context())
-			log := obs.NewBuffered(a.err)
+			log := obs.NewBuffered(a.Err)
 			defer log.Close() //nolint:errcheck // it has none
-			return server.Run(cmd.Context(), cfg, server.Options{Roles: roles, Demo: demo, Out: a.out}, obs.NewLogger(log, l))
+			return server.Run(cmd.Context(), cfg, server.Options{Roles: roles, Demo: demo, Out: a.Out}, obs.NewLogger(log, l))
 		}),
 	}
 	c.Flags().StringVar(&file, "config", "", "configuration file (default none: environment and defaults)")

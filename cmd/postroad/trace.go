@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postroad/cmd/postroad/cli"
 	"postroad/cmd/postroad/sheet"
 	"postroad/internal/service/control"
 )
@@ -14,7 +15,7 @@ import (
 // tracePage is how many messages are asked for at a time.
 const tracePage = 200
 
-func (a *app) traceCommand() *cobra.Command {
+func traceCommand(a *cli.App) *cobra.Command {
 	var recipient, sender, day string
 	var limit int
 	c := &cobra.Command{
@@ -24,15 +25,15 @@ func (a *app) traceCommand() *cobra.Command {
 			"came of it. With --recipient or --sender it lists messages instead, newest first, those that were refused among them.\n" +
 			"An owner sees what concerns the own domains.",
 		Args: cobra.MaximumNArgs(1),
-		RunE: work(func(cmd *cobra.Command, args []string) error {
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				if recipient != "" || sender != "" || day != "" {
-					return usagef("trace takes an id, or --recipient and --sender, not both")
+					return cli.Usagef("trace takes an id, or --recipient and --sender, not both")
 				}
-				return a.traceShow(cmd, args[0])
+				return traceShow(a, cmd, args[0])
 			}
 			if recipient == "" && sender == "" {
-				return usagef("trace needs an id, --recipient or --sender")
+				return cli.Usagef("trace needs an id, --recipient or --sender")
 			}
 			query := url.Values{}
 			for key, value := range map[string]string{"recipient": recipient, "sender": sender, "day": day} {
@@ -40,39 +41,39 @@ func (a *app) traceCommand() *cobra.Command {
 					query.Set(key, value)
 				}
 			}
-			return a.traceList(cmd, query, limit)
+			return traceList(a, cmd, query, limit)
 		}),
 	}
 	c.Flags().StringVar(&recipient, "recipient", "", "messages for this address")
 	c.Flags().StringVar(&sender, "sender", "", "messages from this reverse-path")
 	c.Flags().StringVar(&day, "day", "", "only of this day, YYYY-MM-DD in UTC")
 	c.Flags().IntVar(&limit, "limit", 100, "at most so many messages; 0 for all")
-	c.AddCommand(a.traceReplay())
+	c.AddCommand(traceReplay(a))
 	return c
 }
 
-func (a *app) traceShow(cmd *cobra.Command, id string) error {
-	t, err := get[control.TraceDetail](cmd.Context(), a, "/traces"+segment(id), nil)
+func traceShow(a *cli.App, cmd *cobra.Command, id string) error {
+	t, err := cli.Get[control.TraceDetail](cmd.Context(), a, "/traces"+cli.Segment(id), nil)
 	if err != nil {
 		return err
 	}
-	if a.json {
-		return a.printJSON(t)
+	if a.JSON {
+		return a.PrintJSON(t)
 	}
-	a.say("%s from <%s>\n", t.ID, clean(t.Sender))
+	a.Say("%s from <%s>\n", t.ID, sheet.Clean(t.Sender))
 	for _, s := range t.Steps {
-		a.say("%s  %s\n", when(s.Time), clean(s.Sentence))
+		a.Say("%s  %s\n", sheet.When(s.Time), sheet.Clean(s.Sentence))
 		for _, r := range s.Reasons {
-			a.say("%19s  - %s\n", "", clean(r.Sentence))
+			a.Say("%19s  - %s\n", "", sheet.Clean(r.Sentence))
 		}
 		for _, c := range s.Checks {
-			a.say("%19s  - %s\n", "", clean(c.Sentence))
+			a.Say("%19s  - %s\n", "", sheet.Clean(c.Sentence))
 		}
 	}
 	return nil
 }
 
-func (a *app) traceList(cmd *cobra.Command, query url.Values, limit int) error {
+func traceList(a *cli.App, cmd *cobra.Command, query url.Values, limit int) error {
 	all := []control.TraceSummary{}
 	for limit <= 0 || len(all) < limit {
 		n := tracePage
@@ -80,7 +81,7 @@ func (a *app) traceList(cmd *cobra.Command, query url.Values, limit int) error {
 			n = min(n, limit-len(all))
 		}
 		query.Set("limit", strconv.Itoa(n))
-		page, err := list[control.TraceSummary](cmd.Context(), a, "/traces", query)
+		page, err := cli.List[control.TraceSummary](cmd.Context(), a, "/traces", query)
 		if err != nil {
 			return err
 		}
@@ -90,38 +91,38 @@ func (a *app) traceList(cmd *cobra.Command, query url.Values, limit int) error {
 		}
 		query.Set("before", string(page[len(page)-1].ID))
 	}
-	return show(a, all, "ID TIME SENDER RECIPIENTS STATE LAST", func(t control.TraceSummary) []string {
-		return []string{string(t.ID), when(t.Time), "<" + t.Sender + ">", strings.Join(t.Recipients, ","), t.State, t.Last}
+	return cli.Show(a, all, "ID TIME SENDER RECIPIENTS STATE LAST", func(t control.TraceSummary) []string {
+		return []string{string(t.ID), sheet.When(t.Time), "<" + t.Sender + ">", strings.Join(t.Recipients, ","), t.State, t.Last}
 	})
 }
 
-func (a *app) traceReplay() *cobra.Command {
+func traceReplay(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use: "replay ID", Short: "Decide again about a traced message, by what is configured and known now", Args: cobra.ExactArgs(1),
-		RunE: work(func(cmd *cobra.Command, args []string) error {
-			r, err := get[control.Replay](cmd.Context(), a, "/traces"+segment(args[0])+"/replay", nil)
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+			r, err := cli.Get[control.Replay](cmd.Context(), a, "/traces"+cli.Segment(args[0])+"/replay", nil)
 			if err != nil {
 				return err
 			}
-			if a.json {
-				return a.printJSON(r)
+			if a.JSON {
+				return a.PrintJSON(r)
 			}
 			if len(r.Recipients) == 0 {
-				a.say("No recipient of this message is yours to ask for.\n")
+				a.Say("No recipient of this message is yours to ask for.\n")
 			}
 			for i, x := range r.Recipients {
 				if i > 0 {
-					a.say("\n")
+					a.Say("\n")
 				}
-				a.say("Then: %s\n", clean(x.Then))
+				a.Say("Then: %s\n", sheet.Clean(x.Then))
 				for _, d := range x.Differs {
-					a.say("Now differs: %s\n", clean(d))
+					a.Say("Now differs: %s\n", sheet.Clean(d))
 				}
 				if len(x.Differs) == 0 {
-					a.say("Now the same would happen.\n")
+					a.Say("Now the same would happen.\n")
 				}
-				a.say("Now: ")
-				sheet.Explanation(a.out, x.Now)
+				a.Say("Now: ")
+				sheet.Explanation(a.Out, x.Now)
 			}
 			return nil
 		}),

@@ -200,6 +200,9 @@ type Limits struct {
 // DefaultDataDir is the data folder when none is named.
 const DefaultDataDir = "./postroad-data"
 
+// SocketName is the API's socket in the data folder. Whoever may open it is the operator.
+const SocketName = "postroad.sock"
+
 // WithDefaults gives the configuration with every key that is unset at its default. machine is the machine's own
 // name; one that is no domain name is passed over for "localhost".
 func (c Config) WithDefaults(machine string) Config {

@@ -60,7 +60,7 @@ func TestTwoInstancesOnOneFolder(t *testing.T) {
 	if _, err := server.Start(t.Context(), cfg, server.Options{}, log); err == nil || strings.Contains(err.Error(), "\n") {
 		t.Errorf("a second instance: %v, want one clear line", err)
 	}
-	if _, err := os.Stat(filepath.Join(cfg.DataDir, server.SocketName)); err != nil {
+	if _, err := os.Stat(filepath.Join(cfg.DataDir, config.SocketName)); err != nil {
 		t.Errorf("the first one's socket: %v", err)
 	}
 }

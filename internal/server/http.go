@@ -12,14 +12,12 @@ import (
 	"path/filepath"
 	"time"
 
+	"postroad/internal/config"
 	"postroad/internal/core/clientsetup"
 	"postroad/internal/edge/api"
 	"postroad/internal/edge/setup"
 	"postroad/internal/listen"
 )
-
-// SocketName is the API's socket in the data folder. Whoever may open it is the operator.
-const SocketName = "postroad.sock"
 
 // Limits of HTTP connections, so that none is held for nothing.
 const (
@@ -74,7 +72,7 @@ func (s *Server) clients() clientsetup.Service {
 // openSocket makes the socket, readable by the operator alone. One that a crash left is replaced: the folder's lock
 // is ours.
 func (s *Server) openSocket(ctx context.Context) (net.Listener, error) {
-	path := filepath.Join(s.cfg.DataDir, SocketName)
+	path := filepath.Join(s.cfg.DataDir, config.SocketName)
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("API socket: %w", err)
 	}

@@ -90,7 +90,7 @@ func (w *world) get(path string) []byte {
 func (w *world) ask(method, path string, body any) []byte {
 	w.t.Helper()
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return w.net.DialContext(ctx, "unix", filepath.Join(w.data, server.SocketName))
+		return w.net.DialContext(ctx, "unix", filepath.Join(w.data, config.SocketName))
 	}}
 	text, err := json.Marshal(body)
 	if err != nil {

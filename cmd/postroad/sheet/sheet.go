@@ -49,3 +49,11 @@ func When(t time.Time) string {
 	}
 	return t.Local().Format("2006-01-02 15:04:05")
 }
+
+// YesNo writes a truth for people.
+func YesNo(v bool) string {
+	if v {
+		return "yes"
+	}
+	return "no"
+}

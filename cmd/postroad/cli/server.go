@@ -1,10 +1,4 @@
-// Package client talks to the API of a server, by its socket on this machine or by a URL.
-//
-// # Failure
-//
-// A refusal is a [ProblemError], with the reason in it. A server that cannot be reached is [ErrUnreachable]: nothing of
-// the request has come there, or nobody knows.
-package client
+package cli
 
 import (
 	"bytes"
@@ -24,14 +18,14 @@ import (
 	"postroad/internal/edge/api"
 )
 
-// ErrUnreachable says that there was no answer.
-var ErrUnreachable = errors.New("cannot be reached")
+// errUnreachable says that there was no answer.
+var errUnreachable = errors.New("cannot be reached")
 
 // dialTimeout is how long a server may take to answer a connection.
 const dialTimeout = 10 * time.Second
 
-// Server is a server whose API is called.
-type Server struct {
+// server is a server whose API is called.
+type server struct {
 	http  *http.Client
 	base  string
 	where string // for people
@@ -39,26 +33,26 @@ type Server struct {
 	hint  string // what to look at when it is not there
 }
 
-// AtSocket is the server with that socket.
-func AtSocket(path, token string) *Server {
+// atSocket is the server with that socket.
+func atSocket(path, token string) *server {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return dialSocket(ctx, path)
 	}
-	return &Server{
+	return &server{
 		http: &http.Client{Transport: &http.Transport{DialContext: dial}}, base: "http://postroad", where: path, token: token,
 		hint: "is the server running? --data DIR names its data folder",
 	}
 }
 
-// AtURL is the server at a URL. The error begins with the URL.
-func AtURL(server, token string) (*Server, error) {
-	u, err := url.Parse(server)
+// atURL is the server at a URL. The error begins with the URL.
+func atURL(address, token string) (*server, error) {
+	u, err := url.Parse(address)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
-		return nil, fmt.Errorf("%q is no URL such as https://mx.example.org", server)
+		return nil, fmt.Errorf("%q is no URL such as https://mx.example.org", address)
 	}
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext}
-	return &Server{
-		http: &http.Client{Transport: transport}, base: strings.TrimRight(server, "/"), where: server, token: token,
+	return &server{
+		http: &http.Client{Transport: transport}, base: strings.TrimRight(address, "/"), where: address, token: token,
 		hint: "is the server running there?",
 	}, nil
 }
@@ -91,9 +85,9 @@ func (e *ProblemError) Error() string {
 	return s
 }
 
-// Send makes a request, with body as JSON unless it is nil, and gives the answer of one that went well: the caller
+// send makes a request, with body as JSON unless it is nil, and gives the answer of one that went well: the caller
 // closes it. The path begins below the API's prefix.
-func (s *Server) Send(ctx context.Context, method, path string, query url.Values, body any) (io.ReadCloser, error) {
+func (s *server) send(ctx context.Context, method, path string, query url.Values, body any) (io.ReadCloser, error) {
 	var content io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -128,19 +122,19 @@ func (s *Server) Send(ctx context.Context, method, path string, query url.Values
 }
 
 // unreachable tells what to do when there is no server.
-func (s *Server) unreachable(err error) error {
+func (s *server) unreachable(err error) error {
 	var op *net.OpError
 	reason := err
 	if errors.As(err, &op) {
 		reason = op.Err
 	}
-	return fmt.Errorf("the server at %s %w: %w (%s)", s.where, ErrUnreachable, reason, s.hint)
+	return fmt.Errorf("the server at %s %w: %w (%s)", s.where, errUnreachable, reason, s.hint)
 }
 
 // maxProblem bounds what is read of a refusal, in octets.
 const maxProblem = 8 << 20
 
-func (s *Server) problem(resp *http.Response) error {
+func (s *server) problem(resp *http.Response) error {
 	p := &ProblemError{}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
 	if err != nil {

@@ -1,8 +1,8 @@
-package main
+// Package zones is the commands for zones that our name servers answer for, and for those that we write to elsewhere.
+package zones
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,54 +14,65 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postroad/cmd/postroad/cli"
+	"postroad/cmd/postroad/sheet"
 	"postroad/internal/service/control"
 )
 
-// zonePath is the path of a domain's zone.
-func zonePath(domain string) string { return "/domains" + segment(domain) + "/zone" }
+// Commands gives the commands.
+func Commands(a *cli.App) []*cobra.Command {
+	return []*cobra.Command{
+		zoneCommand(a), recordCommand(a), dnssecCommand(a),
+		keyCommand(a), transferCommand(a), secondaryCommand(a), catalogCommand(a),
+		providerCommand(a), publishCommand(a),
+	}
+}
 
-func (a *app) zoneCommand() *cobra.Command {
-	return group("zone", "Zones that our name servers answer for",
-		a.zoneImport(),
-		a.zoneExport(),
+// zonePath is the path of a domain's zone.
+func zonePath(domain string) string { return "/domains" + cli.Segment(domain) + "/zone" }
+
+func zoneCommand(a *cli.App) *cobra.Command {
+	return cli.Group("zone", "Zones that our name servers answer for",
+		zoneImport(a),
+		zoneExport(a),
 		&cobra.Command{
 			Use: "check DOMAIN [FILE|-]", Short: "Hold a zone, or a zone file in its place, against all rules", Args: cobra.RangeArgs(1, 2),
 			Long: "Hold a zone, or a zone file in its place, against all rules. It ends with 1 when there is something for which a zone is not published.",
-			RunE: work(func(cmd *cobra.Command, args []string) error { return a.checkZone(cmd.Context(), args) }),
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error { return checkZone(cmd.Context(), a, args) }),
 		},
 		&cobra.Command{
 			Use: "show DOMAIN", Short: "Show a zone's records, serial and state", Args: cobra.ExactArgs(1),
-			RunE: work(func(cmd *cobra.Command, args []string) error {
-				z, err := get[control.ZoneDetail](cmd.Context(), a, zonePath(args[0]), nil)
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
+				z, err := cli.Get[control.ZoneDetail](cmd.Context(), a, zonePath(args[0]), nil)
 				if err != nil {
 					return err
 				}
-				if a.json {
-					return a.printJSON(z)
+				if a.JSON {
+					return a.PrintJSON(z)
 				}
-				return a.printZone(z)
+				return printZone(a, z)
 			}),
 		},
 	)
 }
 
-func (a *app) zoneExport() *cobra.Command {
+func zoneExport(a *cli.App) *cobra.Command {
 	signed := false
 	c := &cobra.Command{
 		Use: "export DOMAIN", Short: "Write a zone as a zone file", Args: cobra.ExactArgs(1),
-		RunE: work(func(cmd *cobra.Command, args []string) error {
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 			query := url.Values{}
 			if signed {
 				query.Set("signed", "true")
 			}
-			f, err := get[control.ZoneFile](cmd.Context(), a, zonePath(args[0])+"/file", query)
+			f, err := cli.Get[control.ZoneFile](cmd.Context(), a, zonePath(args[0])+"/file", query)
 			if err != nil {
 				return err
 			}
-			if a.json {
-				return a.printJSON(f)
+			if a.JSON {
+				return a.PrintJSON(f)
 			}
-			a.say("%s", f.Text)
+			a.Say("%s", f.Text)
 			return nil
 		}),
 	}
@@ -70,10 +81,10 @@ func (a *app) zoneExport() *cobra.Command {
 }
 
 // printZone shows a zone for people.
-func (a *app) printZone(z control.ZoneDetail) error {
-	a.say("zone     %s\nserial   %d\n", clean(z.Domain), z.Serial)
+func printZone(a *cli.App, z control.ZoneDetail) error {
+	a.Say("zone     %s\nserial   %d\n", sheet.Clean(z.Domain), z.Serial)
 	if !z.Changed.IsZero() {
-		a.say("since    %s\n", when(z.Changed))
+		a.Say("since    %s\n", sheet.When(z.Changed))
 	}
 	answered := "yes"
 	switch {
@@ -82,55 +93,42 @@ func (a *app) printZone(z control.ZoneDetail) error {
 	case z.Pending:
 		answered = "SOA and NS only, until the domain's ownership is shown"
 	}
-	a.say("answered %s\nsigned   %s\n", answered, yesNo(z.Signed))
+	a.Say("answered %s\nsigned   %s\n", answered, sheet.YesNo(z.Signed))
 	if s := z.Statistics; s != nil {
-		a.say("given    %d with records, %d referred on, %d without such records, %d for names that are not there; by this node since it answers for the zone\n", s.Answers, s.Referrals, s.NoData, s.NXDomain)
+		a.Say("given    %d with records, %d referred on, %d without such records, %d for names that are not there; by this node since it answers for the zone\n", s.Answers, s.Referrals, s.NoData, s.NXDomain)
 	}
-	a.say("\n")
+	a.Say("\n")
 	rows := make([][]string, len(z.Records))
 	for i, r := range z.Records {
 		rows[i] = []string{r.Owner, strconv.FormatUint(uint64(r.TTL), 10), r.Type, r.Data, r.ID}
 	}
-	return a.table("OWNER TTL TYPE DATA ID", rows)
+	return sheet.Table(a.Out, "OWNER TTL TYPE DATA ID", rows)
 }
 
-// shownServed is how many zones printServed tells of.
-const shownServed = 10
-
-// printServed tells when our name server began to answer as a change has left zones.
-func (a *app) printServed(list []control.ZoneServed) {
-	for _, z := range list[:min(len(list), shownServed)] {
-		a.say("Our name server answers for %s with serial %d, %.1f ms after it was asked for.\n", clean(z.Domain), z.Serial, z.Milliseconds)
-	}
-	if more := list[min(len(list), shownServed):]; len(more) > 0 {
-		a.say("So it does for %d more, the last after %.1f ms.\n", len(more), more[len(more)-1].Milliseconds)
-	}
-}
-
-func (a *app) recordCommand() *cobra.Command {
+func recordCommand(a *cli.App) *cobra.Command {
 	var ttl string
 	lives := func(c *cobra.Command) *cobra.Command {
 		c.Flags().StringVar(&ttl, "ttl", "", "how long others may keep it, such as 3600, 1h or 1h30m (default that of the records that are there, or one hour)")
-		return a.changes(c)
+		return a.Changes(c)
 	}
 	const owner = "OWNER is relative to the zone: www, or @ for the zone's own name; or absolute with its last dot.\n"
 	const data = "DATA is as in a zone file; TXT need not be quoted. In it a name with a dot is absolute, one without is completed by the zone's name."
-	return group("record", "Records of zones that our name servers answer for",
+	return cli.Group("record", "Records of zones that our name servers answer for",
 		lives(&cobra.Command{
 			Use: "add DOMAIN OWNER TYPE DATA...", Short: "Add a record", Args: cobra.MinimumNArgs(4),
 			Long: "Add a record.\n" + owner + data,
-			RunE: work(func(cmd *cobra.Command, args []string) error {
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 				body := map[string]any{"owner": args[1], "type": args[2], "data": strings.Join(args[3:], " ")}
 				if ttl != "" {
 					body["ttl"] = ttl
 				}
-				return a.change(cmd.Context(), http.MethodPost, zonePath(args[0])+"/records", nil, body)
+				return a.Change(cmd.Context(), http.MethodPost, zonePath(args[0])+"/records", nil, body)
 			}),
 		}),
 		lives(&cobra.Command{
 			Use: "edit DOMAIN OWNER TYPE OLD [DATA...]", Short: "Replace a record by another one, or change its TTL", Args: cobra.MinimumNArgs(4),
 			Long: "Replace a record by another one of the same owner and type; without DATA the TTL alone changes.\nOLD is the data of the record, or its id as zone show tells it.\n" + owner + data,
-			RunE: work(func(cmd *cobra.Command, args []string) error {
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 				body := map[string]any{"owner": args[1], "type": args[2], "old": args[3]}
 				if len(args) > 4 {
 					body["data"] = strings.Join(args[4:], " ")
@@ -138,18 +136,18 @@ func (a *app) recordCommand() *cobra.Command {
 				if ttl != "" {
 					body["ttl"] = ttl
 				}
-				return a.change(cmd.Context(), http.MethodPatch, zonePath(args[0])+"/records", nil, body)
+				return a.Change(cmd.Context(), http.MethodPatch, zonePath(args[0])+"/records", nil, body)
 			}),
 		}),
-		a.changes(&cobra.Command{
+		a.Changes(&cobra.Command{
 			Use: "remove DOMAIN OWNER TYPE [DATA...]", Short: "Remove a record, or all of an owner and type", Args: cobra.MinimumNArgs(3),
 			Long: "Remove a record, named by its data or by its id as zone show tells it; without DATA all of this owner and type.\n" + owner + data,
-			RunE: work(func(cmd *cobra.Command, args []string) error {
+			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 				query := url.Values{"owner": {args[1]}, "type": {args[2]}}
 				if len(args) > 3 {
 					query.Set("data", strings.Join(args[3:], " "))
 				}
-				return a.change(cmd.Context(), http.MethodDelete, zonePath(args[0])+"/records", query, nil)
+				return a.Change(cmd.Context(), http.MethodDelete, zonePath(args[0])+"/records", query, nil)
 			}),
 		}),
 	)
@@ -159,8 +157,8 @@ func (a *app) recordCommand() *cobra.Command {
 const maxZoneFile = 8 << 20
 
 // readZone reads a zone file, or stdin.
-func (a *app) readZone(file string) (string, error) {
-	in := a.in
+func readZone(a *cli.App, file string) (string, error) {
+	in := a.In
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
@@ -179,65 +177,65 @@ func (a *app) readZone(file string) (string, error) {
 	return string(text), nil
 }
 
-func (a *app) checkZone(ctx context.Context, args []string) error {
+func checkZone(ctx context.Context, a *cli.App, args []string) error {
 	path := zonePath(args[0]) + "/check"
-	var found struct {
-		Items []control.ZoneProblem `json:"items"`
-	}
+	var found []control.ZoneProblem
+	var err error
 	if len(args) == 1 {
-		var err error
-		if found.Items, err = list[control.ZoneProblem](ctx, a, path, nil); err != nil {
-			return err
-		}
+		found, err = cli.List[control.ZoneProblem](ctx, a, path, nil)
 	} else {
-		text, err := a.readZone(args[1])
-		if err != nil {
-			return err
-		}
-		answer, err := a.send(ctx, http.MethodPost, path, nil, map[string]any{"text": text})
-		if err != nil {
-			return err
-		}
-		defer func() { _ = answer.Close() }()
-		if err := json.NewDecoder(answer).Decode(&found); err != nil {
-			return fmt.Errorf("the server's answer is cut or no JSON: %w", err)
-		}
+		found, err = checkText(ctx, a, path, args[1])
+	}
+	if err != nil {
+		return err
 	}
 	refusals := 0
-	for _, p := range found.Items {
+	for _, p := range found {
 		if p.Severity == "refuse" {
 			refusals++
 		}
 	}
-	if a.json {
-		if err := a.printJSON(found.Items); err != nil {
+	if a.JSON {
+		if err := a.PrintJSON(found); err != nil {
 			return err
 		}
 	} else {
-		a.printProblems(found.Items)
+		printProblems(a, found)
 	}
 	if refusals > 0 {
-		return refused(errors.New("such a zone is not published"))
+		return cli.Refused(errors.New("such a zone is not published"))
 	}
 	return nil
 }
 
+// checkText asks what is wrong with a zone file in the place of a zone.
+func checkText(ctx context.Context, a *cli.App, path, file string) ([]control.ZoneProblem, error) {
+	text, err := readZone(a, file)
+	if err != nil {
+		return nil, err
+	}
+	found, err := cli.Ask[struct {
+		Items []control.ZoneProblem `json:"items"`
+	}](ctx, a, http.MethodPost, path, nil, map[string]any{"text": text})
+	return found.Items, err
+}
+
 // printProblems shows what is wrong with a zone.
-func (a *app) printProblems(found []control.ZoneProblem) {
+func printProblems(a *cli.App, found []control.ZoneProblem) {
 	if len(found) == 0 {
-		a.say("Nothing is wrong with the zone.\n")
+		a.Say("Nothing is wrong with the zone.\n")
 	}
 	for _, p := range found {
 		where := ""
 		if p.Line > 0 {
 			where = fmt.Sprintf("line %d: ", p.Line)
 		}
-		a.say("%s (%s) %s%s\n", clean(string(p.Rule)), clean(p.Severity), where, clean(p.Sentence))
+		a.Say("%s (%s) %s%s\n", sheet.Clean(string(p.Rule)), sheet.Clean(p.Severity), where, sheet.Clean(p.Sentence))
 		if p.Hint != "" {
-			a.say("  %s\n", clean(p.Hint))
+			a.Say("  %s\n", sheet.Clean(p.Hint))
 		}
 		for _, r := range p.Records {
-			a.say("    %s\n", clean(r))
+			a.Say("    %s\n", sheet.Clean(r))
 		}
 	}
 }

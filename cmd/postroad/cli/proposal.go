@@ -1,6 +1,7 @@
-package main
+package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -18,7 +19,7 @@ import (
 var errProposed = errors.New("noted")
 
 // propose notes what a command would change.
-func (a *app) propose(method, path string, query url.Values, body any) error {
+func (a *App) propose(method, path string, query url.Values, body any) error {
 	if method == http.MethodGet {
 		return errors.New("it asks the server something first")
 	}
@@ -33,31 +34,28 @@ func (a *app) propose(method, path string, query url.Values, body any) error {
 	return errProposed
 }
 
-// proposal reads a command that changes something, as people type it, and gives what it would ask of the server.
-func proposal(cmd *cobra.Command, line string) (api.Proposal, error) {
+// Proposal reads a command that changes something, as people type it, and gives what it would ask of the server; tree makes
+// the commands among which it is.
+func Proposal(ctx context.Context, tree func(*App) *cobra.Command, line string) (api.Proposal, error) {
 	var out api.Proposal
 	words, err := splitWords(line)
 	if err != nil {
 		return out, err
 	}
-	if len(words) > 0 && words[0] == cmd.Root().Name() {
+	a := &App{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard, proposed: &out}
+	root := tree(a)
+	if len(words) > 0 && words[0] == root.Name() {
 		words = words[1:]
 	}
-	a := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, proposed: &out}
-	root := a.root()
 	found, _, err := root.Find(words)
 	if err != nil || found.Flags().Lookup("plan") == nil {
-		return out, usagef("--change %q is no command that changes something, such as \"domain set acme.example --mode remote\"", line)
+		return out, Usagef("--change %q is no command that changes something, such as \"domain set acme.example --mode remote\"", line)
 	}
-	root.SetArgs(words)
-	root.SetIn(a.in)
-	root.SetOut(a.out)
-	root.SetErr(a.err)
-	if err := root.ExecuteContext(cmd.Context()); !errors.Is(err, errProposed) {
+	if err := a.execute(ctx, root, words); !errors.Is(err, errProposed) {
 		if err == nil {
 			err = errors.New("it changes nothing")
 		}
-		return out, usagef("--change %q: %s", line, err)
+		return out, Usagef("--change %q: %s", line, err)
 	}
 	return out, nil
 }
@@ -93,7 +91,7 @@ func splitWords(line string) ([]string, error) {
 		}
 	}
 	if quote != 0 || escaped {
-		return nil, usagef("--change %q: a quote or a backslash has no end", line)
+		return nil, Usagef("--change %q: a quote or a backslash has no end", line)
 	}
 	if begun {
 		out = append(out, word.String())

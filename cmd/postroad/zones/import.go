@@ -1,4 +1,4 @@
-package main
+package zones
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postroad/cmd/postroad/cli"
+	"postroad/cmd/postroad/sheet"
 	"postroad/internal/edge/api"
 	"postroad/internal/service/control"
 )
@@ -27,43 +29,43 @@ const (
 // zoneSuffix ends the names of zone files in a folder.
 const zoneSuffix = ".zone"
 
-func (a *app) zoneImport() *cobra.Command {
+func zoneImport(a *cli.App) *cobra.Command {
 	var folder, owner, server string
 	var proved, fromDNS bool
-	c := a.changes(&cobra.Command{
+	c := a.Changes(&cobra.Command{
 		Use: "import DOMAIN FILE|-", Short: "Put a zone file in the place of a whole zone", Args: cobra.MaximumNArgs(2),
 		Long: "Put a zone file in the place of a whole zone; SOA and NS become what the file says. A serial in the file that is not ahead of\n" +
 			"the zone's is passed over. With --all every NAME" + zoneSuffix + " in a folder, of which missing domains are made, hosted here and in mode\n" +
 			"local; a file that is refused is told with line and reason, and does not keep the others from being imported.\n" +
 			"With --from-dns the domain's present name servers are asked for what is there: for the whole zone, and where they do not give it,\n" +
 			"for usual names. SOA and NS stay ours.",
-		RunE: work(func(cmd *cobra.Command, args []string) error {
+		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 			if fromDNS {
 				if len(args) != 1 || folder != "" || owner != "" || proved {
-					return usagef("--from-dns takes a domain and nothing else")
+					return cli.Usagef("--from-dns takes a domain and nothing else")
 				}
-				return a.importFromDNS(cmd.Context(), args[0], server)
+				return importFromDNS(cmd.Context(), a, args[0], server)
 			}
 			if server != "" {
-				return usagef("--at is for --from-dns")
+				return cli.Usagef("--at is for --from-dns")
 			}
 			if folder != "" {
 				if len(args) > 0 {
-					return usagef("--all takes a folder and no domain")
+					return cli.Usagef("--all takes a folder and no domain")
 				}
-				return a.importZones(cmd.Context(), folder, owner, proved)
+				return importZones(cmd.Context(), a, folder, owner, proved)
 			}
 			if len(args) != 2 {
-				return usagef("a domain and a zone file are needed, or --all DIR")
+				return cli.Usagef("a domain and a zone file are needed, or --all DIR")
 			}
 			if owner != "" || proved {
-				return usagef("--account and --proved are for --all: the domain of a single zone must be there")
+				return cli.Usagef("--account and --proved are for --all: the domain of a single zone must be there")
 			}
-			text, err := a.readZone(args[1])
+			text, err := readZone(a, args[1])
 			if err != nil {
 				return err
 			}
-			return a.change(cmd.Context(), http.MethodPut, zonePath(args[0]), nil, map[string]any{"text": text})
+			return a.Change(cmd.Context(), http.MethodPut, zonePath(args[0]), nil, map[string]any{"text": text})
 		}),
 	})
 	c.Flags().BoolVar(&fromDNS, "from-dns", false, "import what the domain's present name servers say")
@@ -82,7 +84,7 @@ type zoneEntry struct {
 
 // zoneImports is an import of a folder under way.
 type zoneImports struct {
-	a       *app
+	a       *cli.App
 	folder  string
 	names   []string // of all files
 	query   url.Values
@@ -99,8 +101,8 @@ type zoneImports struct {
 }
 
 // importZones imports every zone file of a folder. What is refused is told in the end.
-func (a *app) importZones(ctx context.Context, folder, owner string, proved bool) error {
-	if a.proposed != nil {
+func importZones(ctx context.Context, a *cli.App, folder, owner string, proved bool) error {
+	if a.Proposing() {
 		return errors.New("it imports many zones, one after the other")
 	}
 	names, err := zoneFiles(folder)
@@ -139,8 +141,8 @@ func zoneFiles(folder string) ([]string, error) {
 
 // stopped tells how far the import came.
 func (z *zoneImports) stopped(err error) error {
-	if z.a.progress() {
-		_, _ = fmt.Fprintln(z.a.err)
+	if z.a.Progress() {
+		_, _ = fmt.Fprintln(z.a.Err)
 	}
 	if z.imported == 0 {
 		return err
@@ -151,7 +153,7 @@ func (z *zoneImports) stopped(err error) error {
 // add puts a file into the batch, and sends the batch when it is full.
 func (z *zoneImports) add(ctx context.Context, name string) error {
 	z.read++
-	text, err := z.a.readZone(filepath.Join(z.folder, name+zoneSuffix))
+	text, err := readZone(z.a, filepath.Join(z.folder, name+zoneSuffix))
 	if err != nil {
 		z.refused = append(z.refused, control.PlanRefusal{Subject: name, Sentence: err.Error()})
 		return nil
@@ -177,7 +179,7 @@ func (z *zoneImports) send(ctx context.Context) error {
 	if z.proved {
 		body["proved"] = true
 	}
-	out, err := z.a.attempt(ctx, http.MethodPost, "/zones/import", z.query, body)
+	out, err := z.a.Attempt(ctx, http.MethodPost, "/zones/import", z.query, body)
 	if err != nil {
 		return err
 	}
@@ -193,8 +195,8 @@ func (z *zoneImports) send(ctx context.Context) error {
 	z.imported += written
 	z.refused = append(z.refused, out.Plan.Refused...)
 	z.last, z.batch, z.octets = out, nil, 0
-	if z.a.progress() {
-		_, _ = fmt.Fprintf(z.a.err, "\r%d of %d zones", z.read, len(z.names))
+	if z.a.Progress() {
+		_, _ = fmt.Fprintf(z.a.Err, "\r%d of %d zones", z.read, len(z.names))
 	}
 	return nil
 }
@@ -202,18 +204,18 @@ func (z *zoneImports) send(ctx context.Context) error {
 // finish tells what came of the import.
 func (z *zoneImports) finish() error {
 	a := z.a
-	if a.progress() {
-		_, _ = fmt.Fprintln(a.err)
+	if a.Progress() {
+		_, _ = fmt.Fprintln(a.Err)
 	}
-	if a.json {
+	if a.JSON {
 		if z.refused == nil {
 			z.refused = []control.PlanRefusal{}
 		}
-		if err := a.printJSON(map[string]any{"imported": z.imported, "domains_added": z.fresh, "refused": z.refused, "version": z.last.Version, "applied": !a.plan}); err != nil {
+		if err := a.PrintJSON(map[string]any{"imported": z.imported, "domains_added": z.fresh, "refused": z.refused, "version": z.last.Version, "applied": !a.Plan}); err != nil {
 			return err
 		}
 	} else {
-		a.say("%s %d of %d zones, %d of them with a new domain.\n", map[bool]string{true: "Would import", false: "Imported"}[a.plan], z.imported, len(z.names), z.fresh)
+		a.Say("%s %d of %d zones, %d of them with a new domain.\n", map[bool]string{true: "Would import", false: "Imported"}[a.Plan], z.imported, len(z.names), z.fresh)
 	}
 	for _, r := range z.refused {
 		where := filepath.Join(z.folder, r.Subject+zoneSuffix)
@@ -224,10 +226,10 @@ func (z *zoneImports) finish() error {
 		if r.Hint != "" {
 			reason += " (" + r.Hint + ")"
 		}
-		a.complain("%s: %s", clean(where), clean(reason))
+		a.Complain("%s: %s", sheet.Clean(where), sheet.Clean(reason))
 	}
 	if n := len(z.refused); n > 0 {
-		return refused(fmt.Errorf("%d of %d zones were refused", n, len(z.names)))
+		return cli.Refused(fmt.Errorf("%d of %d zones were refused", n, len(z.names)))
 	}
 	return nil
 }
