@@ -50,7 +50,7 @@ func (l *Logins) Begin(ctx context.Context, client netip.Addr, mechanism string)
 
 // Next takes the client's response, nil when there was no initial one, and gives the next challenge, which may be
 // empty. done says that the login has succeeded; there is no challenge then. It may take as long as the client's
-// penalty and the queue of checks say, up to 40 seconds.
+// penalty and the queue of checks say, up to a minute.
 //
 // An error is a *smtp.ReplyError: 535 5.7.8 for a wrong login whatever is wrong with it, 501 5.5.2 for a message
 // that breaks the mechanism's rules, 454 4.7.0 when nobody could tell now. The exchange is over then.
@@ -68,11 +68,11 @@ func (x *Exchange) Next(response []byte) (challenge []byte, done bool, err error
 
 // proof judges the proof of SCRAM. What was looked up when the exchange began may have changed since.
 func (x *Exchange) proof(ctx context.Context, c claimant, response []byte) (challenge []byte, done bool, err error) {
-	err = x.logins.guarded(ctx, x.client, c.login, 0, func() error {
-		now, err := x.logins.identify(ctx, c)
-		if err != nil {
-			return err
-		}
+	var now claimant
+	err = x.logins.guarded(ctx, x.client, c.login, 0, func() (right bool, err error) {
+		now, err = x.logins.identify(ctx, c)
+		return false, err
+	}, func() (err error) {
 		if challenge, done, err = x.server.Next(response); err == nil && (now.stored == "" || now.stored != x.who.stored) {
 			return sasl.ErrAuthFailed
 		}

@@ -17,8 +17,13 @@ import (
 	"postroad/internal/proto/smtp"
 )
 
-// queueTime is how long a login waits for its password to be checked while others are.
-const queueTime = 10 * time.Second
+// queueTime is how long a login waits for its password to be checked while others are: all of an office's phones come at
+// once after a restart, and clients wait for longer.
+const queueTime = 30 * time.Second
+
+// checksEach is how many passwords of one client are looked at at a time at most. So many guesses more than its failures
+// allow a client has by making them at once.
+const checksEach = 8
 
 var (
 	// errBusy says that too many passwords are being checked.
@@ -43,7 +48,7 @@ type Logins struct {
 	dir       Directory
 	log       *slog.Logger
 	secret    []byte
-	slots     chan struct{}
+	turns     *turns
 	penalties *penalties
 	verified  *verified
 	check     func(v sasl.Verifier, password string) bool // the costly part
@@ -58,7 +63,7 @@ func NewLogins(cfg LoginConfig, verifiers Verifiers, dir Directory, log *slog.Lo
 		cfg.Checks = runtime.GOMAXPROCS(0)
 	}
 	return &Logins{
-		verifiers: verifiers, dir: dir, log: log, secret: cfg.Secret, slots: make(chan struct{}, cfg.Checks),
+		verifiers: verifiers, dir: dir, log: log, secret: cfg.Secret, turns: newTurns(cfg.Checks, min(cfg.Checks, checksEach)),
 		penalties: newPenalties(), verified: newVerified([]byte(rand.Text())), check: sasl.Verifier.Check,
 	}
 }
@@ -114,18 +119,83 @@ func (l *Logins) identify(ctx context.Context, c claimant) (claimant, error) {
 	return c, nil
 }
 
-// guarded has one password judged: after the delay that the client has earned, and noting the outcome. judge gives
-// sasl.ErrAuthFailed for a wrong one.
-func (l *Logins) guarded(ctx context.Context, client netip.Addr, login string, mark uint64, judge func() error) error {
-	a, ok := l.penalties.begin(time.Now(), client, login, mark)
-	if !ok {
-		return errRefused
+// password checks a password that came in clear, and gives who it was. For who does not exist it costs the same.
+func (l *Logins) password(ctx context.Context, client netip.Addr, c claimant, password string) (claimant, error) {
+	claimed := c
+	remembered := func() bool { return c.stored != "" && l.verified.knows(time.Now(), c.login, password, c.stored) }
+	err := l.guarded(ctx, client, c.login, l.verified.mark(c.login, password), func() (right bool, err error) {
+		if c, err = l.identify(ctx, claimed); err != nil {
+			return false, err
+		}
+		return remembered(), nil
+	}, func() error {
+		switch {
+		case remembered(): // a client's second connection, waiting beside the first
+			return nil
+		case !l.check(c.verifier, password) || c.stored == "":
+			return sasl.ErrAuthFailed
+		}
+		l.verified.remember(time.Now(), c.login, password, c.stored)
+		return nil
+	})
+	return c, err
+}
+
+// guarded has one password judged, in its turn and not before the client's failures let it: those that were found while it
+// waited count too. Before it waits for a turn, look looks the login up, and may know already that it is right. judge gives
+// sasl.ErrAuthFailed for a wrong one, and what it says is noted before the next one is looked at.
+func (l *Logins) guarded(ctx context.Context, client netip.Addr, login string, mark uint64, look func() (right bool, err error), judge func() error) error {
+	came, queued, at := time.Now(), time.Duration(0), pairOf(client, login)
+	for {
+		known, err := l.pay(ctx, came, at)
+		if err != nil {
+			return err
+		}
+		ready, err := look()
+		if err != nil {
+			return err
+		}
+		if ready {
+			l.penalties.note(time.Now(), at, mark, right)
+			return nil
+		}
+		from := time.Now()
+		done, err := l.turns.take(ctx, at.addr, known, queueTime-queued)
+		if err != nil {
+			return err
+		}
+		queued += time.Since(from)
+		if delay, _, ok := l.penalties.owes(time.Now(), at); ok && delay <= time.Since(came) {
+			return l.judged(at, mark, judge, done)
+		}
+		done()
 	}
+}
+
+// pay waits until what a client's failures cost is paid.
+func (l *Logins) pay(ctx context.Context, came time.Time, at pair) (known bool, err error) {
+	for {
+		delay, known, ok := l.penalties.owes(time.Now(), at)
+		rest := delay - time.Since(came)
+		switch {
+		case !ok:
+			return false, errRefused
+		case rest <= 0:
+			return known, ctx.Err()
+		}
+		if err := pause(ctx, rest); err != nil {
+			return false, err
+		}
+	}
+}
+
+// judged has judge called and its outcome noted within a turn.
+func (l *Logins) judged(at pair, mark uint64, judge func() error, done func()) error {
 	r := undecided
-	defer func() { l.penalties.end(time.Now(), a, r) }()
-	if err := pause(ctx, a.delay); err != nil {
-		return err
-	}
+	defer func() {
+		l.penalties.note(time.Now(), at, mark, r)
+		done()
+	}()
 	err := judge()
 	switch {
 	case err == nil:
@@ -134,51 +204,6 @@ func (l *Logins) guarded(ctx context.Context, client netip.Addr, login string, m
 		r = wrong
 	}
 	return err
-}
-
-// password checks a password that came in clear, and gives who it was.
-func (l *Logins) password(ctx context.Context, client netip.Addr, c claimant, password string) (claimant, error) {
-	err := l.guarded(ctx, client, c.login, l.verified.mark(c.login, password), func() (err error) {
-		if c, err = l.identify(ctx, c); err != nil {
-			return err
-		}
-		return l.matches(ctx, c, password)
-	})
-	return c, err
-}
-
-// matches is nil for the right password, sasl.ErrAuthFailed for a wrong one. For who does not exist it costs the same.
-func (l *Logins) matches(ctx context.Context, c claimant, password string) error {
-	known := func() bool { return c.stored != "" && l.verified.knows(time.Now(), c.login, password, c.stored) }
-	if known() {
-		return nil
-	}
-	if err := l.acquire(ctx); err != nil {
-		return err
-	}
-	defer func() { <-l.slots }()
-	if known() { // a client's second connection, waiting beside the first
-		return nil
-	}
-	if !l.check(c.verifier, password) || c.stored == "" {
-		return sasl.ErrAuthFailed
-	}
-	l.verified.remember(time.Now(), c.login, password, c.stored)
-	return nil
-}
-
-// acquire waits for a slot in which to check a password.
-func (l *Logins) acquire(ctx context.Context) error {
-	timer := time.NewTimer(queueTime)
-	defer timer.Stop()
-	select {
-	case l.slots <- struct{}{}:
-		return nil
-	case <-timer.C:
-		return errBusy
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // pause waits, unless ctx ends before.

@@ -19,7 +19,8 @@ const (
 	refuseScore  = 50               // from which on nothing is looked at for an address or a pair
 	maxScore     = 60               // so that what is over is forgotten in an hour
 	repeatScore  = 4                // how far the same wrong password, said again, raises a score
-	freeParallel = 10               // logins at once that are not counted as guesses, without a failure before
+	goodForOne   = 8                // logins that succeed from an address for one more failure of others there that costs nothing,
+	maxGood      = 20 * goodForOne  // of so many at most: where many people are, some mistype
 
 	maxTallies = 16_384 // of each kind
 	maxKnown   = 65_536
@@ -45,16 +46,8 @@ type pair struct {
 type tally struct {
 	score float64
 	at    time.Time // for when the score stands
-	busy  int       // attempts that have no result yet
+	good  int       // logins that have begun to succeed; of addresses only
 	wrong []uint64  // marks of the last wrong passwords; of pairs only
-}
-
-// attempt is one password that is being looked at.
-type attempt struct {
-	pair  pair
-	known bool
-	mark  uint64
-	delay time.Duration
 }
 
 func newPenalties() *penalties {
@@ -64,38 +57,21 @@ func newPenalties() *penalties {
 	}
 }
 
-// begin notes that a password will be looked at after the attempt's delay; each begin with ok has its end. ok is
-// false when there were too many failures: nothing is to be looked at then. mark stands for login and password,
-// 0 when the password is not to be seen.
-func (p *penalties) begin(now time.Time, client netip.Addr, login string, mark uint64) (a attempt, ok bool) {
-	a.pair, a.mark = pair{penaltyKey(client), login}, mark
+// owes is how long after its coming the answer to an attempt is due, by all failures up to now, and whether the pair is
+// known. ok is false when there were too many: nothing is to be looked at then. Attempts that have no result yet count for
+// nothing, so that an office may log in at once: whoever looks at one asks again then, and looks at few of a client at a time.
+func (p *penalties) owes(now time.Time, at pair) (delay time.Duration, known, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a.known = p.known.find(a.pair) != nil
-	both := p.pairs.entry(a.pair)
-	guesses := both.guesses(now)
+	known = p.known.find(at) != nil
+	guesses := p.pairs.find(at).guesses(now)
 	ok = guesses < refuseScore
-	if !a.known {
-		address := p.addresses.entry(a.pair.addr).guesses(now)
+	if !known {
+		address := p.addresses.find(at.addr).guesses(now)
 		ok = ok && address < refuseScore
-		guesses = max(guesses, address, p.logins.entry(login).guesses(now))
+		guesses = max(guesses, address, p.logins.find(at.login).guesses(now))
 	}
-	if !ok {
-		return a, false
-	}
-	a.delay = delayAfter(guesses)
-	for _, t := range p.tallies(a) {
-		t.busy++
-	}
-	return a, true
-}
-
-// tallies are those that an attempt is counted in.
-func (p *penalties) tallies(a attempt) []*tally {
-	if a.known {
-		return []*tally{p.pairs.entry(a.pair)}
-	}
-	return []*tally{p.pairs.entry(a.pair), p.addresses.entry(a.pair.addr), p.logins.entry(a.pair.login)}
+	return delayAfter(guesses), known, ok
 }
 
 // result is how an attempt ended.
@@ -107,30 +83,32 @@ const (
 	right
 )
 
-// end notes an attempt's result.
-func (p *penalties) end(now time.Time, a attempt, r result) {
+// note notes an attempt's result. mark stands for login and password, 0 when the password is not to be seen.
+func (p *penalties) note(now time.Time, at pair, mark uint64, r result) {
+	if r == undecided {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	both := p.pairs.entry(a.pair)
-	again := a.mark != 0 && slices.Contains(both.wrong, a.mark)
-	for _, t := range p.tallies(a) {
-		t.busy = max(0, t.busy-1)
-		if r == wrong {
-			t.fail(now, again)
+	known := p.known.find(at) != nil
+	if r == right {
+		p.pairs.forget(at)
+		p.known.entry(at)
+		if !known {
+			address := p.addresses.entry(at.addr)
+			address.good = min(address.good+1, maxGood)
 		}
+		return
 	}
-	switch r {
-	case undecided:
-	case wrong:
-		if a.mark != 0 && !again {
-			both.remember(a.mark)
-		}
-	case right:
-		both.score, both.wrong = 0, nil
-		p.known.entry(a.pair)
-		if both.busy == 0 {
-			p.pairs.forget(a.pair)
-		}
+	both := p.pairs.entry(at)
+	again := mark != 0 && slices.Contains(both.wrong, mark)
+	both.fail(now, again)
+	if !known {
+		p.addresses.entry(at.addr).fail(now, again)
+		p.logins.entry(at.login).fail(now, again)
+	}
+	if mark != 0 && !again {
+		both.remember(mark)
 	}
 }
 
@@ -142,14 +120,13 @@ func (t *tally) decay(now time.Time) {
 	}
 }
 
-// guesses is the score as whole failures, with what is under way: a burst of guesses is not cheaper than a row.
+// guesses is the score as whole failures. A nil tally has none.
 func (t *tally) guesses(now time.Time) int {
-	t.decay(now)
-	n := int(math.Ceil(t.score))
-	if n == 0 {
-		return max(0, t.busy-freeParallel)
+	if t == nil {
+		return 0
 	}
-	return n + t.busy
+	t.decay(now)
+	return max(0, int(math.Ceil(t.score))-t.good/goodForOne)
 }
 
 // fail counts a wrong password. One that is only said again is a device with an old password, not a guess.
@@ -180,7 +157,7 @@ func delayAfter(n int) time.Duration {
 	return min(maxDelay, time.Second<<min(n-freeFailures, 10))
 }
 
-// penaltyKey is what stands for a client, however its address is written.
-func penaltyKey(a netip.Addr) netip.Addr {
-	return reach.Customer(a.Unmap().WithZone(""))
+// pairOf is a login tried by a client, however its address is written.
+func pairOf(client netip.Addr, login string) pair {
+	return pair{reach.Customer(client.Unmap().WithZone("")), login}
 }

@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"postroad/internal/proto/sasl"
+	"postroad/internal/proto/smtp"
 	"postroad/internal/service/access"
 )
 
@@ -168,21 +170,170 @@ func TestADeviceWithAnOldPassword(t *testing.T) {
 	})
 }
 
-// TestGuessesAtTheSameTime starts 500 guesses at once: they are no cheaper than one after the other.
+// TestGuessesAtTheSameTime starts 500 guesses at once: they are no cheaper than one after the other, whether they are about
+// one login or about many.
 func TestGuessesAtTheSameTime(t *testing.T) {
 	t.Parallel()
+	for name, login := range map[string]func(i int) string{
+		"one login":   func(int) string { return ann },
+		"many logins": func(i int) string { return fmt.Sprintf("user%d@local.example", i) },
+	} {
+		for _, mechanism := range []string{sasl.Plain, sasl.ScramSHA256} {
+			t.Run(name+" "+mechanism, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					o := newOffice(t, access.LoginConfig{Checks: 64})
+					o.cost = 100 * time.Millisecond
+					begun, answers := time.Now(), make(chan string, 500)
+					var wg sync.WaitGroup
+					for i := range 500 {
+						wg.Go(func() {
+							if mechanism == sasl.ScramSHA256 {
+								answers <- o.guessProof(t, login(i))
+							} else {
+								answers <- o.login(t, evil, mechanism, login(i), fmt.Sprint("guess ", i))
+							}
+						})
+					}
+					<-time.After(29 * time.Second)
+					if n := len(answers); n > 16 {
+						t.Errorf("%d answers before half a minute", n)
+					}
+					wg.Wait()
+					close(answers)
+					looked := 0
+					for answer := range answers {
+						if answer == failed {
+							looked++
+						}
+					}
+					if looked > 65 || looked < 50 || mechanism == sasl.Plain && looked != len(o.checks) {
+						t.Errorf("%d guesses were looked at, with %d checks", looked, len(o.checks))
+					}
+					if got := o.login(t, evil, sasl.Plain, ann, secret); !strings.HasPrefix(got, refused) {
+						t.Errorf("after %v: %q", time.Since(begun), got)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestAnOfficeLogsInAtOnce has 300 phones behind one address log in after a restart, on a machine that looks at two
+// passwords at a time.
+func TestAnOfficeLogsInAtOnce(t *testing.T) {
+	t.Parallel()
+	const cost = 100 * time.Millisecond
+	for _, mechanism := range mechanisms {
+		t.Run(mechanism, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o := newOffice(t, access.LoginConfig{Checks: 2})
+				o.cost = cost
+				begun := time.Now()
+				var wg sync.WaitGroup
+				for _, login := range o.hire(t, 300) {
+					wg.Go(func() {
+						if got := o.login(t, home, mechanism, login, secret); got != login+" of acme" {
+							t.Errorf("%s: %q", login, got)
+						}
+					})
+				}
+				synctest.Wait()
+				// Who comes from elsewhere meanwhile waits for the turn of nobody else.
+				if got, took := o.timed(t, netip.MustParseAddr("198.51.100.7"), ann, secret); got != annIn || took > 2*cost {
+					t.Errorf("from elsewhere: %q after %v", got, took)
+				}
+				wg.Wait()
+				if took := time.Since(begun); took > 151*cost {
+					t.Errorf("took %v", took)
+				}
+			})
+		})
+	}
+}
+
+// TestAnOfficeWithOldPasswords has one phone in thirty say an old password: that delays nobody else.
+func TestAnOfficeWithOldPasswords(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		o := newOffice(t, access.LoginConfig{})
+		o := newOffice(t, access.LoginConfig{Checks: 2})
+		begun := time.Now()
+		for i, login := range o.hire(t, 300) {
+			if i%30 == 29 {
+				if got := o.login(t, home, sasl.Plain, login, "old"); got != failed {
+					t.Fatalf("%s: %q", login, got)
+				}
+				continue
+			}
+			if got := o.login(t, home, sasl.Plain, login, secret); got != login+" of acme" {
+				t.Fatalf("%s: %q", login, got)
+			}
+		}
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("took %v", took)
+		}
+		// Where so many succeed, guessing is slowed all the same.
+		for i := range 60 {
+			o.login(t, home, sasl.Plain, fmt.Sprintf("user%d@local.example", i), "x")
+		}
+		if took := time.Since(begun); took < 10*time.Minute {
+			t.Errorf("60 guesses took %v", took)
+		}
+	})
+}
+
+// TestWhoIsKnownIsNotKeptWaitingByStrangers fills the queue from many addresses.
+func TestWhoIsKnownIsNotKeptWaitingByStrangers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, access.LoginConfig{Checks: 1})
+		if got := o.login(t, home, sasl.Plain, ann, secret); got != annIn {
+			t.Fatal(got)
+		}
+		time.Sleep(6 * time.Minute) // the password is looked at again
+		o.cost = 100 * time.Millisecond
 		var wg sync.WaitGroup
-		for i := range 500 {
-			wg.Go(func() { o.login(t, evil, sasl.Plain, ann, fmt.Sprint("guess ", i)) })
+		for i := range 200 {
+			wg.Go(func() {
+				o.login(t, netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), sasl.Plain, fmt.Sprintf("user%d@local.example", i), "x")
+			})
+		}
+		synctest.Wait()
+		if got, took := o.timed(t, home, ann, secret); got != annIn || took > 2*o.cost {
+			t.Errorf("%q after %v", got, took)
 		}
 		wg.Wait()
-		if len(o.checks) > 65 {
-			t.Errorf("%d guesses were looked at", len(o.checks))
+	})
+}
+
+// TestTurnsAreGivenBack has clients go away while they wait.
+func TestTurnsAreGivenBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, access.LoginConfig{Checks: 1})
+		o.cost = time.Second
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		var wg sync.WaitGroup
+		wg.Go(func() { o.login(t, home, sasl.Plain, ann, secret) })
+		synctest.Wait()
+		for i := range 20 {
+			wg.Go(func() {
+				x, _ := o.Begin(ctx, netip.AddrFrom4([4]byte{203, 0, 113, byte(i / 2)}), sasl.Plain)
+				_, _, err := x.Next([]byte("\x00bob@local.example\x00" + secret))
+				if r, ok := smtp.ReplyOf(err); !ok || r.Code != 454 {
+					t.Errorf("%v", err)
+				}
+			})
 		}
-		if got := o.login(t, evil, sasl.Plain, ann, secret); !strings.HasPrefix(got, refused) {
-			t.Errorf("%q", got)
+		wg.Wait()
+		if o.Waiting() != 0 {
+			t.Errorf("%d wait", o.Waiting())
+		}
+		o.cost = 0
+		if got, took := o.timed(t, evil, "bob@local.example", secret); got != "bob@local.example of acme" || took > 0 {
+			t.Errorf("%q after %v", got, took)
 		}
 	})
 }
