@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postroad/cmd/postroad/cli"
+	"postroad/cmd/postroad/trust"
 	"postroad/cmd/postroad/zones"
 )
 
@@ -21,7 +22,7 @@ func commands(a *cli.App) *cobra.Command {
 	a.Flags(root.PersistentFlags())
 	root.AddCommand(
 		serveCommand(a),
-		domainCommand(a), recipientsCommand(a), forwarderCommand(a), mxCommand(a), exchangerSetCommand(a), nameServerSetCommand(a), mailboxCommand(a),
+		domainCommand(a), recipientsCommand(a), mxCommand(a), exchangerSetCommand(a), nameServerSetCommand(a), mailboxCommand(a),
 		ruleCommand(a, aliasWords), ruleCommand(a, forwardWords), ruleCommand(a, groupWords), catchAllCommand(a),
 		dkimCommand(a), identityCommand(a), certCommand(a),
 		outboundCommand(a), explainCommand(a), lookUpCommand(a), toolCommand(a), traceCommand(a), noticeCommand(a), queueCommand(a),
@@ -30,5 +31,6 @@ func commands(a *cli.App) *cobra.Command {
 		configCommand(a), manCommand(a), versionCommand(a),
 	)
 	root.AddCommand(zones.Commands(a)...)
+	root.AddCommand(trust.Commands(a)...)
 	return root
 }

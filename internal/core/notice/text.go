@@ -83,8 +83,8 @@ func begun(s *Seen, since time.Time) words {
 		w.subject = d + ": mail comes around its filter"
 		w.what = fmt.Sprintf("Since %s somebody has been trying to deliver mail for %s here, who is none of its gateways.", when(since), d)
 		w.means = "Such mail is refused for now (450), so an honest sender comes again by the exchangers in DNS. Spammers come this way on purpose, and so does everybody if DNS names this installation beside the filter."
-		w.do = "See that the MX records name the filter alone. If the client belongs to the filter, add its network: postroad domain set " + s.Domain + " --gateway NETWORK, with those that are there already."
-		w.command = append(w.command, "postroad trace --recipient ADDRESS")
+		w.do = "See that the MX records name the filter alone. If the client belongs to the filter, add it: postroad gateway add " + s.Domain + " ADDRESS."
+		w.command = append(w.command, "postroad gateway show "+s.Domain)
 	case ForwardFuse:
 		w.subject = d + ": a forward gets more mail than it may send on"
 		w.what = fmt.Sprintf("Since %s a forward of %s has been getting more mail than it may send to other servers in an hour.", when(since), d)

@@ -496,6 +496,10 @@ func calls(h *house) map[string][3]string {
 		"forwarder-list":    {"GET", "/domains/ann.example/forwarders", ""},
 		"forwarder-add":     {"POST", "/domains/ann.example/forwarders", `{"forwarder":"192.0.2.25"}`},
 		"forwarder-remove":  {"DELETE", "/domains/ann.example/forwarders?forwarder=192.0.2.26", ""},
+		"gateway-list":      {"GET", "/domains/sec.ann.example/gateways", ""},
+		"gateway-show":      {"GET", "/domains/sec.ann.example/gateways/report", ""},
+		"gateway-add":       {"POST", "/domains/sec.ann.example/gateways", `{"gateway":"192.0.2.25"}`},
+		"gateway-remove":    {"DELETE", "/domains/sec.ann.example/gateways?gateway=192.0.2.26", ""},
 		"recipients-list":   {"GET", "/domains/ann.example/recipients", ""},
 		"recipients-import": {"PUT", "/domains/ann.example/recipients", `{"addresses":["x@ann.example"]}`},
 		"recipients-sync":   {"POST", "/domains/ann.example/recipients/sync", `{"from":"https://mx.ann.example","token":"x"}`},
@@ -574,6 +578,7 @@ func (h *house) furnish() {
 	h.must("", "POST", "/tsig-keys", `{"name":"free.ann","account":"ann","secret":"`+strings.Repeat("c21hcnQgc2VjcmV0", 4)+`"}`)
 	h.must("", "POST", "/transfers", `{"zone":"ann.example","key":"ns2.ann"}`)
 	h.must("", "POST", "/domains", `{"name":"sec.ann.example","account":"ann","proved":true}`)
+	h.must("", "POST", "/domains/sec.ann.example/gateways?confirm=true", `{"gateway":"192.0.2.26"}`)
 	h.must("", "PUT", "/secondaries/sec.ann.example", `{"primary":"192.5.6.31","key":"ns2.ann"}`)
 	h.must("", "PUT", "/catalogs/all.ann.example", `{"account":"ann"}`)
 	h.m.Queued = []mail.Listed{{

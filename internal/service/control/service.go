@@ -212,7 +212,7 @@ func New(o Options) *Service {
 	s.mailboxes = mailboxes.Access{Reading: &s.reading, Ways: &s.ways, NewID: newID}
 	s.domains = domains.Access{
 		Store: o.Store, Ours: &s.ours, Explainer: &s.explainer, Exchangers: &s.exchangers, Clients: s.clients.Follow, Ownership: &s.ownership, Delegated: s.delegated, Hosted: &s.hosted,
-		Zones: &s.zones, Keys: o.Store, Signs: o.Signer != nil, Reading: &s.reading, Ways: &s.ways, NewID: newID, Support: o.Support, Log: o.Log,
+		Zones: &s.zones, Keys: o.Store, Signs: o.Signer != nil, Reading: &s.reading, Ways: &s.ways, Addresses: o.Resolver, NewID: newID, Support: o.Support, Log: o.Log,
 		Hosting: func(ctx context.Context, old, d *directory.Domain) error { return s.Transfers().Hosting(ctx, old, d) },
 	}
 	s.current.Store(&state{Directory: directory.NewSnapshot(0, nil, nil, nil, nil), Accounts: map[account.ID]account.Account{}})

@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -21,28 +22,46 @@ const maxFound = 10_000
 // recent remembers what was found a while ago.
 type recent struct {
 	mu   sync.Mutex
-	last map[string]time.Time // by finding and domain
+	last map[string]*sighting // by finding and domain
 }
 
-// first reports whether something was not found just before, and remembers that it is now.
-func (r *recent) first(what string, now time.Time) bool {
+// sighting is when something was recorded last, and how often it was found since.
+type sighting struct {
+	at   time.Time
+	more int
+}
+
+// first reports whether something was not found just before, and remembers that it is now; more is how often it was found
+// since it was recorded last.
+func (r *recent) first(what string, now time.Time) (more int, first bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if at, known := r.last[what]; known && now.Sub(at) < foundAgain {
-		return false
+	if s := r.last[what]; s != nil {
+		if now.Sub(s.at) < foundAgain {
+			s.more++
+			return s.more, false
+		}
+		more = s.more
 	}
 	if r.last == nil || len(r.last) >= maxFound {
-		r.last = map[string]time.Time{}
+		r.last = map[string]*sighting{}
 	}
-	r.last[what] = now
-	return true
+	r.last[what] = &sighting{at: now}
+	return more, true
 }
 
 // find records what is wrong with a domain.
 func (s *session) find(name finding.Name, domain, evidence string) {
-	now := time.Now()
-	if s.service.cfg.Findings == nil || !s.service.found.first(string(name)+" "+domain, now) {
+	if s.service.cfg.Findings == nil {
 		return
+	}
+	now := time.Now()
+	more, first := s.service.found.first(string(name)+" "+domain, now)
+	if !first {
+		return
+	}
+	if more > 0 {
+		evidence += "; " + strconv.Itoa(more) + " more since it was recorded before"
 	}
 	f := finding.Finding{Name: name, Domain: domain, Evidence: evidence, Since: now.UTC()}
 	if err := s.service.cfg.Findings.Find(s.context(), f, false); err != nil {

@@ -57,6 +57,7 @@ type Access struct {
 	Signs      bool // zones are signed here
 	Reading    *reading.Access
 	Ways       Ways
+	Addresses  Addresses // nil: names of gateways are not looked up
 	// Hosting refuses that a zone gets its home here; old is nil for a new domain.
 	Hosting func(ctx context.Context, old, d *directory.Domain) error
 	// Clients has a plan write into a domain's zone what mail programs look for; old is nil for a new domain.

@@ -124,7 +124,7 @@ func (a *Access) fresh(ctx context.Context, old, d *directory.Domain) (bool, err
 func accept(d *directory.Domain, set *zone.ExchangerSet, chosen bool) error {
 	switch {
 	case chosen && !slices.Equal(d.Gateways, set.Gateways):
-		return words.Invalid("The domain "+words.Show(d.Name)+" follows the exchanger set "+set.Name+", which says who may deliver.", "choose another set, or --exchanger-set none with --gateway")
+		return words.Invalid("The domain "+words.Show(d.Name)+" follows the exchanger set "+set.Name+", which says who may deliver.", "choose another set, or postroad domain set "+d.Name+" --exchanger-set none --gateway NETWORK")
 	case d.Mode == directory.ModeRemote:
 		return nil // nobody delivers for it here
 	case d.Mode == directory.ModeAuto && len(set.Gateways) > 0:

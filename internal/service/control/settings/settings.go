@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"postroad/internal/core/account"
@@ -196,6 +197,31 @@ func Gateways(list []string) ([]netip.Prefix, error) {
 		return nil, nil
 	}
 	return out, nil
+}
+
+// ShowNetwork writes a network as people name it: a single address without its length.
+func ShowNetwork(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+// ShowNetworks writes networks as people name them.
+func ShowNetworks(list []netip.Prefix) []string {
+	out := make([]string, len(list))
+	for i, p := range list {
+		out[i] = ShowNetwork(p)
+	}
+	return out
+}
+
+// Admitted says who may deliver mail for a domain from outside.
+func Admitted(d *directory.Domain) string {
+	if len(d.Gateways) == 0 {
+		return "Everybody may deliver mail for " + words.Show(d.Name) + "."
+	}
+	return "From outside only " + strings.Join(ShowNetworks(d.Gateways), ", ") + " may deliver mail for " + words.Show(d.Name) + "; all others are refused for now."
 }
 
 // fit holds settings against the mode. What was chosen just now and does not fit is refused, what is left of another

@@ -238,11 +238,7 @@ func Changed(a, b *directory.Domain) []string {
 		}
 	}
 	if !slices.Equal(a.Gateways, b.Gateways) {
-		if len(b.Gateways) == 0 {
-			out = append(out, "Everybody may deliver mail for "+name+".")
-		} else {
-			out = append(out, "From outside only "+strings.Join(Show(b, time.Time{}).Gateways, ", ")+" may deliver mail for "+name+"; all others are refused for now.")
-		}
+		out = append(out, Admitted(b))
 	}
 	out = append(out, changedJudging(a, b)...)
 	if !a.Onboarding.Equal(b.Onboarding) {
