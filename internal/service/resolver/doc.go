@@ -6,7 +6,7 @@
 //
 // For checks it asks anybody: Delegation follows the way from the root to a zone, Everywhere asks all name servers of
 // one, Public each resolver by itself, At any server, Security what a validating resolver on this machine says. These
-// answers are kept nowhere.
+// answers are kept nowhere. [Service.Known] asks nobody: it tells what is remembered.
 //
 // # What strangers lead to
 //

@@ -99,14 +99,20 @@ func New(cfg Config, log *slog.Logger, options ...Option) *Service {
 // MX looks up the exchangers of a name, an A-label. A context that ends first makes the answer Temporary.
 func (s *Service) MX(ctx context.Context, name string) facts.MXAnswer {
 	name = plainName(name)
-	r := s.lookUp(ctx, name, dns.TypeMX)
+	return mxAnswer(name, s.lookUp(ctx, name, dns.TypeMX))
+}
+
+func mxAnswer(name string, r result) facts.MXAnswer {
 	return facts.MXAnswer{Name: name, Status: r.status, Records: slices.Clone(r.mx), Null: r.null, Origin: r.origin}
 }
 
 // TXT looks up the texts of a name, an A-label. A context that ends first makes the answer Temporary.
 func (s *Service) TXT(ctx context.Context, name string) facts.TXTAnswer {
 	name = plainName(name)
-	r := s.lookUp(ctx, name, dns.TypeTXT)
+	return txtAnswer(name, s.lookUp(ctx, name, dns.TypeTXT))
+}
+
+func txtAnswer(name string, r result) facts.TXTAnswer {
 	return facts.TXTAnswer{Name: name, Status: r.status, Records: slices.Clone(r.txt), Origin: r.origin}
 }
 
@@ -130,22 +136,42 @@ func (s *Service) Addrs(ctx context.Context, host string) facts.AddrAnswer {
 // Family looks up the addresses of a host in one family: IPv6 when six is true, else IPv4. Names that nobody can have
 // are not there.
 func (s *Service) Family(ctx context.Context, host string, six bool) facts.AddrAnswer {
-	name, kind := plainName(host), dns.TypeA
+	name := plainName(host)
+	return familyAnswer(name, s.lookUp(ctx, name, addressType(six)))
+}
+
+func addressType(six bool) uint16 {
 	if six {
-		kind = dns.TypeAAAA
+		return dns.TypeAAAA
 	}
-	r := s.lookUp(ctx, name, kind)
+	return dns.TypeA
+}
+
+func familyAnswer(name string, r result) facts.AddrAnswer {
 	return facts.AddrAnswer{Name: name, Status: r.status, Addrs: slices.Clone(r.addrs), Alias: r.aliases > 0, Origin: r.origin}
 }
 
 // Names looks up the names that an address leads to.
 func (s *Service) Names(ctx context.Context, addr netip.Addr) facts.NamesAnswer {
-	name, err := dns.ReverseAddr(addr.Unmap().WithZone("").String())
-	if err != nil {
-		origin := facts.Origin{Source: "local", At: time.Now(), Detail: "not asked for: no address"}
-		return facts.NamesAnswer{Addr: addr, Status: facts.NXDomain, Origin: origin}
+	name, ok := reverseName(addr)
+	if !ok {
+		return noReverse(addr)
 	}
-	r := s.lookUp(ctx, plainName(name), dns.TypePTR)
+	return namesAnswer(addr, s.lookUp(ctx, name, dns.TypePTR))
+}
+
+// reverseName is where the names of an address stand.
+func reverseName(addr netip.Addr) (string, bool) {
+	name, err := dns.ReverseAddr(addr.Unmap().WithZone("").String())
+	return plainName(name), err == nil
+}
+
+func noReverse(addr netip.Addr) facts.NamesAnswer {
+	origin := facts.Origin{Source: "local", At: time.Now(), Detail: "not asked for: no address"}
+	return facts.NamesAnswer{Addr: addr, Status: facts.NXDomain, Origin: origin}
+}
+
+func namesAnswer(addr netip.Addr, r result) facts.NamesAnswer {
 	return facts.NamesAnswer{Addr: addr, Status: r.status, Hosts: slices.Clone(r.hosts), Origin: r.origin}
 }
 
