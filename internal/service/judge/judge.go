@@ -1,6 +1,6 @@
 // Package judge finds out who sent what strangers bring, and asks core/policy what becomes of it: SPF while the message
 // still comes, keys of DKIM and policies of DMARC at the same time as soon as its header is there (RFC 7208, RFC 6376,
-// RFC 9989).
+// RFC 9989). What is remembered of DNS is not asked for, and nothing runs beside a message that needs no more.
 //
 // # Failure
 //
@@ -48,6 +48,9 @@ type Config struct {
 	Budget   time.Duration // how long DNS is waited for after a message's end, and in each step before; 0: 10 s
 	AtOnce   int           // messages that are looked up at once; 0: 1,000
 	Findings Findings      // is told of forwarders that may deserve trust; nil: nobody is
+	// Known is what is remembered of foreign DNS: it answers at once, and Temporary where somebody had to be asked. What it
+	// knows is not looked up beside the message; nil: everything is.
+	Known Resolver
 }
 
 // Service judges messages. Its methods may be called at once.
@@ -79,9 +82,11 @@ func New(cfg Config, resolver Resolver, dir Directory, metrics *obs.Metrics, log
 type Judgement struct {
 	service *Service
 	arrival policy.Arrival
-	cancel  context.CancelFunc // ends what was begun
-	live    context.Context
-	direct  func() spf.Outcome // waits for SPF of the client itself
+	live    context.Context    // of what was begun; nil while there is nothing
+	cancel  context.CancelFunc // ends it
+	direct  spf.Outcome        // SPF of the client itself, once it is found
+	pending chan spf.Outcome   // gives it; nil where it is found, or was put off until somebody wants it
+	found   bool
 	header  []byte
 	signed  *dkim.Signatures
 	body    *dkim.Body
@@ -108,18 +113,28 @@ type keyAnswer struct {
 	err   error
 }
 
+func (k *keyring) put(name string, a keyAnswer) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.known == nil {
+		k.known = map[string]keyAnswer{}
+	}
+	k.known[name] = a
+}
+
 // Begin begins to find out about a message, with the first recipient that was taken. End must be called.
 func (s *Service) Begin(a policy.Arrival) *Judgement {
 	a.Client = a.Client.Unmap()
 	j := &Judgement{service: s, arrival: a}
-	j.live, j.cancel = context.WithCancel(context.Background())
 	if d := s.domain(a.Recipient); d != nil && d.Judging.Mode == directory.JudgeOff {
-		j.direct = sync.OnceValue(func() spf.Outcome { return s.spf(j.live, a.Client, a.Helo, a.Sender) })
+		return j
+	}
+	if j.found = s.known(func(dns policy.DNS) { j.direct = s.spf(context.Background(), dns, a.Client, a.Helo, a.Sender) }); j.found {
 		return j
 	}
 	done := make(chan spf.Outcome, 1)
-	s.spawn(j, func(ctx context.Context) { done <- s.spf(ctx, a.Client, a.Helo, a.Sender) }, func() { done <- busy(a) })
-	j.direct = sync.OnceValue(func() spf.Outcome { return <-done })
+	j.pending = done
+	s.spawn(j, func(ctx context.Context) { done <- s.spf(ctx, s.resolver, a.Client, a.Helo, a.Sender) }, func() { done <- busy(a) })
 	return j
 }
 
@@ -131,7 +146,7 @@ func busy(a policy.Arrival) spf.Outcome {
 // spawn runs a part of a judgement beside it, when there is a place; otherwise is called when there is none in time, or
 // after a panic.
 func (s *Service) spawn(j *Judgement, f func(ctx context.Context), otherwise func()) {
-	ctx, cancel := context.WithTimeout(j.live, s.cfg.Budget)
+	ctx, cancel := context.WithTimeout(j.living(), s.cfg.Budget)
 	j.begun.Go(func() {
 		defer cancel()
 		defer func() {
@@ -151,9 +166,17 @@ func (s *Service) spawn(j *Judgement, f func(ctx context.Context), otherwise fun
 	})
 }
 
+// living is the context of what is begun for a message; it ends with it.
+func (j *Judgement) living() context.Context {
+	if j.live == nil {
+		j.live, j.cancel = context.WithCancel(context.Background())
+	}
+	return j.live
+}
+
 // spf asks about one client.
-func (s *Service) spf(ctx context.Context, client netip.Addr, helo, sender string) spf.Outcome {
-	return spf.Check(ctx, policy.SPF(s.resolver), spf.Query{Addr: client, Helo: helo, Sender: sender, Receiver: s.cfg.Hostname, At: time.Now()})
+func (s *Service) spf(ctx context.Context, dns policy.DNS, client netip.Addr, helo, sender string) spf.Outcome {
+	return spf.Check(ctx, policy.SPF(dns), spf.Query{Addr: client, Helo: helo, Sender: sender, Receiver: s.cfg.Hostname, At: time.Now()})
 }
 
 // domain is the domain of a recipient, nil when it is none of ours.
@@ -174,19 +197,24 @@ func (j *Judgement) Header(header []byte) {
 	j.body = dkim.NewBody(j.signed.Canonicalizations()...)
 	var domains []string
 	domains, j.problem = authorsOf(header)
-	j.keys.known = map[string]keyAnswer{}
 	for _, name := range j.signed.KeyNames() {
+		var a keyAnswer
+		if s.known(func(dns policy.DNS) { a.texts, a.err = policy.Key(context.Background(), dns, name) }) {
+			j.keys.put(name, a)
+			continue
+		}
 		s.spawn(j, func(ctx context.Context) {
 			texts, err := policy.Key(ctx, s.resolver, name)
-			j.keys.mu.Lock()
-			j.keys.known[name] = keyAnswer{texts, err}
-			j.keys.mu.Unlock()
+			j.keys.put(name, keyAnswer{texts, err})
 		}, func() {})
 	}
 	j.authors = make([]author, len(domains))
 	for i, domain := range domains {
 		a := &j.authors[i]
 		a.domain = domain
+		if s.known(func(dns policy.DNS) { a.found = dmarc.Discover(context.Background(), policy.DMARC(dns), domain) }) {
+			continue
+		}
 		a.found = dmarc.Discovery{Domain: domain, Err: dkim.ErrTemporary}
 		s.spawn(j, func(ctx context.Context) { a.found = dmarc.Discover(ctx, policy.DMARC(s.resolver), domain) }, func() {})
 	}
@@ -202,9 +230,6 @@ func (j *Judgement) Write(p []byte) (int, error) {
 
 // authorsOf gives the domains of a header's authors as A-labels, each once, or says why they cannot be told.
 func authorsOf(header []byte) (domains []string, problem string) {
-	if !message.HasField(header, "From") {
-		return nil, ""
-	}
 	var from []string
 	for _, body := range message.Values(header, "From") {
 		list, _, _ := message.FromAddresses([]byte("From: " + body + "\r\n"))
@@ -252,12 +277,11 @@ func (j *Judgement) Judge(rows []mail.Recipient) (rulings []policy.Ruling) {
 		}
 	}()
 	begun := time.Now()
-	ctx, cancel := context.WithTimeout(j.live, s.cfg.Budget)
-	defer cancel()
-	stop := context.AfterFunc(ctx, j.cancel) // what was begun ends with it
-	defer stop()
-	b := &bench{j: j, ctx: ctx, settled: map[string]*policy.Ruling{}}
-	b.names = sync.OnceValue(func() []string { return s.confirmed(ctx, j.arrival.Client) })
+	b := &bench{j: j, settled: map[string]*policy.Ruling{}}
+	defer b.rise()
+	if j.live != nil {
+		b.context() // what was begun has no more time than what is asked for from now on
+	}
 	rulings = make([]policy.Ruling, len(rows))
 	for i := range rows {
 		rulings[i] = b.rule(&rows[i])
@@ -274,20 +298,53 @@ func (j *Judgement) Judge(rows []mail.Recipient) (rulings []policy.Ruling) {
 
 // End forgets the message and waits for what was begun, which ends at once.
 func (j *Judgement) End() {
-	j.cancel()
+	if j.cancel != nil {
+		j.cancel()
+	}
 	j.begun.Wait()
 }
 
 // bench is where one message is judged for all its recipients.
 type bench struct {
 	j       *Judgement
-	ctx     context.Context
-	names   func() []string
+	ctx     context.Context // of what is asked for; nil while nothing is
+	close   func()          // ends it
+	named   bool
+	names   []string // confirmed names of the client, once somebody wanted them
 	looked  bool
 	dkim    []dkim.Result
 	direct  *policy.Evidence
 	places  []*policy.Evidence        // where trusted servers had it from
 	settled map[string]*policy.Ruling // by domain
+}
+
+// context is that of everything that has to be asked for now; what was begun earlier ends with it.
+func (b *bench) context() context.Context {
+	if b.ctx == nil {
+		ctx, cancel := context.WithTimeout(b.j.living(), b.j.service.cfg.Budget)
+		stop := context.AfterFunc(ctx, b.j.cancel)
+		b.ctx, b.close = ctx, func() { stop(); cancel() }
+	}
+	return b.ctx
+}
+
+// rise ends what the bench has asked for.
+func (b *bench) rise() {
+	if b.close != nil {
+		b.close()
+	}
+}
+
+// clientNames are the confirmed names of the client.
+func (b *bench) clientNames() []string {
+	if b.named {
+		return b.names
+	}
+	s, client := b.j.service, b.j.arrival.Client
+	if b.named = true; !s.known(func(dns policy.DNS) { b.names = confirmed(context.Background(), dns, client) }) {
+		b.names = confirmed(b.context(), s.resolver, client)
+	}
+	return b.names
 }
 
 // rule decides for one recipient. That of a routing address belongs to the domain of its mailbox; what is taken for a
@@ -323,7 +380,7 @@ func (b *bench) rule(row *mail.Recipient) policy.Ruling {
 // evidence is what was found out, as a domain sees the client.
 func (b *bench) evidence(d *directory.Domain) (*policy.Evidence, policy.Trust) {
 	j := b.j
-	trust := relation(d, j.arrival.Client, b.names)
+	trust := relation(d, j.arrival.Client, b.clientNames)
 	if trust.Relation != policy.Stranger {
 		h, problem := hop(j.header, d)
 		if problem == "" {
@@ -336,13 +393,33 @@ func (b *bench) evidence(d *directory.Domain) (*policy.Evidence, policy.Trust) {
 		trust.Problem = problem
 	}
 	if b.direct == nil {
-		b.direct = b.gather(j.arrival.Client, j.arrival.Helo, j.arrival.Sender, j.wait())
+		b.direct = b.gather(j.arrival.Client, j.arrival.Helo, j.arrival.Sender, b.wait())
 	}
 	return b.direct, trust
 }
 
-// wait waits for SPF of the client itself.
-func (j *Judgement) wait() spf.Outcome { return j.direct() }
+// wait waits for SPF of the client itself, or asks now where that was put off. It is called during Judge.
+func (b *bench) wait() spf.Outcome {
+	j := b.j
+	switch {
+	case j.found:
+	case j.pending != nil:
+		j.direct = <-j.pending
+	default:
+		j.direct = b.spf(j.arrival.Client, j.arrival.Helo, j.arrival.Sender)
+	}
+	j.found = true
+	return j.direct
+}
+
+// spf finds out about one client, by what is known where that is enough.
+func (b *bench) spf(client netip.Addr, helo, sender string) (out spf.Outcome) {
+	s := b.j.service
+	if !s.known(func(dns policy.DNS) { out = s.spf(context.Background(), dns, client, helo, sender) }) {
+		out = s.spf(b.context(), s.resolver, client, helo, sender)
+	}
+	return out
+}
 
 // place gives the evidence of where a trusted server had the message from; nil when there are too many of them.
 func (b *bench) place(h message.Hop) *policy.Evidence {
@@ -355,7 +432,7 @@ func (b *bench) place(h message.Hop) *policy.Evidence {
 		return nil
 	}
 	sender := original(b.j.arrival.Sender)
-	e := b.gather(h.Addr, h.Helo, sender, b.j.service.spf(b.ctx, h.Addr, h.Helo, sender))
+	e := b.gather(h.Addr, h.Helo, sender, b.spf(h.Addr, h.Helo, sender))
 	b.places = append(b.places, e)
 	return e
 }
@@ -366,8 +443,8 @@ func (b *bench) gather(client netip.Addr, helo, sender string, found spf.Outcome
 	if !b.looked {
 		b.looked = true
 		if j.signed != nil {
-			j.awaitKeys(b.ctx)
-			b.dkim = j.signed.Verify(b.ctx, j.body, j.lookup, time.Now())
+			j.begun.Wait() // it ends with the bench's context at the latest
+			b.dkim = j.signed.Verify(context.Background(), j.body, b.lookup, time.Now())
 		}
 	}
 	e := &policy.Evidence{Client: client, Helo: helo, Sender: sender, SPF: found, DKIM: b.dkim, AuthorProblem: j.problem}
@@ -382,25 +459,28 @@ func (b *bench) gather(client netip.Addr, helo, sender string, found spf.Outcome
 		}
 	}
 	for i := range j.authors {
-		e.Authors = append(e.Authors, dmarc.Evaluate(b.ctx, policy.DMARC(j.service.resolver), j.authors[i].found, ids))
+		e.Authors = append(e.Authors, b.evaluate(j.authors[i].found, ids))
 	}
 	return e
 }
 
-// awaitKeys waits for what was begun with the header, at most until ctx ends, which ends it.
-func (j *Judgement) awaitKeys(ctx context.Context) {
-	stop := context.AfterFunc(ctx, j.cancel)
-	defer stop()
-	j.begun.Wait()
+// evaluate holds what was authenticated against the policy of an author domain.
+func (b *bench) evaluate(d dmarc.Discovery, ids []dmarc.Identifier) (out dmarc.Outcome) {
+	s := b.j.service
+	if !s.known(func(dns policy.DNS) { out = dmarc.Evaluate(context.Background(), policy.DMARC(dns), d, ids) }) {
+		out = dmarc.Evaluate(b.context(), policy.DMARC(s.resolver), d, ids)
+	}
+	return out
 }
 
 // lookup gives a key that was asked for.
-func (j *Judgement) lookup(ctx context.Context, name string) ([]string, error) {
+func (b *bench) lookup(_ context.Context, name string) ([]string, error) {
+	j := b.j
 	j.keys.mu.Lock()
 	a, ok := j.keys.known[name]
 	j.keys.mu.Unlock()
 	if !ok {
-		return policy.Key(ctx, j.service.resolver, name)
+		return policy.Key(b.context(), j.service.resolver, name)
 	}
 	return a.texts, a.err
 }

@@ -2,8 +2,10 @@ package judge_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -365,5 +367,73 @@ func TestAForwarderIsSuggested(t *testing.T) {
 	}
 	if len(f.list) != 1 || f.list[0].Name != finding.ForwarderNotTrusted || f.list[0].Domain != "plain.example" || !strings.HasSuffix(f.list[0].Evidence, "postroad forwarder add plain.example 192.0.2.25") {
 		t.Errorf("%+v", f.list)
+	}
+}
+
+// memory is a part of a DNS, which lacks some of its names.
+type memory struct {
+	*world
+	lacks func(name string) bool
+}
+
+func (m memory) TXT(ctx context.Context, name string) facts.TXTAnswer {
+	if m.lacks(name) {
+		return facts.TXTAnswer{Name: name, Status: facts.Temporary}
+	}
+	return m.world.TXT(ctx, name)
+}
+
+func (m memory) Family(ctx context.Context, name string, six bool) facts.AddrAnswer {
+	if m.lacks(name) {
+		return facts.AddrAnswer{Name: name, Status: facts.Temporary}
+	}
+	return m.world.Family(ctx, name, six)
+}
+
+func (m memory) Names(ctx context.Context, addr netip.Addr) facts.NamesAnswer {
+	if m.lacks(addr.String()) {
+		return facts.NamesAnswer{Addr: addr, Status: facts.Temporary}
+	}
+	return m.world.Names(ctx, addr)
+}
+
+// TestWhatIsKnown: whatever part of DNS is remembered, rulings are those of all of it; nobody is asked when that is enough,
+// and nothing runs beside the message.
+func TestWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	signature := "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=sub.far.test; s=s1; h=from; bh=frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY=; b=AAAA\r\n"
+	const more = zones + `
+	mail.far.test TXT v=spf1 ptr:acme.test a:primary.acme.test include:far.test ?all`
+	names := []string{"far.test", "mail.far.test", "_dmarc.far.test", "s1._domainkey.sub.far.test", "192.0.2.25", "primary.acme.test"}
+	to := []string{"u@plain.example", "u@name.example", "u@off.example", "u@addr.example"}
+	for _, sender := range []string{"bob@far.test", "bob@mail.far.test", ""} {
+		for _, client := range []string{"192.0.2.25", "203.0.113.5"} {
+			want := fmt.Sprintf("%+v", ask(t, service(dns(more)), client, "mail.far.test", sender, signature+header, to...))
+			for set := range 1 << len(names) {
+				lacking, asked := dns(more), dns(more)
+				known := memory{lacking, func(name string) bool {
+					i := slices.Index(names, name)
+					return i >= 0 && set&(1<<i) != 0
+				}}
+				s := judge.New(judge.Config{Hostname: "mx.postroad.example", Known: known}, asked, ours, nil, slog.New(slog.DiscardHandler))
+				if got := fmt.Sprintf("%+v", ask(t, s, client, "mail.far.test", sender, signature+header, to...)); got != want {
+					t.Fatalf("%s %s, without %b:\n%s\n%s", client, sender, set, got, want)
+				}
+				if set == 0 && asked.asked > 0 || set == 1<<len(names)-1 && asked.asked == 0 {
+					t.Errorf("%s %s, without %b: %d questions", client, sender, set, asked.asked)
+				}
+			}
+		}
+	}
+}
+
+// TestPanic: what panics on what is known is tried again beside the message, where it is temperror.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	known := memory{dns(zones), func(string) bool { panic("no") }}
+	s := judge.New(judge.Config{Known: known}, known, ours, nil, slog.New(slog.DiscardHandler))
+	r := ask(t, s, "192.0.2.25", "x", "bob@far.test", header, "u@plain.example")[0]
+	if r.Action != policy.Accept || !strings.Contains(string(r.Field), "spf=temperror") || !strings.Contains(string(r.Field), "dmarc=temperror") {
+		t.Errorf("%s, %q", r.Action, r.Field)
 	}
 }

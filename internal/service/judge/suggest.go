@@ -61,7 +61,7 @@ func (b *bench) suggest(d *directory.Domain, v *policy.Verdict) {
 		Evidence: "The client " + shortened(j.arrival.Helo) + " [" + client + "] brought " + strconv.Itoa(n) + " messages that fail here and would pass where it says it had them from, the last one from " +
 			h.Addr.String() + ". If it is your server: postroad forwarder add " + d.Name + " " + client,
 	}
-	if err := s.cfg.Findings.Find(context.WithoutCancel(b.ctx), f, false); err != nil {
+	if err := s.cfg.Findings.Find(context.Background(), f, false); err != nil {
 		s.log.Error("finding not recorded", "domain", d.Name, "finding", string(f.Name), "error", err)
 	}
 }
