@@ -1,7 +1,7 @@
 package policy
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 
 	"postroad/internal/core/directory"
@@ -26,7 +26,7 @@ func Results(id string, e *Evidence, j directory.Judging, t Trust, v *Verdict) [
 	if j.Effective().Mode == directory.JudgeOff {
 		return nil
 	}
-	r := authres.Results{ID: id, Methods: []authres.Method{spfResult(e, t)}}
+	r := authres.Results{ID: id, Methods: append(make([]authres.Method, 0, 3+len(e.DKIM)), spfResult(e, t))}
 	for i := range e.DKIM {
 		r.Methods = append(r.Methods, dkimResult(&e.DKIM[i]))
 	}
@@ -153,7 +153,7 @@ type Check struct {
 
 // Checks tells of each check with its facts.
 func Checks(e *Evidence, t Trust) []Check {
-	out := []Check{spfCheck(e, t)}
+	out := append(make([]Check, 0, 3+len(e.DKIM)), spfCheck(e, t))
 	for i := range e.DKIM {
 		r := &e.DKIM[i]
 		text := "DKIM " + string(r.Word)
@@ -189,7 +189,7 @@ func spfCheck(e *Evidence, t Trust) Check {
 		text += ", by " + e.SPF.Mechanism
 	}
 	if e.SPF.Lookups > 0 {
-		text += fmt.Sprintf(" (%d of %d look-ups)", e.SPF.Lookups, spf.MaxLookups)
+		text += " (" + strconv.Itoa(e.SPF.Lookups) + " of " + strconv.Itoa(spf.MaxLookups) + " look-ups)"
 	}
 	return Check{Method: "spf", Result: string(e.SPF.Result), Sentence: sentence(text)}
 }

@@ -12,6 +12,7 @@ package authres
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -70,6 +71,7 @@ func (m *Method) Get(kind, name string) string {
 
 // AppendTo appends the whole field, folded, with its last CRLF.
 func (r *Results) AppendTo(b []byte) []byte {
+	b = slices.Grow(b, 128*(1+len(r.Methods))) // what most take
 	b = append(b, Name+": "...)
 	b = appendValue(b, r.ID)
 	if len(r.Methods) == 0 {
@@ -139,6 +141,9 @@ func appendProperty(b []byte, s string) []byte {
 
 // clean leaves what may stand in a quoted string: no control characters, UTF-8 that is valid, and not too much.
 func clean(s string) string {
+	if len(s) <= maxValue && isPrintable(s) {
+		return s
+	}
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == utf8.RuneError {
 			return '?'
@@ -149,6 +154,15 @@ func clean(s string) string {
 		s = strings.ToValidUTF8(s[:maxValue], "")
 	}
 	return s
+}
+
+func isPrintable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // isComment: printable ASCII without parentheses and backslashes.

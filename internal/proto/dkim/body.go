@@ -29,7 +29,7 @@ func NewBody(wanted ...Canonicalization) *Body {
 		case c == Simple && b.simple == nil:
 			b.simple = &simpleBody{sum: sha256.New()}
 		case c == Relaxed && b.relaxed == nil:
-			b.relaxed = &relaxedBody{sum: sha256.New(), out: make([]byte, 0, flushAt+1<<10)}
+			b.relaxed = &relaxedBody{sum: sha256.New(), out: make([]byte, 0, gathered)}
 		}
 	}
 	return b
@@ -139,8 +139,8 @@ type relaxedBody struct {
 	out       []byte
 }
 
-// flushAt is how many octets are put together before they are hashed.
-const flushAt = 4 << 10
+// gathered is how many octets are put together before they are hashed.
+const gathered = 1 << 10
 
 // plain says which octets mean nothing to relaxed canonicalization. LF means something only after a CR.
 func plain(o byte) bool { return o != ' ' && o != '\t' && o != '\r' }
@@ -193,10 +193,15 @@ func (r *relaxedBody) text(p []byte) {
 		r.out = append(r.out, ' ')
 		r.space = false
 	}
-	r.out = append(r.out, p...)
-	if len(r.out) >= flushAt {
+	if len(r.out)+len(p) > cap(r.out) {
 		r.flush()
 	}
+	if len(p) > cap(r.out)/2 {
+		r.flush()
+		_, _ = r.sum.Write(p)
+		return
+	}
+	r.out = append(r.out, p...)
 }
 
 func (r *relaxedBody) flush() {

@@ -2,6 +2,7 @@ package dkim
 
 import (
 	"crypto/sha256"
+	"slices"
 	"strings"
 
 	"postroad/internal/proto/message"
@@ -11,45 +12,83 @@ import (
 type Header struct {
 	// Fields are the fields in their order, lines that are no field left out.
 	Fields []message.Field
-	// named are the places of fields in Fields by lower-case name.
-	named map[string][]int
+	// last are the places in Fields of each name's last field, by the name in lower case; above are those of the field of
+	// the same name above each one, -1 where there is none.
+	last  map[string]int
+	above []int
 }
 
 // NewHeader reads a header, line ends included and the empty line after it left out. It keeps the octets.
 func NewHeader(header []byte) *Header {
-	h := &Header{named: make(map[string][]int)}
+	const usual = 16
+	h := &Header{Fields: make([]message.Field, 0, usual), last: make(map[string]int, usual), above: make([]int, 0, usual)}
+	var lower []byte
 	for field := range message.Fields(header) {
 		if field.Name == "" {
 			continue
 		}
-		name := strings.ToLower(field.Name)
-		h.named[name] = append(h.named[name], len(h.Fields))
+		lower = appendLower(lower[:0], field.Name)
+		above, there := h.last[string(lower)]
+		if !there {
+			above = -1
+		}
+		h.last[string(lower)] = len(h.Fields)
+		h.above = append(h.above, above)
 		h.Fields = append(h.Fields, field)
 	}
 	return h
 }
 
+// appendLower appends a field's name, which is ASCII, in lower case.
+func appendLower(b []byte, name string) []byte {
+	for i := range len(name) {
+		o := name[i]
+		if 'A' <= o && o <= 'Z' {
+			o |= 0x20
+		}
+		b = append(b, o)
+	}
+	return b
+}
+
+// bottom is the place of a name's last field, -1 without one.
+func (h *Header) bottom(name string) int {
+	if place, there := h.last[name]; there {
+		return place
+	}
+	return -1
+}
+
 // Named gives the places in Fields of all fields of a lower-case name, from the top of the message.
-func (h *Header) Named(name string) []int { return h.named[name] }
+func (h *Header) Named(name string) []int {
+	var places []int
+	for place := h.bottom(name); place >= 0; place = h.above[place] {
+		places = append(places, place)
+	}
+	slices.Reverse(places)
+	return places
+}
 
 // AppendCovered appends what a signature covers of the header, canonical (RFC 6376 §5.4.2): of several fields with one
 // name, those nearest to the body first; names without a field left count for nothing. The field at place self, the
 // signature itself, is not covered: when it was made it did not stand there. Without one, self is negative.
 func (h *Header) AppendCovered(b []byte, names []string, c Canonicalization, self int) []byte {
-	taken := make(map[string]int, len(names))
+	next := make(map[string]int, len(names)) // of each name, what has not been taken yet
 	for _, name := range names {
 		name = strings.ToLower(name)
-		places := h.named[name]
-		at := len(places) - 1 - taken[name]
-		if at >= 0 && places[at] == self {
-			taken[name]++
-			at--
+		place, begun := next[name]
+		if !begun {
+			place = h.bottom(name)
 		}
-		if at < 0 {
+		if place >= 0 && place == self {
+			place = h.above[place]
+		}
+		if place < 0 {
+			next[name] = -1
 			continue
 		}
-		taken[name]++
-		b = AppendField(b, h.Fields[places[at]].Raw, c)
+		next[name] = h.above[place]
+		b = AppendField(b, h.Fields[place].Raw, c)
 	}
 	return b
 }

@@ -71,7 +71,7 @@ func tagName(s string) bool {
 // tagValue allows what RFC 6376 §3.2 does, and UTF-8 (RFC 8616).
 func tagValue(s string) bool {
 	for i := range len(s) {
-		if s[i] < ' ' && !strings.ContainsRune(white, rune(s[i])) || s[i] == 0x7f {
+		if s[i] < ' ' && !isWhite(s[i]) || s[i] == 0x7f {
 			return false
 		}
 	}
@@ -140,12 +140,26 @@ func squeeze(s string) string {
 	if !strings.ContainsAny(s, white) {
 		return s
 	}
-	return strings.Map(func(r rune) rune {
-		if strings.ContainsRune(white, r) {
-			return -1
+	out := make([]byte, 0, len(s))
+	for i := range len(s) {
+		if !isWhite(s[i]) {
+			out = append(out, s[i])
 		}
-		return r
-	}, s)
+	}
+	return string(out)
+}
+
+func isWhite(o byte) bool { return o == ' ' || o == '\t' || o == '\r' || o == '\n' }
+
+// begin is how a text begins, in octets, without its white space.
+func begin(s string, octets int) string {
+	end := 0
+	for n := 0; end < len(s) && n < octets; end++ {
+		if !isWhite(s[end]) {
+			n++
+		}
+	}
+	return squeeze(s[:end])
 }
 
 // cut shortens what is quoted in a sentence.

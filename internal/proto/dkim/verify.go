@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"postroad/internal/proto/idna"
+	"postroad/internal/proto/message"
 )
 
 // MaxSignatures is how many signatures of one message are looked at, from the top (RFC 6376 §8.4).
@@ -89,6 +90,9 @@ type read struct {
 
 // Read finds and reads the signatures of a header.
 func Read(header []byte) *Signatures {
+	if !message.HasField(header, "DKIM-Signature") {
+		return &Signatures{}
+	}
 	s := &Signatures{header: NewHeader(header)}
 	for _, place := range s.header.Named("dkim-signature") {
 		if len(s.list) == MaxSignatures {
@@ -104,9 +108,8 @@ func (s *Signatures) read(place int) read {
 	r := read{place: place}
 	err := r.parse(s)
 	value, _ := r.Tags.Get("b")
-	value = squeeze(value)
 	r.result.Domain, r.result.Selector, r.result.Algorithm = r.Domain, r.Selector, r.Signature.Algorithm
-	r.result.Value, r.result.Time = value[:min(len(value), 8)], r.Time
+	r.result.Value, r.result.Time = begin(value, 8), r.Time
 	if err != nil {
 		r.result.Word, r.result.Reason = Neutral, "the signature "+err.Error()
 		switch {
