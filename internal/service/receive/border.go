@@ -31,16 +31,21 @@ func (b *border) Write(p []byte) (int, error) {
 	if b.through {
 		return b.body(p)
 	}
+	if len(b.held) == 0 && headerEnds(p) { // most come whole
+		return len(p), b.pass(p)
+	}
 	b.held = append(b.held, p...)
 	b.count()
-	header, _, ok := message.SplitHeader(b.held)
-	if ok && len(header) == len(b.held) {
-		return len(p), nil // it has not ended
+	if !headerEnds(b.held) {
+		return len(p), nil
 	}
-	if err := b.pass(); err != nil {
-		return 0, err
-	}
-	return len(p), nil
+	return len(p), b.pass(b.held)
+}
+
+// headerEnds reports whether a header ends within p, or is larger than headers may be.
+func headerEnds(p []byte) bool {
+	header, _, ok := message.SplitHeader(p)
+	return !ok || len(header) < len(p)
 }
 
 // count keeps the books on the header that is held.
@@ -54,32 +59,35 @@ func (b *border) end() error {
 	if b.through {
 		return nil
 	}
-	return b.pass()
+	return b.pass(b.held)
 }
 
-// pass shows and stores the header, and what has come behind it.
-func (b *border) pass() error {
-	b.through = true
-	header, body, ok := message.SplitHeader(b.held)
+// pass shows the header to who judges it, which is held from now on, and stores what has come of the content.
+func (b *border) pass(begun []byte) error {
+	b.through, b.held = true, nil
+	header, body, ok := message.SplitHeader(begun)
 	if !ok { // larger than headers may be: it will be refused
 		b.judging = nil
-		_, err := b.content.Write(b.held)
-		return err
-	}
-	blank := b.held[len(header) : len(b.held)-len(body)]
-	stored := header
-	if message.HasField(header, authres.Name) {
-		stored = nil
-		for f := range message.Fields(header) {
-			if !f.Is(authres.Name) || !authres.Claims(string(f.Body()), b.ids) {
-				stored = append(stored, f.Raw...)
-			}
-		}
 	}
 	if b.judging != nil {
-		b.judging.Header(header)
+		b.held = slices.Clone(header)
+		b.judging.Header(b.held)
+		if _, err := b.judging.Write(body); err != nil {
+			return err
+		}
 	}
-	for _, part := range [...][]byte{stored, blank} {
+	b.count()
+	if !ok || !message.HasField(header, authres.Name) {
+		_, err := b.content.Write(begun)
+		return err
+	}
+	var stored []byte
+	for f := range message.Fields(header) {
+		if !f.Is(authres.Name) || !authres.Claims(string(f.Body()), b.ids) {
+			stored = append(stored, f.Raw...)
+		}
+	}
+	for _, part := range [...][]byte{stored, begun[len(header):]} {
 		if len(part) == 0 {
 			continue
 		}
@@ -87,12 +95,7 @@ func (b *border) pass() error {
 			return err
 		}
 	}
-	_, err := b.body(body)
-	if b.held = header; b.judging == nil {
-		b.held = nil
-	}
-	b.count()
-	return err
+	return nil
 }
 
 // body passes on octets behind the header.

@@ -30,6 +30,8 @@ type content struct {
 const (
 	// shortInline is how much of a content is kept in memory while that is short, in octets.
 	shortInline = 8 << 10
+	// firstInline is what is expected of a content whose length is not known.
+	firstInline = 4 << 10
 	// streamBuffers is what a content costs while it streams into a blob, in octets: the reader's large buffer.
 	streamBuffers = 64 << 10
 )
@@ -42,6 +44,9 @@ func newContent(blobs Blobs, memory *budget.Budget, trace message.Received, expe
 	c := &content{blobs: blobs, memory: memory, limit: mail.InlineLimit}
 	if memory.Short() {
 		c.limit = shortInline
+	}
+	if expect == 0 && c.limit > shortInline {
+		expect = firstInline
 	}
 	c.buf = make([]byte, 0, max(1024, min(expect+512, int64(c.limit))))
 	c.count()
