@@ -9,6 +9,9 @@ import (
 	"postroad/internal/core/routing"
 )
 
+// accepted is how many steps of a message that was accepted come within one writing as a rule.
+const accepted = 4
+
 // Splitter turns the events of one writing into rows. The zero value is empty; it is used by one goroutine.
 type Splitter struct {
 	// Directory says whose a domain is.
@@ -63,7 +66,11 @@ func (s *Splitter) put(e *Event, to account.ID, recipient string, step *Step) {
 	if !there {
 		i = len(s.rows)
 		s.at[p] = i
-		s.rows = append(s.rows, Row{ID: e.ID, Account: to, Sender: Fold(e.Sender), Recipient: p.recipient})
+		r := Row{ID: e.ID, Account: to, Sender: Fold(e.Sender), Recipient: p.recipient}
+		if e.Kind == Accepted && step != nil {
+			r.Steps = make([]Step, 0, accepted)
+		}
+		s.rows = append(s.rows, r)
 	}
 	if step != nil {
 		s.rows[i].Steps = append(s.rows[i].Steps, *step)

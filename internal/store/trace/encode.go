@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,30 +71,50 @@ var places = func() map[string]int {
 // first comes; odd ones are words, so that neither list is in the other's way.
 type book struct {
 	list []string
-	at   map[string]int
+	at   map[string]int // the places of texts in list, once there are many
 }
 
-func newBook(r *trace.Row) *book {
-	b := &book{at: make(map[string]int, 16)}
+// few is how many texts are looked through one by one.
+const few = 24
+
+// open makes it the book of a row.
+func (b *book) open(r *trace.Row) {
+	clear(b.list)
+	b.list, b.at = b.list[:0], nil
 	b.add(r.Sender)
 	b.add(r.Recipient)
 	for _, a := range [...]string{r.Sender, r.Recipient} {
 		b.add(a[strings.LastIndexByte(a, '@')+1:])
 	}
-	return b
 }
 
 // add gives a row's own text the next number. The first number of a text counts.
 func (b *book) add(s string) {
-	if _, there := b.at[s]; !there {
-		b.at[s] = len(b.list)
-	}
 	b.list = append(b.list, s)
+	switch {
+	case len(b.list) == few+1:
+		b.at = make(map[string]int, 2*few)
+		for i, s := range b.list {
+			b.note(s, i)
+		}
+	case len(b.list) > few:
+		b.note(s, len(b.list)-1)
+	}
+}
+
+func (b *book) note(s string, place int) {
+	if _, there := b.at[s]; !there {
+		b.at[s] = place
+	}
 }
 
 // number finds a text's number.
 func (b *book) number(s string) (int, bool) {
-	if i, ok := b.at[s]; ok {
+	if b.at == nil {
+		if i := slices.Index(b.list, s); i >= 0 {
+			return 2 * i, true
+		}
+	} else if i, ok := b.at[s]; ok {
 		return 2 * i, true
 	}
 	i, ok := places[s]
@@ -115,9 +136,16 @@ func (b *book) text(n uint64) (string, bool) {
 // maxText bounds a text of a step in octets: what strangers said is kept no longer.
 const maxText = 1024
 
-// encode writes a row's steps.
-func encode(r *trace.Row) []byte {
-	w := &writer{out: append(make([]byte, 0, 192), form), book: newBook(r)}
+// writer writes rows, one after the other.
+type writer struct {
+	out  []byte
+	book book
+}
+
+// row writes a row's steps.
+func (w *writer) row(r *trace.Row) []byte {
+	w.book.open(r)
+	w.out = append(w.out[:0], form)
 	var last int64
 	for i := range r.Steps {
 		s := &r.Steps[i]
@@ -129,12 +157,7 @@ func encode(r *trace.Row) []byte {
 		w.step(s)
 		w.out = append(w.out, 0)
 	}
-	return w.out
-}
-
-type writer struct {
-	out  []byte
-	book *book
+	return slices.Clone(w.out)
 }
 
 func (w *writer) number(n uint64) { w.out = binary.AppendUvarint(w.out, n) }
@@ -227,7 +250,8 @@ func decode(r *trace.Row, in []byte) ([]trace.Step, error) {
 	if len(in) == 0 || in[0] != form {
 		return nil, errForm
 	}
-	p := &parser{in: in[1:], book: newBook(r)}
+	p := &parser{in: in[1:]}
+	p.book.open(r)
 	var out []trace.Step
 	var last int64
 	for len(p.in) > 0 && !p.bad {
@@ -249,7 +273,7 @@ func decode(r *trace.Row, in []byte) ([]trace.Step, error) {
 
 type parser struct {
 	in   []byte
-	book *book
+	book book
 	bad  bool
 }
 

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"reflect"
+	"strconv"
 	"testing"
 
 	"postroad/internal/core/trace"
@@ -11,7 +12,7 @@ import (
 func FuzzSteps(f *testing.F) {
 	r := trace.Row{ID: "x", Sender: "ann@far.example", Recipient: "bob@red.example"}
 	r.Steps = []trace.Step{{Kind: trace.Refused, Recipient: "bob@red.example", Reply: "550 5.1.1 no", Size: 5, Targets: []trace.Target{{Address: "x", Lane: "local/0"}}}}
-	f.Add(encode(&r))
+	f.Add(new(writer).row(&r))
 	f.Add([]byte{})
 	f.Add([]byte{form, 1, 0, 0, fieldReply, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
 	f.Fuzz(func(t *testing.T, in []byte) {
@@ -21,7 +22,7 @@ func FuzzSteps(f *testing.F) {
 			return
 		}
 		again := got
-		if again.Steps, err = decode(&again, encode(&got)); err != nil {
+		if again.Steps, err = decode(&again, new(writer).row(&got)); err != nil {
 			t.Fatal(err)
 		}
 		if len(in) <= maxText && len(again.Steps) != len(got.Steps) {
@@ -36,7 +37,8 @@ func FuzzSteps(f *testing.F) {
 // TestWordsAreNotInTheWayOfARowsOwnTexts: a word that comes to the end of the list moves no number that is stored.
 func TestWordsAreNotInTheWayOfARowsOwnTexts(t *testing.T) {
 	t.Parallel()
-	b := newBook(&trace.Row{Sender: "a@far.example", Recipient: "b@here.example"})
+	var b book
+	b.open(&trace.Row{Sender: "a@far.example", Recipient: "b@here.example"})
 	b.add("own")
 	for text, want := range map[string]int{"a@far.example": 0, "here.example": 6, "own": 8, words[0]: 1, words[len(words)-1]: 2*len(words) - 1} {
 		n, ok := b.number(text)
@@ -47,6 +49,24 @@ func TestWordsAreNotInTheWayOfARowsOwnTexts(t *testing.T) {
 	for _, n := range []uint64{10, uint64(2*len(words) + 1), 1<<64 - 1, 1<<64 - 2} {
 		if text, there := b.text(n); there {
 			t.Errorf("number %d is %q", n, text)
+		}
+	}
+}
+
+// TestManyTexts: however many texts a row has, the first number of each counts, and the next row begins anew.
+func TestManyTexts(t *testing.T) {
+	t.Parallel()
+	var b book
+	for range 2 {
+		b.open(&trace.Row{Sender: "a@far.example", Recipient: "b@here.example"})
+		for i := range 3 * few {
+			b.add("text " + strconv.Itoa(i/2))
+			if n, ok := b.number("text " + strconv.Itoa(i/2)); !ok || n != 2*(4+i/2*2) {
+				t.Fatalf("text %d is number %d", i/2, n)
+			}
+			if _, ok := b.number("text " + strconv.Itoa(i/2+1)); ok {
+				t.Fatalf("text %d has a number", i/2+1)
+			}
 		}
 	}
 }

@@ -1,6 +1,6 @@
 // Package trace keeps the traces of service/trace in SQL, in a database of their own.
 //
-// A row holds the steps of one message that one account may see under one of its addresses, as octets (see encode):
+// A row holds the steps of one message that one account may see under one of its addresses, as octets (see writer):
 // several steps of one moment cost one row. The database promises less than the others: what was added within the
 // last second may be lost with the machine, so that no flush of it delays mail.
 //
@@ -73,9 +73,10 @@ func (s *Store) Add(ctx context.Context, scope account.Scope, rows []trace.Row) 
 		}
 	}
 	values := make([]any, 0, 5*len(rows))
+	var w writer
 	for i := range rows {
 		r := &rows[i]
-		values = append(values, string(r.ID), string(r.Account), r.Sender, r.Recipient, encode(r))
+		values = append(values, string(r.ID), string(r.Account), r.Sender, r.Recipient, w.row(r))
 	}
 	return s.db.Write(ctx, scope, func(tx *sqldb.Tx) error {
 		rest := values
