@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"cmp"
 	"iter"
 	"slices"
 	"sort"
@@ -157,6 +158,30 @@ func (c *chunk) merge(changed []Entry, gone []uint32) *chunk {
 		add(e)
 	}
 	return out
+}
+
+// Before gives the index of the folder as it was at an earlier moment, from what is there now and the UIDs that were
+// removed since. Messages that have changed since, or are gone, have no flags and MODSEQ 0 in it: Since tells of them
+// all. ok is false when that is not how it was, because something that was removed is not among the UIDs.
+func (x *Index) Before(folder Folder, keywords []string, gone []uint32) (old *Index, ok bool) {
+	var changed []Entry
+	var later []uint32
+	for _, e := range x.All() {
+		switch {
+		case e.UID >= folder.UIDNext:
+			later = append(later, e.UID)
+		case e.ModSeq > folder.HighestModSeq:
+			changed = append(changed, Entry{UID: e.UID})
+		}
+	}
+	for _, uid := range gone {
+		if _, there := x.Find(uid); !there && uid < folder.UIDNext {
+			changed = append(changed, Entry{UID: uid})
+		}
+	}
+	slices.SortFunc(changed, func(a, b Entry) int { return cmp.Compare(a.UID, b.UID) })
+	old = x.Apply(folder, keywords, changed, later)
+	return old, int64(old.Len()) == folder.Messages
 }
 
 // Folder is the folder as it was at the moment of the index.

@@ -139,3 +139,49 @@ func TestPlacesOfAnIndex(t *testing.T) {
 		t.Error(i, e)
 	}
 }
+
+func TestAnIndexAsItWasBefore(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 1))
+	for range 50 {
+		now := plain{}
+		next, modseq := uint32(1), int64(1)
+		for range r.IntN(2500) {
+			next += 1 + uint32(r.IntN(2)) //nolint:gosec // small
+			now[next] = mailbox.Entry{UID: next, ModSeq: modseq, Flags: mailbox.Flagged}
+		}
+		next++
+		then := mailbox.Folder{UIDNext: next, HighestModSeq: modseq, Messages: int64(len(now))}
+		x := mailbox.NewIndex(then, []string{"old"}, now.sorted())
+		want := maps.Clone(now)
+		var gone, all []uint32
+		var changed []mailbox.Entry
+		for _, uid := range slices.Sorted(maps.Keys(now)) {
+			switch r.IntN(40) {
+			case 0:
+				gone, all = append(gone, uid), append(all, uid)
+				want[uid] = mailbox.Entry{UID: uid}
+			case 1:
+				changed = append(changed, mailbox.Entry{UID: uid, ModSeq: modseq + 1})
+				want[uid] = mailbox.Entry{UID: uid}
+			case 2: // it is removed after the index is made
+				all = append(all, uid)
+			}
+		}
+		for range r.IntN(1000) {
+			changed = append(changed, mailbox.Entry{UID: next, ModSeq: modseq + 1})
+			next++
+		}
+		all = append(all, next) // it came and went
+		later := x.Apply(mailbox.Folder{UIDNext: next + 1, HighestModSeq: modseq + 2}, []string{"new"}, changed, gone)
+		old, ok := later.Before(then, []string{"old"}, all)
+		if !ok || old.Folder() != then || old.Keywords()[0] != "old" {
+			t.Fatalf("%v, %+v, %v", ok, old.Folder(), old.Keywords())
+		}
+		check(t, old, want)
+		if _, ok := later.Before(then, nil, nil); ok && len(gone) > 0 {
+			t.Fatal("an index that lacks what was removed is taken for whole")
+		}
+	}
+}

@@ -56,8 +56,24 @@ type Folder struct {
 	Unseen        int64 // messages without \Seen
 	Deleted       int64 // messages with \Deleted
 	Bytes         int64
+	Forgotten     int64  // removals with a MODSEQ up to this one are not remembered
 	SpecialUse    string // RFC 6154 attribute, such as "\Sent"; empty for none
 	Subscribed    bool
+}
+
+// Summary is a folder with what a client is told that selects it (RFC 9051 §6.3.2, RFC 3501 §6.3.1).
+type Summary struct {
+	Folder
+
+	Keywords    []string // the mailbox's by their numbers, empty where a number is free
+	FirstUnseen int64    // place of the first message without \Seen, from 1 on; 0 for none
+}
+
+// Vanished is what was removed from a folder after a MODSEQ (RFC 7162 §3.2.5).
+type Vanished struct {
+	UIDs []uint32 // growing
+	// Forgotten says that removals are not remembered so far back: whatever is not there may have been removed since.
+	Forgotten bool
 }
 
 // Inbox is the number of the folder INBOX.
@@ -152,10 +168,11 @@ type FlagResult struct {
 const (
 	MaxFolders  = 5000     // folders, and subscribed names
 	MaxName     = 500      // octets of a folder's name
-	MaxKeywords = 48       // keywords in use in a mailbox
+	MaxKeywords = 48       // keywords of a mailbox; those that no message has give way
 	MaxKeyword  = 100      // octets of a keyword
 	MaxNote     = 16 << 10 // octets of a note
 	BodyHead    = 64 << 10 // octets that are read without reading all of a large message
 	MaxAtATime  = 1000     // messages that are changed in one transaction
 	MaxAppend   = 100      // messages appended in one transaction
+	MaxGone     = 5000     // removed messages that a folder remembers at least
 )

@@ -70,7 +70,7 @@ func (s *session) tellUnchanged(uids []uint32, result mailbox.FlagResult) {
 		if _, failed := slices.BinarySearch(result.Failed, uid); failed {
 			continue
 		}
-		if at, ok := s.sel.view.Find(uid); ok {
+		if at, ok := s.sel.view.Find(uid); ok && !lost(s.sel.view.At(at)) {
 			s.tellFlags(at, s.sel.view.At(at))
 		}
 	}

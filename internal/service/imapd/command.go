@@ -99,6 +99,11 @@ func (s *session) authenticatedCommand(r *imap.Request) error {
 
 // selectedCommand answers a command while a folder is selected.
 func (s *session) selectedCommand(r *imap.Request) error {
+	if numbers, looks := messagesOf(r.Command); looks {
+		if err := s.look(!numbers); err != nil {
+			return s.failed(r, err)
+		}
+	}
 	switch c := r.Command.(type) {
 	case imap.Check:
 		s.refresh(true)
@@ -122,6 +127,26 @@ func (s *session) selectedCommand(r *imap.Request) error {
 		return s.copy(r, c.UID, c.Messages, c.Mailbox, true)
 	}
 	return s.authenticatedCommand(r)
+}
+
+// messagesOf tells whether a command is about messages of the selected folder, and whether it may name them by their
+// numbers, which are those that the client knew when it sent the command.
+func messagesOf(c imap.Command) (numbers, is bool) {
+	switch c := c.(type) {
+	case imap.Expunge:
+		return false, true
+	case imap.Search:
+		return !c.UID, true
+	case imap.Fetch:
+		return !c.UID, true
+	case imap.Store:
+		return !c.UID, true
+	case imap.Copy:
+		return !c.UID, true
+	case imap.Move:
+		return !c.UID, true
+	}
+	return false, false
 }
 
 // done ends a command that did what it should.
@@ -164,6 +189,9 @@ func (s *session) failed(r *imap.Request, err error) *imap.Error {
 		return no(imap.CodeCannot, "A flag cannot have this name.")
 	case errors.Is(err, mailbox.ErrFull):
 		return no(imap.CodeLimit, "The server has no space left.")
+	case errors.Is(err, errTooMuch):
+		s.end(tooMuch)
+		return no(imap.CodeUnavailable, tooMuch)
 	case errors.Is(err, mailbox.ErrNoMailbox):
 		s.end("This mailbox was removed.")
 		return no(imap.CodeUnavailable, "This mailbox was removed.")

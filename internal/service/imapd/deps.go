@@ -66,11 +66,12 @@ type Folders interface {
 
 // Messages is how the messages of a folder are read.
 type Messages interface {
+	Summary(ctx context.Context, scope account.Scope, box, name string) (mailbox.Summary, error)
 	Index(ctx context.Context, scope account.Scope, box string, folder int64, have *mailbox.Index) (*mailbox.Index, error)
 	Facts(ctx context.Context, scope account.Scope, box string, folder int64, uids []uint32) ([]mailbox.Fact, error)
 	Open(ctx context.Context, scope account.Scope, box string, folder int64, uid uint32) (mailbox.Body, error)
 	Bodies(ctx context.Context, scope account.Scope, box string, folder int64, uids []uint32, each func(uid uint32, body mailbox.Body, err error) error) error
-	Vanished(ctx context.Context, scope account.Scope, box string, folder, since int64) ([]uint32, error)
+	Vanished(ctx context.Context, scope account.Scope, box string, folder, since int64) (mailbox.Vanished, error)
 }
 
 // Changes is how the messages of a folder are changed.

@@ -117,20 +117,18 @@ func (f *fetching) broken(r *imap.Request, err error) error {
 
 // tellVanished tells which messages were removed since the client looked last.
 func (s *session) tellVanished(c imap.Fetch) error {
-	gone, err := s.service.store.Vanished(s.context(), s.scope, s.box(), s.sel.folder, int64(c.ChangedSince))
-	if err != nil {
-		return err
-	}
 	set := c.Messages
 	if set.Saved {
 		set = s.saved.set
 	}
-	largest := s.sel.view.Folder().UIDNext - 1
-	gone = slices.DeleteFunc(gone, func(uid uint32) bool {
-		_, there := s.sel.view.Find(uid)
-		return there || !set.Contains(uid, largest)
-	})
-	s.out.Vanished(true, imap.SetOf(gone...))
+	if set.Empty() {
+		return nil
+	}
+	gone, err := s.removed(c.ChangedSince, set, 0)
+	if err != nil {
+		return err
+	}
+	s.out.Vanished(true, gone)
 	return nil
 }
 
@@ -155,6 +153,10 @@ func (f *fetching) all(list []span, c imap.Fetch) error {
 	for _, part := range list {
 		for at, e := range f.sel.view.Range(part.from, part.to) {
 			if c.HasChanged && uint64(e.ModSeq) <= c.ChangedSince {
+				continue
+			}
+			if lost(e) {
+				f.gone = true
 				continue
 			}
 			if !f.needs.facts {

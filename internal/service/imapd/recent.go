@@ -42,15 +42,17 @@ func (r *recents) claim(at recentKey, from, next uint32) (recent imap.Range, ok 
 	return imap.Range{From: from, To: next - 1}, from < next
 }
 
-// claimRecent makes messages recent in this session that no other one was told of.
-func (s *session) claimRecent(from uint32) {
+// claimRecent makes messages recent in this session that no other one was told of, and says whether there are any.
+func (s *session) claimRecent(from, next uint32) bool {
 	sel := s.sel
 	if sel.readOnly {
-		return
+		return false
 	}
-	if claimed, ok := s.service.recent.claim(recentKey{s.box(), sel.folder}, from, sel.view.Folder().UIDNext); ok {
+	claimed, ok := s.service.recent.claim(recentKey{s.box(), sel.folder}, from, next)
+	if ok {
 		sel.recent = append(sel.recent, claimed)
 	}
+	return ok
 }
 
 func (sel *selected) isRecent(uid uint32) bool {

@@ -134,6 +134,9 @@ func (q *searching) all() ([]place, error) {
 	var found []place
 	batch := make([]place, 0, min(factsAtATime, q.sel.view.Len()))
 	for at, e := range q.sel.view.All() {
+		if lost(e) {
+			continue
+		}
 		if batch = append(batch, place{at, e}); len(batch) == factsAtATime {
 			var err error
 			if found, err = q.batch(found, batch); err != nil {

@@ -20,25 +20,28 @@ func (s *session) selectFolder(r *imap.Request, c imap.Select) error {
 		s.out.Status(imap.OK, imap.CodeClosed, "The mailbox selected before is closed.")
 	}
 	ctx, store := s.context(), s.service.store
-	folder, err := store.Folder(ctx, s.scope, s.box(), c.Mailbox)
-	if err != nil {
-		return s.failed(r, err)
-	}
-	sel := &selected{folder: folder.Number, readOnly: c.ReadOnly}
+	sel := &selected{readOnly: c.ReadOnly}
 	// Watched from before the first look on, so that no change is missed.
 	sel.stop = store.Watch(s.box(), func() { s.wake(sel) })
-	index, err := store.Index(ctx, s.scope, s.box(), folder.Number, nil)
+	told, err := store.Summary(ctx, s.scope, s.box(), c.Mailbox)
 	if err != nil {
 		sel.stop()
 		return s.failed(r, err)
 	}
-	sel.view, sel.base = index, index
-	s.sel = sel
+	sel.folder, sel.told, s.sel = told.Number, told, sel
 	if c.CondStore {
 		s.enabled.condStore = true
 	}
-	s.describe(index)
-	if c.QResync != nil && c.QResync.UIDValidity == index.Folder().UIDValidity {
+	recent := s.claimRecent(0, told.UIDNext) && !s.enabled.rev2
+	resync := c.QResync != nil && c.QResync.UIDValidity == told.UIDValidity && c.QResync.ModSeq < uint64(told.HighestModSeq)
+	if recent || resync { // it cannot be told without the messages
+		if err := s.lookBefore(); err != nil {
+			s.unselect()
+			return s.failed(r, err)
+		}
+	}
+	s.describe(sel.told)
+	if resync {
 		if err := s.resync(c.QResync); err != nil {
 			s.unselect()
 			return s.failed(r, err)
@@ -51,23 +54,37 @@ func (s *session) selectFolder(r *imap.Request, c imap.Select) error {
 	return s.done(r, code)
 }
 
+// lookBefore reads the messages of a folder that the client is yet to be told of.
+func (s *session) lookBefore() error {
+	sel := s.sel
+	index, err := s.service.store.Index(s.context(), s.scope, s.box(), sel.folder, nil)
+	if err != nil {
+		return err
+	}
+	next := sel.told.UIDNext
+	sel.view, sel.base = index, index
+	sel.told = mailbox.Summary{Folder: index.Folder(), Keywords: index.Keywords(), FirstUnseen: firstUnseen(index)}
+	if later := index.Folder().UIDNext; later > next {
+		s.claimRecent(next, later)
+	}
+	return nil
+}
+
 // describe tells what a selected folder is like.
-func (s *session) describe(x *mailbox.Index) {
-	f := x.Folder()
-	flags := allFlags(x)
+func (s *session) describe(f mailbox.Summary) {
+	flags := allFlags(f.Keywords)
 	s.out.Flags(flags)
 	permanent := append(slices.Clip(flags), `\*`)
 	if s.sel.readOnly {
 		permanent = nil
 	}
 	s.out.Status(imap.OK, imap.CodePermanentFlags(permanent), "These flags are kept.")
-	s.out.Exists(uint32(x.Len()))
-	s.claimRecent(0)
+	s.out.Exists(uint32(f.Messages))
 	s.tellRecent()
 	if s.enabled.rev2 {
-		s.out.List(imap.Listed{Name: f.Name, Attributes: attributesOf(f)})
-	} else if n := firstUnseen(x); n > 0 {
-		s.out.Status(imap.OK, imap.CodeUnseen(uint32(n)), "The first message that was not read.")
+		s.out.List(imap.Listed{Name: f.Name, Attributes: attributesOf(f.Folder)})
+	} else if f.FirstUnseen > 0 {
+		s.out.Status(imap.OK, imap.CodeUnseen(uint32(f.FirstUnseen)), "The first message that was not read.")
 	}
 	s.out.Status(imap.OK, imap.CodeUIDValidity(f.UIDValidity), "UIDs are valid.")
 	s.out.Status(imap.OK, imap.CodeUIDNext(f.UIDNext), "The next UID.")
@@ -75,10 +92,10 @@ func (s *session) describe(x *mailbox.Index) {
 }
 
 // firstUnseen gives the number of the first message without \Seen, 0 when there is none.
-func firstUnseen(x *mailbox.Index) int {
+func firstUnseen(x *mailbox.Index) int64 {
 	for at, e := range x.All() {
 		if !e.Flags.Has(mailbox.Seen) {
-			return at + 1
+			return int64(at) + 1
 		}
 	}
 	return 0
@@ -86,19 +103,13 @@ func firstUnseen(x *mailbox.Index) int {
 
 // resync tells a client that has seen the folder before what has changed since (RFC 7162 §3.2.5).
 func (s *session) resync(q *imap.QResync) error {
-	view := s.sel.view
-	gone, err := s.service.store.Vanished(s.context(), s.scope, s.box(), s.sel.folder, int64(q.ModSeq))
+	gone, err := s.removed(q.ModSeq, q.Known, s.matched(q))
 	if err != nil {
 		return err
 	}
-	known := func(uid uint32) bool { return q.Known.Empty() || q.Known.Contains(uid, 0) }
-	gone = slices.DeleteFunc(gone, func(uid uint32) bool {
-		_, there := view.Find(uid)
-		return there || !known(uid)
-	})
-	s.out.Vanished(true, imap.SetOf(gone...))
-	for at, e := range view.All() {
-		if uint64(e.ModSeq) > q.ModSeq && known(e.UID) {
+	s.out.Vanished(true, gone)
+	for at, e := range s.sel.view.All() {
+		if uint64(e.ModSeq) > q.ModSeq && (q.Known.Empty() || q.Known.Contains(e.UID, 0)) {
 			s.tellFlags(at, e)
 		}
 	}

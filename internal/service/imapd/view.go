@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"sync/atomic"
@@ -13,13 +14,14 @@ import (
 type selected struct {
 	folder   int64
 	readOnly bool
-	view     *mailbox.Index // as the client knows it: message numbers are places in it
-	base     *mailbox.Index // as the store last gave it; another one than view while expunges are not told yet
-	recent   []imap.Range   // UIDs of messages that are \Recent here
-	silent   *silence       // a change of flags that the client is not told of
-	withUID  bool           // responses are to a UID command
-	dirty    atomic.Bool    // the mailbox may have changed since base
-	stop     func()         // ends the watch
+	told     mailbox.Summary // what the client was told when it selected the folder
+	view     *mailbox.Index  // as the client knows it: message numbers are places in it; nil before the first look
+	base     *mailbox.Index  // as the store last gave it; another one than view while expunges are not told yet
+	recent   []imap.Range    // UIDs of messages that are \Recent here
+	silent   *silence        // a change of flags that the client is not told of
+	withUID  bool            // responses are to a UID command
+	dirty    atomic.Bool     // the mailbox may have changed since base
+	stop     func()          // ends the watch
 }
 
 // wake is called by whoever has changed the mailbox.
@@ -61,10 +63,17 @@ func (s *session) refresh(expunge bool) {
 	if sel == nil || !sel.dirty.Swap(false) && (sel.view == sel.base || !expunge) {
 		return
 	}
-	next, err := s.service.store.Index(s.context(), s.scope, s.box(), sel.folder, sel.base)
+	var next *mailbox.Index
+	err := s.look(expunge)
+	if err == nil {
+		next, err = s.service.store.Index(s.context(), s.scope, s.box(), sel.folder, sel.base)
+	}
 	switch {
 	case errors.Is(err, mailbox.ErrNoFolder), errors.Is(err, mailbox.ErrNoMailbox):
 		s.end("The selected mailbox was deleted.")
+		return
+	case errors.Is(err, errTooMuch):
+		s.end(tooMuch)
 		return
 	case err != nil:
 		sel.dirty.Store(true) // told later
@@ -76,6 +85,43 @@ func (s *session) refresh(expunge bool) {
 	sel.base = next
 	s.adopt(next, expunge)
 }
+
+// errTooMuch says that nobody knows any more which messages the client was told of.
+var errTooMuch = errors.New("too much has changed since the folder was selected")
+
+// tooMuch is what the client is told then.
+const tooMuch = "Too much has changed in the mailbox since it was selected."
+
+// look reads the messages of the selected folder when they are first needed: most sessions that only wait for new mail
+// never do. What has changed since the client was told of the folder is told now, of expunges where that is allowed.
+func (s *session) look(expunge bool) error {
+	sel := s.sel
+	if sel.view != nil {
+		return nil
+	}
+	ctx, store := s.context(), s.service.store
+	index, err := store.Index(ctx, s.scope, s.box(), sel.folder, nil)
+	if err != nil {
+		return err
+	}
+	view, told := index, sel.told.Folder
+	if index.Folder().HighestModSeq != told.HighestModSeq || !slices.Equal(index.Keywords(), sel.told.Keywords) {
+		gone, err := store.Vanished(ctx, s.scope, s.box(), sel.folder, told.HighestModSeq)
+		if err != nil {
+			return err
+		}
+		var ok bool
+		if view, ok = index.Before(told, sel.told.Keywords, gone.UIDs); !ok {
+			return errTooMuch
+		}
+	}
+	sel.view, sel.base, sel.told.Keywords = view, index, nil
+	s.adopt(index, expunge)
+	return nil
+}
+
+// lost is an entry of a message that was gone, or had changed, before the session looked at the folder first.
+func lost(e mailbox.Entry) bool { return e.ModSeq == 0 }
 
 // adopt tells the client the difference between what it knows and an index, which becomes what it knows.
 func (s *session) adopt(next *mailbox.Index, expunge bool) {
@@ -91,11 +137,13 @@ func (s *session) adopt(next *mailbox.Index, expunge bool) {
 	case expunge:
 		s.tellGone(d.Gone)
 	default:
-		next = sel.view.Apply(next.Folder(), next.Keywords(), append(slices.Clip(d.Changed), d.New...), nil)
+		changed := slices.Concat(d.Changed, d.New, unnamed(before, next, d.Gone))
+		slices.SortFunc(changed, func(a, b mailbox.Entry) int { return cmp.Compare(a.UID, b.UID) })
+		next = before.Apply(next.Folder(), next.Keywords(), changed, nil)
 	}
 	sel.view = next
 	if len(d.New) > 0 {
-		s.claimRecent(d.New[0].UID)
+		s.claimRecent(d.New[0].UID, next.Folder().UIDNext)
 		s.out.Exists(uint32(next.Len()))
 		s.tellRecent()
 	}
@@ -115,6 +163,26 @@ func (s *session) adopt(next *mailbox.Index, expunge bool) {
 	sel.silent = nil
 }
 
+// unnamed gives those messages that are gone with the flags that they keep: a keyword that gave way to another one does
+// not become that.
+func unnamed(before, next *mailbox.Index, gone []uint32) []mailbox.Entry {
+	var freed mailbox.Flags
+	for n, name := range before.Keywords() {
+		if name != "" && (n >= len(next.Keywords()) || next.Keywords()[n] != name) {
+			freed |= mailbox.Keyword(n)
+		}
+	}
+	var list []mailbox.Entry
+	for _, uid := range gone {
+		at, _ := before.Find(uid)
+		if e := before.At(at); e.Flags&freed != 0 {
+			e.Flags &^= freed
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
 // tellGone tells of messages that are gone, from the last to the first, so that each number is what the client has.
 func (s *session) tellGone(gone []uint32) {
 	if s.enabled.qresync {
@@ -131,7 +199,7 @@ func (s *session) tellGone(gone []uint32) {
 // tellKeywords tells the client of new keywords.
 func (s *session) tellKeywords(next *mailbox.Index) {
 	if !slices.Equal(next.Keywords(), s.sel.view.Keywords()) {
-		s.out.Flags(allFlags(next))
+		s.out.Flags(allFlags(next.Keywords()))
 	}
 }
 
@@ -200,10 +268,10 @@ func (s *session) flagNames(e mailbox.Entry) []string {
 	return names
 }
 
-// allFlags are the flags of a folder's messages (RFC 9051 §7.3.5).
-func allFlags(x *mailbox.Index) []string {
+// allFlags are the flags of a folder's messages with a mailbox's keywords (RFC 9051 §7.3.5).
+func allFlags(keywords []string) []string {
 	list := mailbox.SystemFlags()
-	for _, k := range x.Keywords() {
+	for _, k := range keywords {
 		if k != "" {
 			list = append(list, k)
 		}

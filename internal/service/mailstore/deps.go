@@ -67,6 +67,8 @@ type Folders interface {
 type Reader interface {
 	// Messages lists a folder by UID from behind after on, at most limit.
 	Messages(ctx context.Context, scope account.Scope, box, folder string, after uint32, limit int) ([]Message, error)
+	// Summary tells what a folder is like that is found by its name, without a look at its messages.
+	Summary(ctx context.Context, scope account.Scope, box, name string) (mailbox.Summary, error)
 	// Index lists a folder as it is now. have, when it is not nil, is an earlier index of it that the new one is made
 	// from; it is given back when nothing has changed.
 	Index(ctx context.Context, scope account.Scope, box string, folder int64, have *mailbox.Index) (*mailbox.Index, error)
@@ -77,8 +79,9 @@ type Reader interface {
 	// Bodies opens messages one after the other by UID and closes each when each returns; its error ends it. The error
 	// of a message that cannot be read, such as ErrCorrupt, is given to each in place of a body.
 	Bodies(ctx context.Context, scope account.Scope, box string, folder int64, uids []uint32, each func(uid uint32, body mailbox.Body, err error) error) error
-	// Vanished lists the UIDs that were removed after a MODSEQ (RFC 7162 §3.2.5).
-	Vanished(ctx context.Context, scope account.Scope, box string, folder, since int64) ([]uint32, error)
+	// Vanished lists the UIDs that were removed after a MODSEQ, as far as they are remembered: the last
+	// mailbox.MaxGone of a folder at least.
+	Vanished(ctx context.Context, scope account.Scope, box string, folder, since int64) (mailbox.Vanished, error)
 }
 
 // Writer is how the messages of a folder are changed. ErrNoFolder when there is no such folder.

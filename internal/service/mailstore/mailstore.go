@@ -106,6 +106,15 @@ func (s *Service) Folder(ctx context.Context, scope account.Scope, box, name str
 	return s.store.Folder(ctx, scope, box, name)
 }
 
+// Summary tells what a folder is like that is found by its name; ErrNoFolder.
+func (s *Service) Summary(ctx context.Context, scope account.Scope, box, name string) (mailbox.Summary, error) {
+	name, err := clean(name)
+	if err != nil {
+		return mailbox.Summary{}, fmt.Errorf("%w: %w", mailbox.ErrNoFolder, err)
+	}
+	return s.store.Summary(ctx, scope, box, name)
+}
+
 // CreateFolder makes a folder, and those above it that are missing. Besides the Store's errors ErrName.
 func (s *Service) CreateFolder(ctx context.Context, scope account.Scope, box, name, use string) (Folder, error) {
 	name, err := clean(name)
@@ -241,7 +250,7 @@ type whole struct {
 }
 
 // Vanished implements Reader.
-func (s *Service) Vanished(ctx context.Context, scope account.Scope, box string, folder, since int64) ([]uint32, error) {
+func (s *Service) Vanished(ctx context.Context, scope account.Scope, box string, folder, since int64) (mailbox.Vanished, error) {
 	return s.store.Vanished(ctx, scope, box, folder, since)
 }
 

@@ -29,6 +29,12 @@ const (
 		SELECT mailbox_id, folder, $4, uid, account_id FROM message
 		WHERE mailbox_id = $1 AND folder = $2 AND @in(uid, $3) AND @scope(account_id)`
 
+	tooOldSQL    sqldb.Stmt = `SELECT modseq FROM expunged WHERE mailbox_id = $1 AND folder = $2 AND @scope(account_id) ORDER BY modseq DESC LIMIT 1 OFFSET $3`
+	forgetSQL    sqldb.Stmt = `DELETE FROM expunged WHERE mailbox_id = $1 AND folder = $2 AND modseq <= $3 AND @scope(account_id)`
+	forgottenSQL sqldb.Stmt = `UPDATE folder SET forgotten = $3, gone = gone - $4 WHERE mailbox_id = $1 AND n = $2 AND @scope(account_id)`
+
+	unreadSQL sqldb.Stmt = `UPDATE folder SET read_to = 1, read_below = 0 WHERE mailbox_id = $1 AND n = $2 AND @scope(account_id)`
+
 	dropMessagesSQL sqldb.Stmt = `DELETE FROM message WHERE mailbox_id = $1 AND folder = $2 AND @in(uid, $3) AND @scope(account_id)`
 	dropBodiesSQL   sqldb.Stmt = `DELETE FROM body WHERE @in(id, $1) AND @scope(account_id)`
 	dropNotesSQL    sqldb.Stmt = `DELETE FROM note WHERE @in(body, $1) AND @scope(account_id)`
@@ -93,8 +99,8 @@ func (h *held) rows(folder int64, uids []uint32) ([]row, error) {
 	return list, rows.Close()
 }
 
-// sums is what a folder holds more or less of.
-type sums struct{ next, messages, seen, deleted, bytes int64 }
+// sums is what a folder holds more or less of, and remembers more of.
+type sums struct{ next, messages, seen, deleted, bytes, below, gone int64 }
 
 func (s *sums) add(flags mailbox.Flags, size, sign int64) {
 	s.messages += sign
@@ -107,9 +113,37 @@ func (s *sums) add(flags mailbox.Flags, size, sign int64) {
 	}
 }
 
+// leave is add for a message that is there no more, and is remembered as gone.
+func (s *sums) leave(f folderRow, r row) {
+	s.add(r.flags, r.size, -1)
+	s.gone++
+	if r.uid < f.readTo {
+		s.below--
+	}
+}
+
 // apply writes a change of a folder; it takes the folder's next MODSEQ.
-func (h *held) apply(folder int64, s sums) error {
-	return h.tx.Post(changeFolderSQL, h.id, folder, s.next, s.messages, s.seen, s.deleted, s.bytes)
+func (h *held) apply(f folderRow, s sums) error {
+	if err := h.tx.Post(changeFolderSQL, h.id, f.Number, s.next, s.messages, s.seen, s.deleted, s.bytes, s.below, s.gone); err != nil {
+		return err
+	}
+	if s.gone == 0 || f.gone+s.gone <= mailbox.MaxGone+mailbox.MaxAtATime {
+		return nil
+	}
+	var cut int64
+	if _, err := h.tx.Row([]any{&cut}, tooOldSQL, h.id, f.Number, mailbox.MaxGone); err != nil {
+		return err
+	}
+	return h.forget(f.Number, cut)
+}
+
+// forget drops the memory of what was removed from a folder up to a MODSEQ.
+func (h *held) forget(folder, modseq int64) error {
+	n, err := h.tx.Exec(forgetSQL, h.id, folder, modseq)
+	if err != nil {
+		return err
+	}
+	return h.tx.Post(forgottenSQL, h.id, folder, modseq, n)
 }
 
 // SetFlags implements mailstore.Writer.
@@ -119,37 +153,49 @@ func (s *Store) SetFlags(ctx context.Context, scope account.Scope, id string, fo
 	if err != nil {
 		return result, err
 	}
-	err = s.change(ctx, scope, id, mailbox.ErrNoFolder, func(h *held) error {
-		f, err := one(h.tx, folderSQL, id, folder)
-		if err != nil {
+	err = s.withKeywords(ctx, scope, id, func() error {
+		return s.change(ctx, scope, id, mailbox.ErrNoFolder, func(h *held) (err error) {
+			result, err = h.setFlags(folder, change, flags)
 			return err
-		}
-		result = mailbox.FlagResult{HighestModSeq: f.HighestModSeq}
-		given, err := h.flags(flags, change.Mode != mailbox.FlagsRemove)
-		if err != nil {
-			return err
-		}
-		more, err := h.compare(folder, change, given, &result)
-		if err != nil || len(result.Changed) == 0 {
-			return err
-		}
-		result.HighestModSeq++
-		if err := h.tx.Post(setBitsSQL, id, folder, numbers(result.Changed), int64(change.Mode.Apply(^mailbox.Flags(0), given)), int64(change.Mode.Apply(0, given)), result.HighestModSeq); err != nil { //nolint:gosec // bits
-			return err
-		}
-		if err := h.apply(folder, more); err != nil {
-			return err
-		}
-		return h.done()
+		})
 	})
 	return result, err
 }
 
-// compare finds which messages a change of flags changes.
-func (h *held) compare(folder int64, change mailbox.FlagChange, given mailbox.Flags, result *mailbox.FlagResult) (more sums, err error) {
-	rows, err := h.tx.Query(flagsOfSQL, h.id, folder, numbers(change.UIDs))
+func (h *held) setFlags(folder int64, change mailbox.FlagChange, flags wanted) (mailbox.FlagResult, error) {
+	f, err := one(h.tx, folderSQL, h.id, folder)
+	result := mailbox.FlagResult{HighestModSeq: f.HighestModSeq}
 	if err != nil {
-		return more, err
+		return result, err
+	}
+	given, err := h.flags(flags, change.Mode != mailbox.FlagsRemove)
+	if err != nil {
+		return result, err
+	}
+	more, unread, err := h.compare(f, change, given, &result)
+	if err != nil || len(result.Changed) == 0 {
+		return result, err
+	}
+	result.HighestModSeq++
+	if err := h.tx.Post(setBitsSQL, h.id, folder, numbers(result.Changed), int64(change.Mode.Apply(^mailbox.Flags(0), given)), int64(change.Mode.Apply(0, given)), result.HighestModSeq); err != nil { //nolint:gosec // bits
+		return result, err
+	}
+	if err := h.apply(f, more); err != nil {
+		return result, err
+	}
+	if unread {
+		if err := h.tx.Post(unreadSQL, h.id, folder); err != nil {
+			return result, err
+		}
+	}
+	return result, h.done()
+}
+
+// compare finds which messages a change of flags changes. unread tells that one loses \Seen among those that all had it.
+func (h *held) compare(f folderRow, change mailbox.FlagChange, given mailbox.Flags, result *mailbox.FlagResult) (more sums, unread bool, err error) {
+	rows, err := h.tx.Query(flagsOfSQL, h.id, f.Number, numbers(change.UIDs))
+	if err != nil {
+		return more, false, err
 	}
 	for rows.Next() {
 		var uid uint32
@@ -166,9 +212,10 @@ func (h *held) compare(folder int64, change mailbox.FlagChange, given mailbox.Fl
 			result.Changed = append(result.Changed, uid)
 			more.add(had, 0, -1)
 			more.add(next, 0, 1)
+			unread = unread || uid < f.readTo && !next.Has(mailbox.Seen)
 		}
 	}
-	return more, rows.Close()
+	return more, unread, rows.Close()
 }
 
 // Append implements mailstore.Writer.
@@ -182,9 +229,11 @@ func (s *Store) Append(ctx context.Context, scope account.Scope, id string, fold
 		}
 	}
 	if err == nil {
-		err = s.change(ctx, scope, id, mailbox.ErrNoFolder, func(h *held) (err error) {
-			placed, err = h.appendTo(folder, items, flags)
-			return err
+		err = s.withKeywords(ctx, scope, id, func() error {
+			return s.change(ctx, scope, id, mailbox.ErrNoFolder, func(h *held) (err error) {
+				placed, err = h.appendTo(folder, items, flags)
+				return err
+			})
 		})
 	}
 	if err != nil && !errors.Is(err, sqldb.ErrStorage) {
@@ -235,7 +284,7 @@ func (h *held) appendTo(folder int64, items []mailbox.Appended, flags []wanted) 
 		placed.UIDs = append(placed.UIDs, uid)
 		more.add(bits, item.Size, 1)
 	}
-	if err := h.apply(folder, more); err != nil {
+	if err := h.apply(f, more); err != nil {
 		return mailbox.Placed{}, err
 	}
 	return placed, h.done()
@@ -348,7 +397,7 @@ func (h *held) copyTo(from int64, uids []uint32, to int64, links map[uint32]stri
 		}
 		used[r.uid] = r.blob != ""
 	}
-	if err := h.apply(to, more); err != nil {
+	if err := h.apply(f, more); err != nil {
 		return mailbox.Placed{}, err
 	}
 	return placed, h.done()
@@ -384,7 +433,7 @@ func (h *held) move(from int64, uids []uint32, to int64) (mailbox.Placed, error)
 	less, more := sums{}, sums{next: int64(len(list))}
 	for i, r := range list {
 		placed.From, placed.UIDs = append(placed.From, r.uid), append(placed.UIDs, target.UIDNext+uint32(i)) //nolint:gosec // at most mailbox.MaxAtATime
-		less.add(r.flags, r.size, -1)
+		less.leave(source, r)
 		more.add(r.flags, r.size, 1)
 	}
 	if err := h.tx.Post(expungeSQL, h.id, from, numbers(placed.From), source.HighestModSeq+1); err != nil {
@@ -395,10 +444,10 @@ func (h *held) move(from int64, uids []uint32, to int64) (mailbox.Placed, error)
 			return mailbox.Placed{}, err
 		}
 	}
-	if err := h.apply(from, less); err != nil {
+	if err := h.apply(source, less); err != nil {
 		return mailbox.Placed{}, err
 	}
-	if err := h.apply(to, more); err != nil {
+	if err := h.apply(target, more); err != nil {
 		return mailbox.Placed{}, err
 	}
 	return placed, h.done()
@@ -425,7 +474,7 @@ func (s *Store) Expunge(ctx context.Context, scope account.Scope, id string, fol
 				continue
 			}
 			gone, bodies = append(gone, r.uid), append(bodies, r.body)
-			less.add(r.flags, r.size, -1)
+			less.leave(f, r)
 			if r.blob != "" {
 				blobs = append(blobs, r.blob)
 			}
@@ -439,7 +488,7 @@ func (s *Store) Expunge(ctx context.Context, scope account.Scope, id string, fol
 		if err := dropRows(h.tx, id, folder, gone, bodies); err != nil {
 			return err
 		}
-		if err := h.apply(folder, less); err != nil {
+		if err := h.apply(f, less); err != nil {
 			return err
 		}
 		if err := h.grow(less.bytes, less.messages); err != nil {

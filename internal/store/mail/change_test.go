@@ -168,7 +168,7 @@ func TestMoveTakesThemAlong(t *testing.T) {
 		}
 		gone, err := s.Vanished(ctx, s.scope, "a", mailbox.Inbox, before)
 		in, out := s.folder("INBOX"), s.folder("there")
-		if must(s.t, err); fmt.Sprint(gone) != "[1 2 3]" || in.Messages+in.Unseen+in.Deleted+in.Bytes != 0 || out.Messages != 3 || out.Unseen != 2 || out.Deleted != 1 || out.Bytes != 6 {
+		if must(s.t, err); fmt.Sprint(gone.UIDs) != "[1 2 3]" || in.Messages+in.Unseen+in.Deleted+in.Bytes != 0 || out.Messages != 3 || out.Unseen != 2 || out.Deleted != 1 || out.Bytes != 6 {
 			s.t.Errorf("%v, %+v, %+v", gone, in, out)
 		}
 		placed, err = s.Move(ctx, s.scope, "a", to, []uint32{2}, to)
@@ -204,10 +204,10 @@ func TestExpungeTakesOnlyWhatIsDeleted(t *testing.T) {
 			s.t.Errorf("%+v", f)
 		}
 		vanished, err := s.Vanished(ctx, s.scope, "a", mailbox.Inbox, before)
-		if must(s.t, err); fmt.Sprint(vanished) != "[1 3]" {
+		if must(s.t, err); fmt.Sprint(vanished.UIDs) != "[1 3]" {
 			s.t.Error(vanished)
 		}
-		if vanished, err = s.Vanished(ctx, s.scope, "a", mailbox.Inbox, f.HighestModSeq); err != nil || len(vanished) != 0 {
+		if vanished, err = s.Vanished(ctx, s.scope, "a", mailbox.Inbox, f.HighestModSeq); err != nil || len(vanished.UIDs) != 0 || vanished.Forgotten {
 			s.t.Error(vanished, err)
 		}
 	})

@@ -21,10 +21,10 @@ const (
 	sumFolderSQL        sqldb.Stmt = `SELECT count(*), coalesce(sum(size), 0) FROM message WHERE mailbox_id = $1 AND folder = $2 AND @scope(account_id)`
 
 	// What lay in INBOX keeps its UIDs and change numbers in the folder that it goes to.
-	takeOverSQL sqldb.Stmt = `UPDATE folder SET (uidnext, highest, messages, seen, deleted, octets) =
-		(SELECT uidnext, highest, messages, seen, deleted, octets FROM folder AS old WHERE old.mailbox_id = $1 AND old.n = $3)
+	takeOverSQL sqldb.Stmt = `UPDATE folder SET (uidnext, highest, messages, seen, deleted, octets, read_to, read_below) =
+		(SELECT uidnext, highest, messages, seen, deleted, octets, read_to, read_below FROM folder AS old WHERE old.mailbox_id = $1 AND old.n = $3)
 		WHERE mailbox_id = $1 AND n = $2 AND @scope(account_id)`
-	emptySQL sqldb.Stmt = `UPDATE folder SET highest = highest + 1, messages = 0, seen = 0, deleted = 0, octets = 0
+	emptySQL sqldb.Stmt = `UPDATE folder SET highest = highest + 1, messages = 0, seen = 0, deleted = 0, octets = 0, read_below = 0, gone = gone + $3
 		WHERE mailbox_id = $1 AND n = $2 AND @scope(account_id)`
 	expungeAllSQL sqldb.Stmt = `INSERT INTO expunged (mailbox_id, folder, modseq, uid, account_id)
 		SELECT mailbox_id, folder, $3, uid, account_id FROM message WHERE mailbox_id = $1 AND folder = $2 AND @scope(account_id)`
@@ -41,7 +41,11 @@ func (s *Store) Folders(ctx context.Context, scope account.Scope, id string) ([]
 		if err := mustHave(tx, id); err != nil {
 			return err
 		}
-		list, err = folderRows(tx, foldersSQL, id)
+		rows, err := folderRows(tx, foldersSQL, id)
+		list = make([]mailbox.Folder, len(rows))
+		for i := range rows {
+			list[i] = rows[i].Folder
+		}
 		return err
 	})
 	slices.SortFunc(list, func(a, b mailbox.Folder) int {
@@ -69,7 +73,8 @@ func mustHave(tx *sqldb.Tx, id string) error {
 // Folder implements mailstore.Folders.
 func (s *Store) Folder(ctx context.Context, scope account.Scope, id, name string) (f mailbox.Folder, err error) {
 	err = s.of(id).Read(ctx, scope, func(tx *sqldb.Tx) (err error) {
-		f, err = one(tx, folderByNameSQL, id, name)
+		row, err := one(tx, folderByNameSQL, id, name)
+		f = row.Folder
 		return err
 	})
 	return f, err
@@ -100,10 +105,12 @@ func (s *Store) CreateFolder(ctx context.Context, scope account.Scope, id, name,
 		if err := h.parents(name, 1); err != nil {
 			return err
 		}
-		if f, err = h.make(name, use); err != nil {
+		made, err := h.make(name, use)
+		if err != nil {
 			return err
 		}
 		subscribed, err := h.subscribed()
+		f = made.Folder
 		f.Subscribed = slices.Contains(subscribed, name)
 		if err != nil {
 			return err
@@ -129,7 +136,7 @@ func (h *held) parents(name string, more int) error {
 	}
 	var missing []string
 	for parent := range mailbox.Parents(name) {
-		if !slices.ContainsFunc(list, func(f mailbox.Folder) bool { return f.Name == parent }) {
+		if !slices.ContainsFunc(list, func(f folderRow) bool { return f.Name == parent }) {
 			missing = append(missing, parent)
 		}
 	}
@@ -233,13 +240,20 @@ func (h *held) renameInbox(to string) error {
 	if err := h.tx.Post(takeOverSQL, h.id, f.Number, mailbox.Inbox); err != nil || in.Messages == 0 {
 		return err
 	}
-	if err := h.tx.Post(expungeAllSQL, h.id, mailbox.Inbox, in.HighestModSeq+1); err != nil {
+	gone := in.Messages
+	if gone > mailbox.MaxGone { // too many to be remembered
+		gone = 0
+		err = h.forget(mailbox.Inbox, in.HighestModSeq+1)
+	} else {
+		err = h.tx.Post(expungeAllSQL, h.id, mailbox.Inbox, in.HighestModSeq+1)
+	}
+	if err != nil {
 		return err
 	}
 	if err := h.tx.Post(moveAllSQL, h.id, mailbox.Inbox, f.Number); err != nil {
 		return err
 	}
-	return h.tx.Post(emptySQL, h.id, mailbox.Inbox)
+	return h.tx.Post(emptySQL, h.id, mailbox.Inbox, gone)
 }
 
 // DeleteFolder implements mailstore.Folders.

@@ -158,7 +158,7 @@ func TestRenameOfINBOXLeavesIt(t *testing.T) {
 		}
 		in := s.folder("INBOX")
 		gone, err := s.Vanished(ctx, s.scope, "a", mailbox.Inbox, before.HighestModSeq)
-		if must(s.t, err); fmt.Sprint(gone) != "[2 3]" || in.Messages != 0 || in.Unseen != 0 || in.Bytes != 0 || in.UIDNext != 4 || in.HighestModSeq <= before.HighestModSeq {
+		if must(s.t, err); fmt.Sprint(gone.UIDs) != "[2 3]" || in.Messages != 0 || in.Unseen != 0 || in.Bytes != 0 || in.UIDNext != 4 || in.HighestModSeq <= before.HighestModSeq {
 			s.t.Errorf("%v, %+v", gone, in)
 		}
 		if got := s.names(); !strings.Contains(got, "INBOX+ ") || !strings.Contains(got, "INBOX/below") {

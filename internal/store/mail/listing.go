@@ -43,16 +43,25 @@ func load(tx *sqldb.Tx, id string, f mailbox.Folder, known []string) (index *mai
 		}
 	}
 	list, ok := unpack(content)
-	if !ok || modseq == 0 || modseq > f.HighestModSeq {
-		list, err = entries(tx, make([]mailbox.Entry, 0, f.Messages), indexSQL, id, f.Number)
-		return mailbox.NewIndex(f, known, list), len(list) >= listingWorth, err
+	if !ok || modseq == 0 || modseq > f.HighestModSeq || modseq < f.Forgotten {
+		index, n, err := readAll(tx, id, f, known)
+		return index, n >= listingWorth, err
 	}
 	index, n, err := follow(tx, id, f, known, mailbox.NewIndex(f, known, list), modseq)
 	return index, n >= listingWorth, err
 }
 
+// readAll reads a folder's index message by message, and tells how many there are.
+func readAll(tx *sqldb.Tx, id string, f mailbox.Folder, known []string) (*mailbox.Index, int, error) {
+	list, err := entries(tx, make([]mailbox.Entry, 0, f.Messages), indexSQL, id, f.Number)
+	return mailbox.NewIndex(f, known, list), len(list), err
+}
+
 // follow brings an index up to date that was right at a MODSEQ, and tells how many rows that took.
 func follow(tx *sqldb.Tx, id string, f mailbox.Folder, known []string, have *mailbox.Index, since int64) (*mailbox.Index, int, error) {
+	if since < f.Forgotten { // some of what is gone since is not remembered
+		return readAll(tx, id, f, known)
+	}
 	changed, err := entries(tx, nil, changedSQL, id, f.Number, since)
 	if err != nil {
 		return nil, 0, err

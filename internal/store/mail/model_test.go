@@ -37,7 +37,7 @@ func steps(r *rand.Rand, folders []mailbox.Folder) step {
 	}
 	existing := func() string { return folders[r.IntN(len(folders))].Name }
 	flags := func() []string {
-		all := []string{`\Seen`, `\Deleted`, `\Flagged`, "work", "$Label1"}
+		all := []string{`\Seen`, `\Deleted`, `\Flagged`, "work", "$Label1", fmt.Sprint("k", r.IntN(2*mailbox.MaxKeywords))}
 		r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		return all[:r.IntN(4)]
 	}
@@ -47,12 +47,12 @@ func steps(r *rand.Rand, folders []mailbox.Folder) step {
 	case 0, 1, 2:
 		return func(s *shelf) string {
 			p, err := s.Append(s.t.Context(), s.scope, "a", a, []mailbox.Appended{s.message(strings.Repeat("x", size), given...), s.message("y")})
-			return fmt.Sprint("append ", p.UIDs, err)
+			return fmt.Sprint("append ", p.UIDs, is(err))
 		}
 	case 3, 4:
 		return func(s *shelf) string {
 			p, err := s.SetFlags(s.t.Context(), s.scope, "a", a, mailbox.FlagChange{UIDs: list, Mode: mode, Flags: given, UnchangedSince: since})
-			return fmt.Sprint("flags ", p, err)
+			return fmt.Sprint("flags ", p, is(err))
 		}
 	case 5:
 		return func(s *shelf) string {
@@ -117,7 +117,9 @@ func (s *shelf) state() map[string]string {
 		}
 		gone, err := s.Vanished(s.t.Context(), s.scope, "a", f.Number, 0)
 		must(s.t, err)
-		out[f.Name] = text.String() + fmt.Sprint(gone)
+		sum, err := s.Summary(s.t.Context(), s.scope, "a", f.Name)
+		must(s.t, err)
+		out[f.Name] = text.String() + fmt.Sprint(gone, sum.FirstUnseen)
 	}
 	return out
 }

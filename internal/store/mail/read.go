@@ -23,6 +23,13 @@ const (
 	bodiesSQL sqldb.Stmt = `SELECT uid, size, hash, blob, coalesce(body.id, 0), prefix, content FROM message LEFT JOIN body ON body.id = message.body
 		WHERE mailbox_id = $1 AND folder = $2 AND @in(uid, $3) AND @scope(message.account_id) ORDER BY uid`
 
+	firstUnseenSQL sqldb.Stmt = `SELECT uid FROM message
+		WHERE mailbox_id = $1 AND folder = $2 AND uid >= $3 AND (bits & 1) = 0 AND @scope(account_id) ORDER BY uid LIMIT 1`
+	betweenSQL sqldb.Stmt = `SELECT count(*) FROM message WHERE mailbox_id = $1 AND folder = $2 AND uid >= $3 AND uid < $4 AND @scope(account_id)`
+
+	// It holds for the folder as it was seen only.
+	keepReadSQL sqldb.Stmt = `UPDATE folder SET read_to = $4, read_below = $5 WHERE mailbox_id = $1 AND n = $2 AND highest = $3 AND @scope(account_id)`
+
 	versionsSQL sqldb.Stmt = `SELECT id, version FROM mailbox WHERE @in(id, $1) AND @scope(account_id)`
 )
 
@@ -57,6 +64,47 @@ func (s *Store) Messages(ctx context.Context, scope account.Scope, id, name stri
 	return list, err
 }
 
+// Summary implements mailstore.Reader. How far messages were found to be read is kept, so that the next look begins there.
+func (s *Store) Summary(ctx context.Context, scope account.Scope, id, name string) (mailbox.Summary, error) {
+	var sum mailbox.Summary
+	var f, keep folderRow
+	err := s.of(id).Read(ctx, scope, func(tx *sqldb.Tx) (err error) {
+		if f, err = one(tx, folderByNameSQL, id, name); err != nil {
+			return err
+		}
+		sum, keep = mailbox.Summary{Folder: f.Folder}, f
+		if sum.Keywords, err = keywords(tx, id); err != nil {
+			return err
+		}
+		switch f.Unseen {
+		case 0:
+			keep.readTo, keep.readBelow = f.UIDNext, f.Messages
+		case f.Messages:
+			sum.FirstUnseen = 1
+		default:
+			if _, err := tx.Row([]any{&keep.readTo}, firstUnseenSQL, id, f.Number, f.readTo); err != nil {
+				return err
+			}
+			var more int64
+			if _, err := tx.Row([]any{&more}, betweenSQL, id, f.Number, f.readTo, keep.readTo); err != nil {
+				return err
+			}
+			keep.readBelow += more
+			sum.FirstUnseen = keep.readBelow + 1
+		}
+		return nil
+	})
+	if err == nil && keep.readBelow >= f.readBelow+readWorth {
+		s.of(id).WriteLater(scope, func(tx *sqldb.Tx) error {
+			return tx.Post(keepReadSQL, id, f.Number, f.HighestModSeq, keep.readTo, keep.readBelow)
+		}, nil, id)
+	}
+	return sum, err
+}
+
+// readWorth is how many messages are gone through before it is written down how far they were read.
+const readWorth = 100
+
 // Index implements mailstore.Reader.
 func (s *Store) Index(ctx context.Context, scope account.Scope, id string, folder int64, have *mailbox.Index) (*mailbox.Index, error) {
 	var index *mailbox.Index
@@ -67,7 +115,7 @@ func (s *Store) Index(ctx context.Context, scope account.Scope, id string, folde
 		if err != nil {
 			return err
 		}
-		if have != nil && have.Folder() == f {
+		if have != nil && have.Folder() == f.Folder {
 			index = have
 			return nil
 		}
@@ -76,10 +124,10 @@ func (s *Store) Index(ctx context.Context, scope account.Scope, id string, folde
 			return err
 		}
 		if have == nil {
-			index, worth, err = load(tx, id, f, known)
+			index, worth, err = load(tx, id, f.Folder, known)
 			return err
 		}
-		index, _, err = follow(tx, id, f, known, have, have.Folder().HighestModSeq)
+		index, _, err = follow(tx, id, f.Folder, known, have, have.Folder().HighestModSeq)
 		return err
 	})
 	if err == nil && worth {
@@ -89,17 +137,18 @@ func (s *Store) Index(ctx context.Context, scope account.Scope, id string, folde
 }
 
 // Vanished implements mailstore.Reader.
-func (s *Store) Vanished(ctx context.Context, scope account.Scope, id string, folder, since int64) ([]uint32, error) {
-	var list []uint32
+func (s *Store) Vanished(ctx context.Context, scope account.Scope, id string, folder, since int64) (mailbox.Vanished, error) {
+	var gone mailbox.Vanished
 	err := s.of(id).Read(ctx, scope, func(tx *sqldb.Tx) error {
-		_, err := one(tx, folderSQL, id, folder)
+		f, err := one(tx, folderSQL, id, folder)
 		if err != nil {
 			return err
 		}
-		list, err = vanished(tx, id, folder, since)
+		gone.Forgotten = since < f.Forgotten
+		gone.UIDs, err = vanished(tx, id, folder, since)
 		return err
 	})
-	return list, err
+	return gone, err
 }
 
 // Facts implements mailstore.Reader.

@@ -97,6 +97,11 @@ var foreign = map[string]func(w *world, scope account.Scope) (saw any){
 		expect(w.t, err, mailbox.ErrNoFolder)
 		return got
 	},
+	"Summary": func(w *world, scope account.Scope) any {
+		got, err := w.Summary(w.t.Context(), scope, "a", "INBOX")
+		expect(w.t, err, mailbox.ErrNoFolder)
+		return got
+	},
 	"Facts": func(w *world, scope account.Scope) any {
 		got, err := w.Facts(w.t.Context(), scope, "a", mailbox.Inbox, []uint32{1})
 		expect(w.t, err, mailbox.ErrNoFolder)

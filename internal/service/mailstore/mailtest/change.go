@@ -2,6 +2,7 @@ package mailtest
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -135,8 +136,13 @@ func (b *box) renameInbox(to string) error {
 	if len(in.messages) > 0 {
 		in.HighestModSeq++
 	}
-	for _, m := range in.messages {
-		in.expunged[m.UID] = in.HighestModSeq
+	if len(in.messages) > mailbox.MaxGone {
+		in.Forgotten = in.HighestModSeq
+		clear(in.expunged)
+	} else {
+		for _, m := range in.messages {
+			in.expunged[m.UID] = in.HighestModSeq
+		}
 	}
 	in.messages = nil
 	return nil
@@ -193,8 +199,8 @@ func (s *Store) Subscriptions(_ context.Context, scope account.Scope, id string)
 	return list, nil
 }
 
-// flags gives names as flags; keywords that are not known get numbers.
-func (b *box) flags(names []string) (mailbox.Flags, error) {
+// flags gives names as flags; keywords that are not known get numbers, which are not among some that are taken.
+func (b *box) flags(names []string, taken mailbox.Flags) (mailbox.Flags, error) {
 	var flags mailbox.Flags
 	for _, name := range names {
 		if flag, ok := mailbox.SystemFlag(name); ok {
@@ -206,14 +212,36 @@ func (b *box) flags(names []string) (mailbox.Flags, error) {
 		}
 		n := mailbox.FindKeyword(b.keywords, name)
 		if n < 0 {
-			if n = len(b.keywords); n == mailbox.MaxKeywords {
+			if n = b.freeKeyword(taken | flags); n < 0 {
 				return 0, mailbox.ErrLimit
 			}
-			b.keywords = append(b.keywords, name)
+			b.keywords[n] = name
 		}
 		flags |= mailbox.Keyword(n)
 	}
 	return flags, nil
+}
+
+// freeKeyword gives the number for a new keyword, -1 for none. When there is none left, those give way that no message has.
+func (b *box) freeKeyword(used mailbox.Flags) int {
+	if n := slices.Index(b.keywords, ""); n >= 0 {
+		return n
+	}
+	if n := len(b.keywords); n < mailbox.MaxKeywords {
+		b.keywords = append(b.keywords, "")
+		return n
+	}
+	for _, f := range b.folders {
+		for _, m := range f.messages {
+			used |= m.flags
+		}
+	}
+	for n := range b.keywords {
+		if !used.Has(mailbox.Keyword(n)) {
+			b.keywords[n] = ""
+		}
+	}
+	return slices.Index(b.keywords, "")
 }
 
 // Append implements mailstore.Writer.
@@ -225,20 +253,20 @@ func (s *Store) Append(_ context.Context, scope account.Scope, id string, n int6
 		return mailbox.Placed{}, err
 	}
 	list := make([]*stored, len(items))
-	more := int64(0)
+	more, taken := int64(0), mailbox.Flags(0)
 	for i := range items {
 		item := &items[i]
 		m := &stored{
 			Message: mailbox.Message{At: item.At, Size: item.Size, From: item.From, Subject: item.Subject, Date: item.Date}, hash: item.Hash,
 		}
 		if m.content, err = s.content(item.Content); err == nil {
-			m.flags, err = b.flags(item.Flags)
+			m.flags, err = b.flags(item.Flags, taken)
 		}
 		if err != nil {
 			return mailbox.Placed{}, err
 		}
 		list[i] = m
-		more += m.Size
+		more, taken = more+m.Size, taken|m.flags
 	}
 	return b.place(f, list, more)
 }
@@ -266,7 +294,7 @@ func (s *Store) SetFlags(_ context.Context, scope account.Scope, id string, n in
 	if err != nil {
 		return mailbox.FlagResult{}, err
 	}
-	flags, err := b.flags(change.Flags)
+	flags, err := b.flags(change.Flags, 0)
 	if err != nil {
 		return mailbox.FlagResult{}, err
 	}
@@ -340,7 +368,18 @@ func (b *box) take(f *folder, list []*stored) []uint32 {
 		f.expunged[m.UID] = f.HighestModSeq
 	}
 	f.messages = slices.DeleteFunc(f.messages, func(m *stored) bool { return slices.Contains(list, m) })
+	f.forget()
 	return uids
+}
+
+// forget drops the memory of what was removed too long ago.
+func (f *folder) forget() {
+	if len(f.expunged) <= mailbox.MaxGone+mailbox.MaxAtATime {
+		return
+	}
+	modseqs := slices.Sorted(maps.Values(f.expunged))
+	f.Forgotten = modseqs[len(modseqs)-1-mailbox.MaxGone]
+	maps.DeleteFunc(f.expunged, func(_ uint32, modseq int64) bool { return modseq <= f.Forgotten })
 }
 
 // Expunge implements mailstore.Writer.

@@ -308,6 +308,19 @@ func (s *Store) Messages(_ context.Context, scope account.Scope, id, name string
 	return list, nil
 }
 
+// Summary implements mailstore.Reader.
+func (s *Store) Summary(_ context.Context, scope account.Scope, id, name string) (mailbox.Summary, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.box(scope, id)
+	if err != nil || b.named(name) == nil {
+		return mailbox.Summary{}, mailbox.ErrNoFolder
+	}
+	f := b.named(name)
+	unseen := slices.IndexFunc(f.messages, func(m *stored) bool { return !m.flags.Has(mailbox.Seen) })
+	return mailbox.Summary{Folder: b.show(f), Keywords: slices.Clone(b.keywords), FirstUnseen: int64(unseen) + 1}, nil
+}
+
 // Index implements mailstore.Reader.
 func (s *Store) Index(_ context.Context, scope account.Scope, id string, n int64, have *mailbox.Index) (*mailbox.Index, error) {
 	s.mu.Lock()
@@ -324,6 +337,9 @@ func (s *Store) Index(_ context.Context, scope account.Scope, id string, n int64
 		return have, nil
 	}
 	since := have.Folder().HighestModSeq
+	if since < f.Forgotten {
+		return mailbox.NewIndex(now, keywords, f.changed(0)), nil
+	}
 	return have.Apply(now, keywords, f.changed(since), f.vanished(since)), nil
 }
 
@@ -349,14 +365,14 @@ func (f *folder) vanished(since int64) []uint32 {
 }
 
 // Vanished implements mailstore.Reader.
-func (s *Store) Vanished(_ context.Context, scope account.Scope, id string, n, since int64) ([]uint32, error) {
+func (s *Store) Vanished(_ context.Context, scope account.Scope, id string, n, since int64) (mailbox.Vanished, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, f, err := s.folder(scope, id, n)
 	if err != nil {
-		return nil, err
+		return mailbox.Vanished{}, err
 	}
-	return f.vanished(since), nil
+	return mailbox.Vanished{UIDs: f.vanished(since), Forgotten: since < f.Forgotten}, nil
 }
 
 // some gives those of a folder's messages that are among UIDs.
