@@ -11,6 +11,7 @@ const (
 	CodeAlreadyExists        Code = "ALREADYEXISTS"
 	CodeAuthenticationFailed Code = "AUTHENTICATIONFAILED"
 	CodeAuthorizationFailed  Code = "AUTHORIZATIONFAILED"
+	CodeBadCharset           Code = "BADCHARSET (US-ASCII UTF-8)" // with those that SEARCH takes
 	CodeCannot               Code = "CANNOT"
 	CodeClientBug            Code = "CLIENTBUG"
 	CodeClosed               Code = "CLOSED"

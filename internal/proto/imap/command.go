@@ -148,6 +148,11 @@ type Search struct {
 	// What RETURN asks for. Save is SAVE (RFC 5182).
 	Min, Max, All, Count, Save bool
 
+	// Charset is the one that is named, in capitals; empty when none is. BadCharset: it is neither US-ASCII nor UTF-8, or
+	// a text that is looked for is not.
+	Charset    string
+	BadCharset bool
+
 	Key Key
 }
 

@@ -129,7 +129,9 @@ func TestCommands(t *testing.T) {
 			{Op: KeySince, Date: Date{1994, time.February, 1}},
 			not(Key{Op: KeyHeader, Field: "FROM", Text: "Smith"}),
 		}}},
-		"SEARCH CHARSET UTF-8 TEXT {8+}\r\nмать":  Search{Key: Key{Op: KeyText, Text: "мать"}},
+		"SEARCH CHARSET utf-8 TEXT {8+}\r\nмать":  Search{Charset: "UTF-8", Key: Key{Op: KeyText, Text: "мать"}},
+		"SEARCH CHARSET KOI8-R ALL":               Search{Charset: "KOI8-R", BadCharset: true, Key: Key{Op: KeyAll}},
+		"SEARCH TEXT {1+}\r\n\xff":                Search{BadCharset: true, Key: Key{Op: KeyText, Text: "\xff"}},
 		"UID SEARCH RETURN (MIN COUNT) UNDELETED": Search{UID: true, Extended: true, Min: true, Count: true, Key: not(flagKey(Deleted))},
 		"SEARCH RETURN () 1:* UID 5": Search{Extended: true, All: true, Key: Key{Op: KeyAnd, Keys: []Key{
 			{Op: KeyNumbers, Set: NewSet(Range{From: 1})}, {Op: KeyUIDs, Set: SetOf(5)},
@@ -180,9 +182,9 @@ func TestRefusedCommands(t *testing.T) {
 		"FETCH 1 BODY[HEADER.FIELDS]", "FETCH 1 BODY[HEADER.FIELDS ()]", `FETCH 1 BODY[HEADER.FIELDS ("a:b")]`, `FETCH 1 BODY[HEADER.FIELDS ("")]`,
 		"FETCH 1 BODY[]<1>", "FETCH 1 BODY[]<1.0>", "FETCH 1 BINARY[1.TEXT]", "FETCH 1 BINARY[1.]", "FETCH 1 FLAGS (CHANGEDSINCE 0)", "FETCH 1 FLAGS (X)",
 		"FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)", "UID FETCH 1 FLAGS (VANISHED)", "FETCH 1 BODY[" + strings.Repeat("1.", 200) + "1]",
-		"SEARCH", "SEARCH ", "SEARCH X", "SEARCH ()", "SEARCH NOT", "SEARCH OR ALL", "SEARCH (ALL", "SEARCH ALL)", "SEARCH CHARSET KOI8-R ALL",
+		"SEARCH", "SEARCH ", "SEARCH X", "SEARCH ()", "SEARCH NOT", "SEARCH OR ALL", "SEARCH (ALL", "SEARCH ALL)", "SEARCH CHARSET UTF-8",
 		"SEARCH RETURN (X) ALL", "SEARCH SINCE 31-Feb-2026", "SEARCH SINCE x", "SEARCH KEYWORD (", "SEARCH LARGER x", "SEARCH MODSEQ x", `SEARCH MODSEQ "/f" x 1`,
-		"SEARCH TEXT {2+}\r\n\xff\xfe", "SEARCH " + deep, "SEARCH " + strings.Repeat("NOT ", 150) + "ALL", "SEARCH ALL" + strings.Repeat(" ALL", 1000), "SEARCH ALL" + strings.Repeat(" TEXT x", 51),
+		"SEARCH " + deep, "SEARCH " + strings.Repeat("NOT ", 150) + "ALL", "SEARCH ALL" + strings.Repeat(" ALL", 1000), "SEARCH ALL" + strings.Repeat(" TEXT x", 51),
 		"SETQUOTA a", "SETQUOTA a (b)", "SETQUOTA a (b -1)", "APPEND", "APPEND x", "APPEND x y",
 	} {
 		got, err := parseOne(t, text)

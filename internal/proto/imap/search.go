@@ -67,6 +67,7 @@ func (k *Key) Uses(op Op) bool {
 type searchParser struct {
 	*parser
 	keys, texts int
+	badText     bool // one is not in UTF-8
 }
 
 func (p *parser) search(uid bool) Command {
@@ -83,15 +84,12 @@ func (p *parser) search(uid bool) Command {
 	}
 	if p.next("CHARSET") {
 		p.space()
-		switch charset := strings.ToUpper(p.astring()); charset {
-		case "UTF-8", "US-ASCII":
-		default:
-			p.refuse(NO, "BADCHARSET (US-ASCII UTF-8)", "SEARCH takes US-ASCII and UTF-8.")
-		}
+		c.Charset = strings.ToUpper(p.astring())
 		p.space()
 	}
 	s := searchParser{parser: p}
 	c.Key = s.and(func() bool { return p.pos < len(p.text) })
+	c.BadCharset = s.badText || c.Charset != "" && c.Charset != "UTF-8" && c.Charset != "US-ASCII"
 	return c
 }
 
@@ -255,9 +253,7 @@ func (p *searchParser) dateKey(op Op) Key {
 // searched takes a text that is looked for.
 func (p *searchParser) searched() string {
 	text := p.astring()
-	if !utf8.ValidString(text) {
-		p.refuse(NO, "BADCHARSET (US-ASCII UTF-8)", "A text that is looked for is not in UTF-8.")
-	}
+	p.badText = p.badText || !utf8.ValidString(text)
 	return text
 }
 

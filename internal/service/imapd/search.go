@@ -19,14 +19,21 @@ func (s *session) search(r *imap.Request, c imap.Search) error {
 	if s.sel == nil || s.ended() {
 		return nil
 	}
+	if s.enabled.utf8 && c.Charset != "" {
+		return refusal(r, imap.BAD, "", "Nobody who has enabled UTF8=ACCEPT names a charset.") // RFC 6855 §3
+	}
+	q := s.newSearch(c.Key) // it may use what was saved before
 	if c.Save {
 		s.saved = savedResult{} // what a search that fails saves (RFC 5182 §2.1)
+	}
+	if c.BadCharset {
+		return refusal(r, imap.NO, imap.CodeBadCharset, "SEARCH takes US-ASCII and UTF-8.")
 	}
 	withModSeq := c.Key.Uses(imap.KeyModSeq)
 	if withModSeq {
 		s.enabled.condStore = true
 	}
-	found, err := s.newSearch(c.Key).all()
+	found, err := q.all()
 	if err != nil {
 		if errors.Is(err, errQuit) {
 			return err
