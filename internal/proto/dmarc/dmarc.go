@@ -93,6 +93,10 @@ func Discover(ctx context.Context, resolver Resolver, domain string) Discovery {
 	if d.Record == nil {
 		return d
 	}
+	if d.Record.Void {
+		d.Record, d.At = nil, ""
+		return d
+	}
 	exists := true
 	if d.At != domain && d.Record.NP != "" {
 		_, err := resolver.TXT(ctx, domain)

@@ -58,12 +58,14 @@ func TestParse(t *testing.T) {
 		"v = DMARC1 ; P = Reject ; psd=Y;":             {P: "reject", PSD: "y", FO: "0"},
 		"v=DMARC1; p=reject; pct=0; rf=afrf; ri=86400": {P: "reject", PSD: "u", Testing: true, FO: "0"},
 		"v=DMARC1; p=reject; pct=25; unknown=x; =; ;;": {P: "reject", PSD: "u", FO: "0"},
-		"v=DMARC1":                   {P: "none", PSD: "u", FO: "0"},
-		"v=DMARC1; p=rejekt":         {P: "none", PSD: "u", FO: "0"},
-		"v=DMARC1; p=reject; sp=x":   {P: "none", PSD: "u", FO: "0"},
-		"v=DMARC1; p=reject; p=none": {P: "reject", PSD: "u", FO: "0"},
-		"v=DMARC1; p=reject; adkim=x; psd=x; t=x; fo=x; rua=x,y": {P: "reject", PSD: "u", FO: "0"},
-		"v=DMARC1; p=reject; fo=1":                               {P: "reject", PSD: "u", FO: "0"},
+		"v=DMARC1":                 {P: "none", PSD: "u", FO: "0", Void: true},
+		"v=DMARC1; p=rejekt":       {P: "none", PSD: "u", FO: "0", Void: true},
+		"v=DMARC1; p=reject; sp=x": {P: "none", PSD: "u", FO: "0", Void: true},
+		"v=DMARC1; p=rejekt; sp=reject; rua=mailto:a@example.com": {P: "none", PSD: "u", FO: "0", RUA: []string{"mailto:a@example.com"}},
+		"v=DMARC1; sp=reject; rua=mailto:a@example.com":           {P: "none", SP: "reject", PSD: "u", FO: "0", RUA: []string{"mailto:a@example.com"}},
+		"v=DMARC1; p=reject; p=none":                              {P: "reject", PSD: "u", FO: "0"},
+		"v=DMARC1; p=reject; adkim=x; psd=x; t=x; fo=x; rua=x,y":  {P: "reject", PSD: "u", FO: "0"},
+		"v=DMARC1; p=reject; fo=1":                                {P: "reject", PSD: "u", FO: "0"},
 	} {
 		got, err := dmarc.Parse(text)
 		if err != nil {
@@ -98,6 +100,7 @@ func TestTreeWalk(t *testing.T) {
 		{"a record between organization and suffix", "_dmarc.b.example.bank v=DMARC1; p=none\n_dmarc.bank v=DMARC1; p=reject; psd=y", "a.b.example.bank", "bank", "example.bank", 4},
 		{"the suffix itself", "_dmarc.bank v=DMARC1; p=reject; psd=y", "bank", "bank", "bank", 1},
 		{"several records are none", "_dmarc.example.com v=DMARC1; p=none\n_dmarc.example.com v=DMARC1; p=reject", "example.com", "", "example.com", 2},
+		{"a policy that cannot be read", "_dmarc.example.com v=DMARC1; p=rejekt", "example.com", "", "example.com", 2},
 		{"other texts do not count", "_dmarc.example.com hello\n_dmarc.example.com v=DMARC1; p=reject", "example.com", "example.com", "example.com", 2},
 	} {
 		z := dns(c.zone)

@@ -63,6 +63,9 @@ type Record struct {
 	PSD string
 	// Testing: the policy is to be applied one level milder: t=y, or pct=0 of a record of RFC 7489.
 	Testing bool
+	// Void: no policy can be read and nobody is named who wants reports, which is as if there was no record (RFC 9989
+	// §4.10.1).
+	Void bool
 	// StrictDKIM and StrictSPF: the domains must be the same, and not only of one organization.
 	StrictDKIM, StrictSPF bool
 	// RUA and RUF are the URIs for reports, FO the options of failure reports ("0" without RUF or tag).
@@ -74,8 +77,8 @@ type Record struct {
 const maxURIs = 20
 
 // Parse reads a record. Only a version that is missing or another one is an error, ErrNotRecord: tags that are not known
-// are ignored, as are values that cannot be read. A record in which a policy cannot be read asks for none (RFC 9989
-// §4.10.1). Tags that RFC 9989 removed are ignored but for pct=0, by which records of RFC 7489 said what t=y says now.
+// are ignored, as are values that cannot be read. A record in which a policy cannot be read asks for none, or is void
+// (RFC 9989 §4.10.1). Tags that RFC 9989 removed are ignored but for pct=0, by which records of RFC 7489 said what t=y says now.
 func Parse(text string) (*Record, error) {
 	r := &Record{Text: text, P: PolicyNone, PSD: PSDUnknown, FO: "0"}
 	first, seen := true, map[string]bool{}
@@ -113,6 +116,7 @@ func Parse(text string) (*Record, error) {
 	if broken {
 		r.P, r.SP, r.NP = PolicyNone, "", ""
 	}
+	r.Void = (broken || !seen["p"]) && len(r.RUA) == 0
 	if len(r.RUF) == 0 {
 		r.FO = "0"
 	}

@@ -59,6 +59,25 @@ func FromAddresses(header []byte) (from, sender []string, ok bool) {
 	return from, sender, ok && fromFields == 1 && senderFields <= 1
 }
 
+// DomainsIn gives what stands behind every "@" of a text as a domain would, in lower case. It is for fields that cannot be
+// parsed, in which other readers may find another address.
+func DomainsIn(s string) (domains []string) {
+	for {
+		_, after, found := strings.Cut(s, "@")
+		if !found || len(domains) == maxAddresses {
+			return domains
+		}
+		s = strings.TrimLeft(after, " \t")
+		end := strings.IndexFunc(s, func(r rune) bool { return r != '.' && r < utf8.RuneSelf && !isAtomByte(byte(r)) })
+		if end < 0 {
+			end = len(s)
+		}
+		if domain := strings.ToLower(strings.Trim(s[:end], ".")); domain != "" {
+			domains = append(domains, domain)
+		}
+	}
+}
+
 // disguisedAuthor reports whether the letters before the colon of a line that
 // is no field spell an author field: some readers skip the other octets.
 func disguisedAuthor(raw []byte) bool {

@@ -118,12 +118,26 @@ func TestFromAddressesReportsDoubt(t *testing.T) {
 
 // Each input makes a parser that goes back, or copies per character, take
 // minutes.
+func TestDomainsIn(t *testing.T) {
+	for text, want := range map[string][]string{
+		"":                                 nil,
+		"a@b.example <c@D.example.>, x@ y": {"b.example", "d.example", "y"},
+		"a@b@c (@) \"@d\" @":               {"b", "c", "d"},
+		"ü@Bücher.example\xff":             {"bücher.example\ufffd"},
+	} {
+		if got := DomainsIn(text); !slices.Equal(got, want) {
+			t.Errorf("DomainsIn(%q) = %q", text, got)
+		}
+	}
+}
+
 func TestFromAddressesTakesLinearTime(t *testing.T) {
 	const n = 250_000
 	start := time.Now()
 	for _, s := range []string{"(", "\"", "<", "a.", "@", "a@b,", "a:", "=?a?q?", "\\", ",", "a ", "(\\", "@a,", "=?utf-8?q?", "[", " \r\n "} {
 		FromAddresses([]byte("From: " + strings.Repeat(s, n/len(s)) + "\r\n"))
 		FromAddresses([]byte("From: x <" + strings.Repeat(s, n/len(s)) + "\r\n"))
+		DomainsIn(strings.Repeat(s, n/len(s)))
 		FromAddresses([]byte(strings.Repeat("From: "+s+"\r\n", n/(8+len(s)))))
 	}
 	if d := time.Since(start); d > 10*time.Second {

@@ -232,9 +232,15 @@ func (j *Judgement) Write(p []byte) (int, error) {
 func authorsOf(header []byte) (domains []string, problem string) {
 	var from []string
 	for _, body := range message.Values(header, "From") {
-		list, _, _ := message.FromAddresses([]byte("From: " + body + "\r\n"))
-		if len(list) == 0 && strings.Contains(body, "@") {
+		list, _, ok := message.FromAddresses([]byte("From: " + body + "\r\n"))
+		switch {
+		case ok || !strings.Contains(body, "@"):
+		case len(list) == 0:
 			return nil, "From has no address that can be read"
+		case strings.Contains(body, "=?"):
+			return nil, "From can be read in more than one way"
+		default: // as readers see it who are less strict
+			list = append(list, message.DomainsIn(body)...)
 		}
 		from = append(from, list...)
 	}
