@@ -342,7 +342,7 @@ func TestFetchmailTakesMailAway(t *testing.T) {
 	}
 }
 
-// mutt shows a message and deletes it.
+// mutt shows a message and deletes it, after a login that shows nobody its password.
 func TestMuttReadsAMailbox(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
@@ -352,6 +352,7 @@ func TestMuttReadsAMailbox(t *testing.T) {
 	rc := r.file("muttrc", fmt.Sprintf(`set folder="imaps://127.0.0.1:%s/"
 set imap_user="ann@here.example"
 set imap_pass="%s"
+set imap_authenticators="scram-sha-256"
 set certificate_file="%s"
 set ssl_verify_host=no ssl_verify_dates=no ssl_usesystemcerts=no
 set header_cache="%s/cache"
@@ -366,6 +367,7 @@ push "<first-entry><pipe-message>cat >%s<enter><delete-message><sync-mailbox><qu
 	if got := r.flags(); len(got) != 1 || got["two"] == nil {
 		t.Errorf("%v is left", got)
 	}
+	eventually(t, "the login in the log", func() bool { return strings.Contains(r.log.String(), "login=ann@here.example mechanism=SCRAM-SHA-256") })
 }
 
 // A client that waits hears of new mail at once, and of the server's end.
