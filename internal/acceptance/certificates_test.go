@@ -27,8 +27,15 @@ type certified struct {
 // certificates starts an installation that fetches certificates from an authority which asks DNS at the resolver given.
 func certificates(t *testing.T, config, resolver string, env ...string) *certified {
 	t.Helper()
+	return certificatesFrom(t, sim.ACMEOptions{Resolver: resolver}, config, env...)
+}
+
+// certificatesFrom starts one that fetches them from an authority that is as the options say.
+func certificatesFrom(t *testing.T, o sim.ACMEOptions, config string, env ...string) *certified {
+	t.Helper()
 	c := &certified{instance: prepareInstance(t, t.TempDir(), config), imap: sim.FreeAddress(t), https: sim.FreeAddress(t)}
-	c.acme = sim.StartACME(t, sim.ACMEOptions{HTTP: c.http, HTTPS: c.https, Resolver: resolver})
+	o.HTTP, o.HTTPS = c.http, c.https
+	c.acme = sim.StartACME(t, o)
 	roots := filepath.Join(c.dir, "authority.pem")
 	if err := os.WriteFile(roots, c.acme.HTTPSRoots(), 0o600); err != nil {
 		t.Fatal(err)
@@ -199,6 +206,25 @@ func TestCertificatesByTLSALPN01(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	eventually(t, "it is shown", func() bool { return c.shown(c.secure, "mx.test.example", nil) == "mx.test.example" })
+}
+
+func TestCertificatesFromAnAuthorityThatKnowsItsCustomersOnly(t *testing.T) {
+	t.Parallel()
+	const key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+	o := newOutside(t)
+	o.zone("test.example", "mx A 127.0.0.1\n")
+	file := filepath.Join(t.TempDir(), "eab.key")
+	if err := os.WriteFile(file, []byte(key+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	authority := sim.ACMEOptions{Resolver: o.dns.Addr(), KeyID: "kid-1", Key: key}
+	config := fmt.Sprintf("[resolver]\nservers = [%q]\n", o.dns.Addr())
+	c := certificatesFrom(t, authority, config, "POSTROAD_ACME_EAB_KEY_ID=kid-1", "POSTROAD_ACME_EAB_KEY=file:"+file)
+	c.holds("mx.test.example")
+	stranger := certificatesFrom(t, authority, config)
+	if got := stranger.fails("mx.test.example"); got.Problem != "account" || !strings.Contains(got.Remedy, "acme.eab_key_id") {
+		t.Errorf("%+v", got)
+	}
 }
 
 func TestCertificatesByDNS01InASignedZone(t *testing.T) {

@@ -166,6 +166,10 @@ type ACME struct {
 	Directory string
 	// Email is where the authority may write to. Default nowhere.
 	Email string
+	// EABKeyID and EABKey bind the account to one that the operator has with the authority (RFC 8555 §7.3.4); both or neither.
+	// EABKey is base64url without padding; "env:NAME" and "file:PATH" are replaced by what they hold, as in Store.DSN.
+	EABKeyID string
+	EABKey   string
 	// CAFile is a PEM file with the roots by which the authority's own HTTPS is known. Default the system's.
 	CAFile string
 	// Challenges are those that may be used, in this order. Default all: http-01, tls-alpn-01, dns-01.

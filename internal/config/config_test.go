@@ -159,6 +159,21 @@ func TestEnvironmentWins(t *testing.T) {
 	}
 }
 
+func TestTheKeyOfABindingComesFromAFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte("+/8x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := parse(t, "[acme]\neab_key_id = \"kid-1\"\neab_key = \"file:"+file+"\"\n")
+	if c.ACME.EABKeyID != "kid-1" || c.ACME.EABKey != "-_8x" {
+		t.Errorf("%+v", c.ACME)
+	}
+	if c = parse(t, "[acme]\neab_key_id = \"kid-1\"\neab_key = \"a2U=\"\n"); c.ACME.EABKey != "a2U" {
+		t.Errorf("%+v", c.ACME)
+	}
+}
+
 func TestProblems(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -191,6 +206,9 @@ func TestProblems(t *testing.T) {
 		{"certificates", "[acme]\nagree = \"yes\"\ndirectory = \"http://acme.example/dir\"\nemail = \"me\"\nchallenges = [\"http-02\"]\nlabels = [\"a_b\"]\n", []string{"POSTROAD_ACME_AGREE=1"}, []string{
 			"wants true or false", "is no URL such as", "is no address such as", "is no challenge; there are http-01", "is no part of a name", "POSTROAD_ACME_AGREE: acme.agree: \"1\" is neither true nor false",
 		}},
+		{"binding", "[acme]\neab_key_id = \"a b\"\neab_key = \"not/a!key\"\n", nil, []string{"no key identifier", "no key in base64url"}},
+		{"binding without a key", "[acme]\neab_key_id = \"kid-1\"\n", nil, []string{"eab_key_id and eab_key go together"}},
+		{"binding in a variable that is not set", "[acme]\neab_key_id = \"kid-1\"\neab_key = \"env:NO_SUCH_VARIABLE_X\"\n", nil, []string{"is not set"}},
 		{"certificate without key", "[tls]\ncert_file = \"/c\"\n", nil, []string{"cert_file and key_file go together"}},
 		{"per address above all", "[limits]\nsessions = 5\nsessions_per_address = 6\n", nil, []string{"larger than limits.sessions"}},
 		{"variables", "", []string{"POSTROAD_LISTEN_SMPT=x:1", "POSTROAD_DELIVER_PORT=x"}, []string{"POSTROAD_DELIVER_PORT: deliver.port: \"x\" is no whole number", "POSTROAD_LISTEN_SMPT: unknown variable (did you mean POSTROAD_LISTEN_SMTP?)"}},
@@ -300,7 +318,7 @@ func TestExamplesAndDefaultsOfTheReferenceLoad(t *testing.T) {
 			text += table
 		}
 		if e, ok := strings.CutPrefix(line, "- example: `"); ok {
-			e = strings.ReplaceAll(strings.TrimSuffix(e, "`"), "env:POSTROAD_DATABASE", "postgres://x")
+			e = strings.NewReplacer("env:POSTROAD_DATABASE", "postgres://x", "env:POSTROAD_BINDING", "a2V5").Replace(strings.TrimSuffix(e, "`"))
 			text += e + "\n"
 			n++
 		}

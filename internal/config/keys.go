@@ -273,6 +273,16 @@ func acmeKeys() []key {
 			put: text(func(c *Config) *string { return &c.ACME.Email }, emailAddress),
 		},
 		{
+			name: "acme.eab_key_id", def: `""`, example: `"kid-1"`,
+			doc: "Key identifier by which the authority knows you as a customer, for those that want it (external account binding: ZeroSSL, Google Trust Services). With acme.eab_key. Another one is another account there.",
+			put: text(func(c *Config) *string { return &c.ACME.EABKeyID }, keyID),
+		},
+		{
+			name: "acme.eab_key", def: `""`, example: `"env:POSTROAD_BINDING"`,
+			doc: "The HMAC key that the authority gives with it, in base64url. \"env:NAME\" and \"file:PATH\" stand for what the variable or the file holds, so that it need not be written here.",
+			put: bindingKey,
+		},
+		{
 			name: "acme.ca_file", def: `""`, example: `"/etc/ssl/our-authority.pem"`,
 			doc: "PEM file with the roots by which the authority's own HTTPS is verified, for one of your own. Empty: those of the system.",
 			put: text(func(c *Config) *string { return &c.ACME.CAFile }, anyText),

@@ -250,6 +250,9 @@ func (r *reader) together() {
 	if (r.config.TLS.CertFile == "") != (r.config.TLS.KeyFile == "") {
 		r.problem(0, "tls", "cert_file and key_file go together", "set both or neither")
 	}
+	if c := r.config.ACME; (c.EABKeyID == "") != (c.EABKey == "") {
+		r.problem(0, "acme", "eab_key_id and eab_key go together", "set both or neither")
+	}
 	if c := r.config.Limits; c.Sessions > 0 && c.SessionsPerAddress > c.Sessions {
 		r.problem(0, "limits.sessions_per_address", "is larger than limits.sessions", "at most "+strconv.Itoa(c.Sessions))
 	}

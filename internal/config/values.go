@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -169,18 +170,40 @@ func boundedDuration(s string, low, high time.Duration) (time.Duration, error) {
 	return d, nil
 }
 
-func dsn(c *Config, text []string) error {
-	s := one(text)
+// secret gives what the variable or the file holds that a value names, or the value itself.
+func secret(s string) (string, error) {
 	if v, ok := strings.CutPrefix(s, "env:"); ok {
 		if s = os.Getenv(v); s == "" {
-			return fmt.Errorf("the environment variable %q, which it names, is not set", v)
+			return "", fmt.Errorf("the environment variable %q, which it names, is not set", v)
 		}
 	} else if v, ok := strings.CutPrefix(s, "file:"); ok {
 		b, err := os.ReadFile(v)
 		if err != nil {
-			return fmt.Errorf("the file it names cannot be read: %w", err)
+			return "", fmt.Errorf("the file it names cannot be read: %w", err)
 		}
 		s = strings.TrimSpace(string(b))
+	}
+	return s, nil
+}
+
+// bindingKey reads a key of an external account binding. Authorities give it in base64url, with padding or without.
+func bindingKey(c *Config, text []string) error {
+	s, err := secret(one(text))
+	if err != nil {
+		return err
+	}
+	s = strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(s), "=")
+	if _, err := base64.RawURLEncoding.DecodeString(s); err != nil {
+		return errors.New("no key in base64url, as the authority gives it") // without the text: it is secret
+	}
+	c.ACME.EABKey = s
+	return nil
+}
+
+func dsn(c *Config, text []string) error {
+	s, err := secret(one(text))
+	if err != nil {
+		return err
 	}
 	if s != "" && !strings.HasPrefix(s, "postgres://") && !strings.HasPrefix(s, "postgresql://") {
 		return errors.New("neither empty nor a postgres:// address")
@@ -236,6 +259,14 @@ func labelName(s string) error {
 }
 
 func anyText(string) error { return nil }
+
+// keyID judges a key identifier (RFC 8555 §7.3.4): ASCII.
+func keyID(s string) error {
+	if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return errors.New("no key identifier of visible ASCII characters, as the authority gives it")
+	}
+	return nil
+}
 
 // supportURL judges where people ask: what stands for the facts is left as it is.
 func supportURL(s string) error {

@@ -48,7 +48,7 @@ func (s *Server) joinCertificates(ctx context.Context) error {
 	}
 	o := certs.Options{
 		Store: s.stores.control, Box: s.box, World: s.resolver, Configuration: certified{s.control}, Findings: findings{s.stores.control},
-		Agreed: s.cfg.ACME.Agree, Authority: s.cfg.ACME.Directory, Email: s.cfg.ACME.Email, Labels: s.cfg.ACME.Labels,
+		Agreed: s.cfg.ACME.Agree, Authority: s.cfg.ACME.Directory, Email: s.cfg.ACME.Email, KeyID: s.cfg.ACME.EABKeyID, Key: s.cfg.ACME.EABKey, Labels: s.cfg.ACME.Labels,
 		Hostname: s.cfg.Hostname, Names: s.otherNames, Answers: s.self.Answers, HTTP: addressesOf(s.web), HTTPS: addressesOf(s.secureWeb),
 		CertFile: s.cfg.TLS.CertFile, KeyFile: s.cfg.TLS.KeyFile, Fallback: fallback, Dial: s.opts.Dialer.DialContext, Metrics: s.metrics, Log: s.log,
 	}

@@ -40,6 +40,7 @@ type ACMEOptions struct {
 	HTTP, HTTPS string        // addresses of listeners at whose ports it looks for http-01 and tls-alpn-01
 	Resolver    string        // where it asks DNS, by TCP
 	Lifetime    time.Duration // of its certificates, whole seconds; 0: 90 days
+	KeyID, Key  string        // of the customer that it knows, Key in base64url; it takes nobody else then (RFC 8555 §7.3.4)
 }
 
 // StartACME starts an authority on a free loopback port.
@@ -58,7 +59,12 @@ func StartACME(tb testing.TB, o ACMEOptions) *ACME {
 	profile := ca.Profile{Description: "as the test wants it", ValidityPeriod: uint64(o.Lifetime / time.Second)} //nolint:gosec // not negative
 	authority := ca.New(quiet, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": profile})
 	looks := va.New(quiet, portOf(tb, o.HTTP), portOf(tb, o.HTTPS), false, o.Resolver, store)
-	front := wfe.New(quiet, store, looks, authority, []string{CAAName}, false, false, 0, 0)
+	if o.KeyID != "" {
+		if err := store.AddExternalAccountKeyByID(o.KeyID, o.Key); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	front := wfe.New(quiet, store, looks, authority, []string{CAAName}, false, o.KeyID != "", 0, 0)
 	a := &ACME{root: authority.GetRootCert(0).PEM()}
 	handler := front.Handler()
 	a.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -52,7 +52,7 @@ func (p Problem) Remedy(name, authority string, addresses []string) string {
 	case NotIssued:
 		return "This authority gives no certificate for this name: remove it, or use another authority (acme.directory)."
 	case Account:
-		return "The operator has to see to the account at the authority: acme.email and acme.directory."
+		return "The operator has to see to the account at the authority: acme.email and acme.directory, and acme.eab_key_id with acme.eab_key where the authority wants to know a customer."
 	case Authority:
 		return "Nothing, if it passes; else see that this server reaches the authority (acme.directory)."
 	case Unusable:

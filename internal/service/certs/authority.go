@@ -48,6 +48,7 @@ type way struct {
 type authority struct {
 	directory string
 	email     string
+	binding   acme.EAB // to what the operator has with the authority; empty: none
 	vault     *vault
 	client    *acme.Client
 	log       *slog.Logger
@@ -63,7 +64,7 @@ func newAuthority(o *Options, v *vault) *authority {
 		TLSClientConfig: &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12},
 	}
 	return &authority{
-		directory: o.Authority, email: o.Email, vault: v, log: o.Log,
+		directory: o.Authority, email: o.Email, binding: acme.EAB{KeyID: o.KeyID, MACKey: o.Key}, vault: v, log: o.Log,
 		client: &acme.Client{
 			Directory: o.Authority, UserAgent: "Postroad", PollTimeout: nameTime / 2, PollInterval: o.Poll,
 			HTTPClient: &http.Client{Transport: hearing{transport}, Timeout: requestTime},
@@ -138,9 +139,13 @@ type registration struct {
 	Key     []byte       `json:"key"` // SEC 1
 }
 
-// accountKey is where the account at this authority is kept.
+// accountKey is where the account at this authority is kept; that of another binding is another one.
 func (a *authority) accountKey() string {
-	sum := sha256.Sum256([]byte(a.directory))
+	of := a.directory
+	if a.binding.KeyID != "" {
+		of += " " + a.binding.KeyID
+	}
+	sum := sha256.Sum256([]byte(of))
 	return "account/" + hex.EncodeToString(sum[:16])
 }
 
@@ -196,18 +201,35 @@ func (a *authority) registered(ctx context.Context) (acme.Account, error) {
 		r.Account.PrivateKey, r.Account.Contact = key, contact
 		r.Account, err = a.client.UpdateAccount(ctx, r.Account)
 	} else {
-		r.Account, err = a.client.NewAccount(ctx, acme.Account{Contact: contact, TermsOfServiceAgreed: true, PrivateKey: key})
+		r.Account, err = a.register(ctx, contact, key)
 	}
 	if err != nil {
-		return acme.Account{}, said(err)
+		return acme.Account{}, &accountError{said(err)}
 	}
-	r.Account.Contact, r.Account.PrivateKey = contact, key
+	r.Account.Contact, r.Account.PrivateKey, r.Account.ExternalAccountBinding = contact, key, nil
 	if err := a.keep(ctx, &r); err != nil {
 		return acme.Account{}, err
 	}
 	a.log.InfoContext(ctx, "registered with the certificate authority", slog.String("authority", a.directory))
 	a.account = r.Account
 	return a.account, nil
+}
+
+// accountError says that the authority does not take the account.
+type accountError struct{ cause error }
+
+func (e *accountError) Error() string { return e.cause.Error() }
+func (e *accountError) Unwrap() error { return e.cause }
+
+// register has the authority make an account, bound to what the operator has there (RFC 8555 §7.3.4).
+func (a *authority) register(ctx context.Context, contact []string, key crypto.Signer) (acme.Account, error) {
+	account := acme.Account{Contact: contact, TermsOfServiceAgreed: true, PrivateKey: key}
+	if a.binding.KeyID != "" {
+		if err := account.SetExternalAccountBinding(ctx, a.client, a.binding); err != nil {
+			return acme.Account{}, err
+		}
+	}
+	return a.client.NewAccount(ctx, account)
 }
 
 func (a *authority) keep(ctx context.Context, r *registration) error {

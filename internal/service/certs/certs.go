@@ -51,6 +51,7 @@ type Options struct {
 	Agreed     bool
 	Authority  string           // URL of the ACME directory
 	Email      string           // for the authority; may be empty
+	KeyID, Key string           // by which the authority knows the operator (RFC 8555 §7.3.4), Key in base64url; empty: it need not
 	Roots      *x509.CertPool   // by which the authority is known; nil: the system's
 	Challenges []cert.Challenge // that may be used, in this order
 	Labels     []string         // below domains whose mail is taken here: names that get a certificate where they point here

@@ -25,7 +25,12 @@ func judge(err error) (cert.Problem, string) {
 	}
 	var p acme.Problem
 	if errors.As(err, &p) {
-		return kind(problem(err)), clean("The certificate authority says: " + told(&p))
+		is := kind(problem(err))
+		var account *accountError
+		if errors.As(err, &account) && is != cert.RateLimited && is != cert.Authority {
+			is = cert.Account // whatever it finds wrong with it
+		}
+		return is, clean("The certificate authority says: " + told(&p))
 	}
 	var shown *unshownError
 	if errors.As(err, &shown) {

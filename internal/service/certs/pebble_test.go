@@ -11,6 +11,7 @@ import (
 
 	"postroad/internal/core/cert"
 	"postroad/internal/service/certs"
+	"postroad/internal/sim"
 )
 
 // RFC 8555 §8.3, §8.4, RFC 8737 §3.
@@ -90,4 +91,31 @@ func chainOf(t *testing.T, service *certs.Service, name string) *x509.CertPool {
 		pool.AddCert(c)
 	}
 	return pool
+}
+
+// RFC 8555 §7.3.4.
+func TestAnAuthorityThatKnowsItsCustomersOnly(t *testing.T) {
+	t.Parallel()
+	const key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+	for name, c := range map[string]struct {
+		id, key string
+		problem cert.Problem
+	}{
+		"a customer":                {"kid-1", key, ""},
+		"a stranger":                {"", "", cert.Account},
+		"somebody with another key": {"kid-1", "b" + key[1:], cert.Account},
+		"somebody it does not know": {"kid-2", key, cert.Account},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, 0)
+			s.authority(sim.ACMEOptions{KeyID: "kid-1", Key: key})
+			s.options.KeyID, s.options.Key = c.id, c.key
+			s.node(true)
+			await(t, "an attempt", func() bool { got := s.memory.certificate(host); return got.Problem != "" || !got.NotAfter.IsZero() })
+			if got := s.memory.certificate(host); got.Problem != c.problem || (c.problem == "") != !got.NotAfter.IsZero() {
+				t.Errorf("%+v", got.Status)
+			}
+		})
+	}
 }

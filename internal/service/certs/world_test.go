@@ -335,14 +335,22 @@ func newScene(t *testing.T, lifetime time.Duration, names ...cert.Name) *scene {
 		t.Fatal(err)
 	}
 	s.config.dns = sim.StartDNS(t, sim.Zones{"host.example": "mx A 127.0.0.1", "ann.example": "mail A 127.0.0.1\nmail2 A 127.0.0.1\nautoconfig A 127.0.0.1"})
-	s.acme = sim.StartACME(t, sim.ACMEOptions{HTTP: s.web.Addr().String(), HTTPS: s.https.Addr().String(), Resolver: s.config.dns.Addr(), Lifetime: lifetime})
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(s.acme.HTTPSRoots())
+	s.authority(sim.ACMEOptions{Lifetime: lifetime})
 	o := &s.options
-	o.Authority, o.Roots, o.Email = s.acme.Directory(), roots, "hostmaster@host.example"
+	o.Email = "hostmaster@host.example"
 	o.HTTP, o.HTTPS = []netip.AddrPort{netip.MustParseAddrPort(s.web.Addr().String())}, []netip.AddrPort{netip.MustParseAddrPort(s.https.Addr().String())}
 	o.Tick, o.Poll = 20*time.Millisecond, 20*time.Millisecond
 	return s
+}
+
+// authority starts an authority, and has nodes use it.
+func (s *scene) authority(o sim.ACMEOptions) {
+	s.t.Helper()
+	o.HTTP, o.HTTPS, o.Resolver = s.web.Addr().String(), s.https.Addr().String(), s.config.dns.Addr()
+	s.acme = sim.StartACME(s.t, o)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(s.acme.HTTPSRoots())
+	s.options.Authority, s.options.Roots = s.acme.Directory(), roots
 }
 
 // newPlainScene is one without sockets.
