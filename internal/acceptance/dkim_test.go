@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -208,4 +209,48 @@ print(" ".join(out))`
 		missing(t, fmt.Sprintf("this needs: apt-get install python3-dkim python3-nacl (%v: %s)", err, out))
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// What the world has of a key is held against it: a record that a form has cut signs nothing. Replaced keys go on signing
+// until the new ones can be checked.
+func TestDKIMKeysAreHeldAgainstTheWorldAndReplaced(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	i := newInstance(t, fmt.Sprintf("[resolver]\nservers = [%q]\n", o.dns.Addr()))
+	i.run("domain", "add", "acme.example", "--proved")
+	i.run("dkim", "on", "acme.example")
+	d := i.dkim("acme.example")
+	cut := d
+	cut.Records = slices.Clone(d.Records)
+	whole := `"` + strings.Join(d.Records[0].Strings, `" "`) + `"`
+	if len(d.Records[0].Strings) != 2 || !strings.Contains(d.Records[0].Line, whole) {
+		t.Fatalf("%+v", d.Records[0])
+	}
+	cut.Records[0].Line = strings.Replace(d.Records[0].Line, whole, `"`+d.Records[0].Strings[0]+`"`, 1)
+	o.zone("acme.example", cut.lines())
+	if said := i.run("dkim", "activate", "acme.example", "--yes"); !strings.Contains(said, "enter it in pieces of at most 255 characters") || !strings.Contains(said, d.Records[1].Selector+" of acme.example signs from now on") {
+		t.Errorf("of a record that was cut it says %s", said)
+	}
+	if d = i.dkim("acme.example"); d.states() != "rsa published, ed25519 active" || d.Records[0].World != "truncated" || d.Records[1].World != "published" {
+		t.Errorf("%+v", d)
+	}
+	o.zone("acme.example", d.lines())
+	eventually(t, "the whole record to be seen", func() bool {
+		i.run("dkim", "activate", "acme.example", "--yes")
+		d = i.dkim("acme.example")
+		return d.states() == "rsa active, ed25519 active"
+	})
+	i.run("dkim", "rotate", "acme.example", "--yes")
+	d = i.dkim("acme.example")
+	o.zone("acme.example", d.lines())
+	if said := i.run("dkim", "activate", "acme.example", "--yes"); strings.Contains(said, "signs from now on") || !strings.Contains(said, "when no cache can hold any longer that there was no record") {
+		t.Errorf("a cache may still hold that there was no record: %s", said)
+	}
+	if d = i.dkim("acme.example"); d.states() != "rsa active, ed25519 active, rsa published, ed25519 published" || d.Keys[0].Selector == d.Keys[2].Selector {
+		t.Errorf("%+v", d)
+	}
+	i.run("dkim", "off", "acme.example", "--yes")
+	if d = i.dkim("acme.example"); d.On || strings.Contains(d.states(), "active") || len(d.Records) == 0 {
+		t.Errorf("after its end: %+v", d)
+	}
 }

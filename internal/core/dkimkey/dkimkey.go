@@ -141,6 +141,15 @@ func (d *Domain) Selector(a Algorithm, now time.Time) string {
 // negative is how long a cache may hold that a selector's record is not there (RFC 2308 §5: as a rule an hour or less).
 const negative = time.Hour
 
+// From is when a key signs at the earliest once its record is seen: what signs now goes on until nobody remembers that
+// there was no record.
+func (d *Domain) From(k *Key) time.Time {
+	if len(d.active(k.Algorithm)) == 0 {
+		return k.Made
+	}
+	return k.Made.Add(negative)
+}
+
 // Advance has keys whose time has come sign, retires those in whose place they do, and drops those whose records need not
 // be there any longer. keep is how long signed mail may be on its way. It gives the sentences of what has happened; none
 // when nothing has.
@@ -151,10 +160,10 @@ func (d *Domain) Advance(now time.Time, keep time.Duration) []string {
 		if k.State != Published || k.Seen.IsZero() || d.Off {
 			continue
 		}
-		old := d.active(k.Algorithm)
-		if len(old) > 0 && now.Before(k.Made.Add(negative)) {
-			continue // what signs now goes on until nobody remembers that there was no record
+		if now.Before(d.From(k)) {
+			continue
 		}
+		old := d.active(k.Algorithm)
 		k.State, k.Since = Active, now
 		said = append(said, fmt.Sprintf("The key %s of %s signs from now on.", k.Selector, d.Name))
 		for _, other := range old {

@@ -73,9 +73,9 @@ func (s *Service) PlanDKIMActivate(ctx context.Context, actor Actor, domain stri
 		return Plan{}, err
 	}
 	p, err := s.dkim.PlanRound(ctx, actor, s.current.Load(), d.Name, look, false)
-	if err == nil && p.Empty() {
-		for _, k := range look.Keys.Keys {
-			p.Say("%s: %s.", k.Selector, look.Seen[k.Selector].Says)
+	if err == nil {
+		for _, sentence := range look.Says(p.Empty(), now()) {
+			p.Say("%s", sentence)
 		}
 	}
 	return p, err

@@ -34,6 +34,27 @@ func (a *Access) Look(ctx context.Context, domain string) (Look, error) {
 	return Look{Keys: keys, Seen: a.See(ctx, &keys)}, nil
 }
 
+// Says tells in sentences what was seen of the keys that sign or are to sign: of all of them, or of those alone that nobody
+// can be checked by, or that wait.
+func (l *Look) Says(all bool, now time.Time) []string {
+	var out []string
+	for i := range l.Keys.Keys {
+		k := &l.Keys.Keys[i]
+		seen := l.Seen[k.Selector]
+		there := seen.State == dkim.Published
+		waits := there && k.State == dkimkey.Published && now.Before(l.Keys.From(k))
+		if k.State == dkimkey.Retired || there && !waits && !all {
+			continue
+		}
+		sentence := k.Selector + ": " + seen.Says
+		if waits {
+			sentence += "; it signs from " + words.When(l.Keys.From(k)) + " on, when no cache can hold any longer that there was no record"
+		}
+		out = append(out, sentence+".")
+	}
+	return out
+}
+
 // Sends reports whether somebody may send as a domain from here: it is proved and has a mailbox.
 func Sends(st *rights.State, d *directory.Domain) bool {
 	if !d.Proved {
