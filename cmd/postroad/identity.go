@@ -19,7 +19,8 @@ func identityCommand(a *cli.App) *cobra.Command {
 			Long: `Lets a mailbox's login send as an address elsewhere, in the From field and in the envelope, once it was shown that it is
 theirs: at once where the address's domain is the account's own here and proved, else by a code that is mailed to the
 address and entered by identity confirm. That holds for a year; the same command renews it. Tells whether the domain
-authorises it, by its SPF record or by a key that signs here.`,
+authorises it, by its SPF record or by a key that signs here; outbound set --identity has it leave through the domain's own
+server.`,
 			RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 				return a.Change(cmd.Context(), http.MethodPost, of(args[0]), nil, map[string]any{"address": args[1]})
 			}),
@@ -41,12 +42,12 @@ authorises it, by its SPF record or by a key that signs here.`,
 				if err != nil {
 					return err
 				}
-				return cli.Show(a, all, "MAILBOX SENDS-AS STATE PROOF EXPIRES", func(i control.IdentityInfo) []string {
+				return cli.Show(a, all, "MAILBOX SENDS-AS STATE PROOF EXPIRES THROUGH", func(i control.IdentityInfo) []string {
 					until := ""
 					if i.Expires != nil {
 						until = sheet.When(*i.Expires)
 					}
-					return []string{i.Mailbox, i.Address, i.State, i.Proof, until}
+					return []string{i.Mailbox, i.Address, i.State, i.Proof, until, i.Relay}
 				})
 			}),
 		},

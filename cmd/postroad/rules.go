@@ -127,12 +127,16 @@ func catchAllCommand(a *cli.App) *cobra.Command {
 }
 
 func outboundCommand(a *cli.App) *cobra.Command {
-	var domain, source, tls, user string
+	var domain, identity, account, source, tls, user string
 	var password bool
 	set := a.Changes(&cobra.Command{
-		Use: "set [HOST:PORT]", Short: "Set the smart host of the installation or of a sender's domain, or the addresses from which its mail leaves", Args: cobra.MaximumNArgs(1),
+		Use: "set [HOST:PORT]", Short: "Set the smart host of the installation, of a sender's domain or of an identity, or the addresses from which mail leaves", Args: cobra.MaximumNArgs(1),
+		Long: `Sets through which smart host mail to foreign domains leaves, or from which addresses of this machine: of the whole
+installation, with --domain of our users who send as a domain that is here, with --identity of what an account's logins send
+as an address elsewhere that was shown to be theirs (identity add), or as any such address in a domain. The latter goes through
+that domain's own server, so that its SPF and DKIM hold. The password is kept encrypted.`,
 		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
-			body := map[string]any{"domain": domain, "tls": tls, "user": user}
+			body := map[string]any{"domain": domain, "identity": identity, "account": account, "tls": tls, "user": user}
 			if len(args) > 0 {
 				body["hop"] = args[0]
 			}
@@ -150,25 +154,35 @@ func outboundCommand(a *cli.App) *cobra.Command {
 		}),
 	})
 	set.Flags().StringVar(&domain, "domain", "", "sender's domain (default the whole installation)")
+	set.Flags().StringVar(&identity, "identity", "", "address elsewhere as which logins send, or the domain of such addresses")
+	set.Flags().StringVar(&account, "account", "", "with --identity: whose logins (default the only account that has shown it)")
 	set.Flags().StringVar(&source, "source", "", "`address` of this machine from which mail leaves, or an IPv4 and an IPv6 one with a comma between; empty: none is chosen")
 	set.Flags().StringVar(&tls, "tls", "", "verified demands TLS with a verified certificate, opportunistic takes what is offered (default opportunistic without a user)")
 	set.Flags().StringVar(&user, "user", "", "user to log in as, over verified TLS only")
 	set.Flags().BoolVar(&password, "password-stdin", false, "take the password from the first line of stdin")
 	set.MarkFlagsRequiredTogether("user", "password-stdin")
-	gone, keep := "", false
+	set.MarkFlagsMutuallyExclusive("domain", "identity")
+	set.MarkFlagsMutuallyExclusive("source", "identity")
+	gone, of, owner, keep := "", "", "", false
 	remove := a.Changes(&cobra.Command{
-		Use: "remove", Short: "Remove the smart host and the addresses of the installation or of a sender's domain", Args: cobra.NoArgs,
+		Use: "remove", Short: "Remove the smart host and the addresses of the installation, of a sender's domain or of an identity", Args: cobra.NoArgs,
 		RunE: cli.Work(func(cmd *cobra.Command, _ []string) error {
-			query := url.Values{"domain": {gone}, "keep_source": {strconv.FormatBool(keep)}}
+			query := url.Values{"domain": {gone}, "identity": {of}, "account": {owner}, "keep_source": {strconv.FormatBool(keep)}}
 			return a.Change(cmd.Context(), http.MethodDelete, "/outbound", query, nil)
 		}),
 	})
 	remove.Flags().StringVar(&gone, "domain", "", "sender's domain (default the whole installation)")
+	remove.Flags().StringVar(&of, "identity", "", "address elsewhere as which logins send, or the domain of such addresses")
+	remove.Flags().StringVar(&owner, "account", "", "with --identity: whose route (default the only one)")
+	remove.MarkFlagsMutuallyExclusive("domain", "identity")
 	remove.Flags().BoolVar(&keep, "keep-source", false, "remove the smart host alone: the addresses stay")
 	return cli.Group("outbound", "Smart hosts and addresses of this machine, by which mail to foreign domains leaves", set,
 		cli.Listing(a, "List smart hosts and addresses", "/outbound", "FOR HOST FROM TLS USER", func(o control.OutboundInfo) []string {
 			whose := o.Domain
-			if whose == "" {
+			switch {
+			case o.Identity != "":
+				whose = "as " + o.Identity + " (" + string(o.Account) + ")"
+			case whose == "":
 				whose = "(all)"
 			}
 			return []string{whose, o.Hop, o.Source, o.TLS, o.User}

@@ -276,7 +276,7 @@ func TestSecretsOfOutboundAndMailboxesComeFromStdin(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	for _, o := range p.m.Outbounds {
-		if o.Password != "smart" {
+		if o.Sealed != "smart" || o.Password != "" {
 			t.Errorf("%+v", o)
 		}
 	}

@@ -158,16 +158,34 @@ func (r *Rule) Address() string { return r.Local + "@" + r.Domain }
 // Outbound is the way by which mail of our own users to foreign domains leaves: through a smart host, from addresses of
 // this machine, or both.
 type Outbound struct {
-	ID       string
-	Account  account.ID
-	Domain   string   // sender's domain; empty for the whole installation
+	ID      string
+	Account account.ID
+	Domain  string // sender's domain; empty for the whole installation, and with an Identity
+	// Identity has the route be for what the account's logins send as addresses elsewhere that were shown to be theirs: one
+	// folded address, or the domain of all that have none of their own. It always has a smart host.
+	Identity string
 	Hop      HostPort // smart host; zero without one
 	Source   Source   // zero: the system chooses
 	Operator bool     // the operator set it, who may name what is not public
 	TLS      TLSDemand
 	User     string // AUTH user; empty without AUTH
-	Password string // only ever sent over verified TLS
+	Password string // only ever sent over verified TLS; empty with a User: it could not be opened
+	Sealed   string // the password as it is stored, in rows of the store alone
 }
+
+// SealedFor is what the password of an outbound route is sealed for.
+func (o *Outbound) SealedFor() string { return "outbound " + o.ID }
+
+// place is what there is one route for at most.
+func (o *Outbound) place() string {
+	if o.Identity != "" {
+		return relayPlace(o.Account, o.Identity)
+	}
+	return o.Domain
+}
+
+// relayPlace is the place of a route for identities. No domain's name has a space in it.
+func relayPlace(owner account.ID, identity string) string { return string(owner) + " " + identity }
 
 // Source is the local addresses from which mail leaves, one of each family at most. Without any the system chooses; with
 // one the hosts of the other family are not dialled.

@@ -2,7 +2,6 @@ package directory
 
 import (
 	"iter"
-	"slices"
 	"strings"
 )
 
@@ -12,7 +11,7 @@ type Snapshot struct {
 	domains   *table[*entry]
 	departed  *table[*Departed]
 	tokens    *table[*token]
-	outbounds []Outbound // the installation's (empty domain) and those of senders' domains
+	outbounds outbounds
 
 	identities map[string][]Identity // by mailbox id
 }
@@ -58,7 +57,7 @@ type Delta struct {
 
 // NewSnapshot makes a snapshot of everything. Mailboxes and rules of domains that are not listed are left out.
 func NewSnapshot(version int64, domains []Domain, mailboxes []Mailbox, rules []Rule, outbounds []Outbound) *Snapshot {
-	s := &Snapshot{version: version, domains: newTable[*entry](len(domains)), tokens: newTable[*token](0), outbounds: slices.Clone(outbounds)}
+	s := &Snapshot{version: version, domains: newTable[*entry](len(domains)), tokens: newTable[*token](0), outbounds: newOutbounds(outbounds)}
 	boxes, ruled := map[string]int{}, map[string]int{}
 	for i := range mailboxes {
 		boxes[mailboxes[i].Domain]++
@@ -161,43 +160,6 @@ func (s *Snapshot) Rule(domain, local string) (*Rule, bool) {
 	return e.rules.get(local)
 }
 
-// Outbound finds the way out for a sender's domain: its own, and where that leaves something open, the installation's.
-func (s *Snapshot) Outbound(domain string) (Outbound, bool) {
-	return s.outbound(func(o *Outbound) bool { return domain != "" && o.Domain == domain })
-}
-
-// OutboundByID finds a way out as Outbound gives it.
-func (s *Snapshot) OutboundByID(id string) (Outbound, bool) {
-	o, ok := s.outbound(func(o *Outbound) bool { return o.ID == id })
-	return o, ok && o.ID == id
-}
-
-// outbound gives the way that is wanted, completed by the installation's, else the installation's.
-func (s *Snapshot) outbound(wanted func(*Outbound) bool) (Outbound, bool) {
-	var all, own *Outbound
-	for i := range s.outbounds {
-		o := &s.outbounds[i]
-		if o.Domain == "" {
-			all = o
-		}
-		if wanted(o) {
-			own = o
-		}
-	}
-	switch {
-	case own != nil && all != nil:
-		return own.over(all), true
-	case own != nil:
-		return *own, true
-	case all != nil:
-		return *all, true
-	}
-	return Outbound{}, false
-}
-
-// Outbounds lists all ways out as they are set.
-func (s *Snapshot) Outbounds() []Outbound { return slices.Clone(s.outbounds) }
-
 // Domains goes through all domains in no particular order.
 func (s *Snapshot) Domains() iter.Seq[*Domain] {
 	return func(yield func(*Domain) bool) {
@@ -286,17 +248,10 @@ func (s *Snapshot) With(d Delta) *Snapshot {
 	}
 	next := &Snapshot{
 		version: d.Version, domains: removed.domains.with(put, nil), departed: s.withDeparted(d.PutDeparted, d.RemoveDeparted),
-		tokens: s.tokens, outbounds: slices.Clone(s.outbounds), identities: s.identities,
+		tokens: s.tokens, outbounds: s.outbounds.with(d.PutOutbounds, d.RemoveOutbounds), identities: s.identities,
 	}
 	if tokens != nil {
 		next.tokens = s.tokens.with(tokens, nil)
-	}
-	for _, id := range d.RemoveOutbounds {
-		next.outbounds = slices.DeleteFunc(next.outbounds, func(o Outbound) bool { return o.ID == id })
-	}
-	for _, o := range d.PutOutbounds {
-		next.outbounds = slices.DeleteFunc(next.outbounds, func(old Outbound) bool { return old.ID == o.ID })
-		next.outbounds = append(next.outbounds, o)
 	}
 	if len(d.PutIdentities) > 0 || len(d.RemoveIdentities) > 0 {
 		next = next.WithIdentities(d.PutIdentities, d.RemoveIdentities)

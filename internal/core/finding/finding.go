@@ -78,6 +78,9 @@ const (
 // IdentityNotAuthorised: mail that is sent from here as another domain's address is not authorised by that domain.
 const IdentityNotAuthorised Name = "IDENTITY_NOT_AUTHORISED"
 
+// IdentityRelayRefused: the host through which mail is to leave that is sent as another domain's address does not take it.
+const IdentityRelayRefused Name = "IDENTITY_RELAY_REFUSED"
+
 // Finding is one diagnosis of one domain.
 type Finding struct {
 	Name     Name
@@ -140,7 +143,9 @@ func (n Name) Sentence() string {
 	case DKIMWrong:
 		return "In the place of the record of a key by which this domain's mail is signed stands something else: signatures fail."
 	case IdentityNotAuthorised:
-		return "Mail is sent from here as an address of another domain, and that domain authorises neither our address by SPF nor a key of ours by DKIM: receivers may refuse it."
+		return "Mail is sent from here as an address of another domain, and that domain authorises neither our address by SPF nor a key of ours by DKIM, nor does it leave through that domain's own server: receivers may refuse it."
+	case IdentityRelayRefused:
+		return "Mail that is sent from here as an address of another domain is to leave through that domain's own server, and that server does not take it from us."
 	case NSNotDelegated:
 		return "This domain's zone is hosted here, but the world is not led to our name servers: what stands in it here is not live."
 	case NSPartial:

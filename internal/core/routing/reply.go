@@ -60,6 +60,7 @@ var ruleNames = [...]string{
 	RuleKnownHere: "known-here", RuleExchanger: "exchanger", RuleNoExchanger: "no-exchanger", RuleExchangersUnknown: "exchangers-unknown", RuleNeeded: "needed",
 	RuleProofGrace: "proof-grace", RuleProofLost: "proof-lost",
 	RuleReturned: "returned", RuleReturnRefused: "return-refused", RuleSource: "source",
+	RuleIdentityRoute: "identity-route",
 }
 
 var ruleSentences = [...]string{
@@ -113,6 +114,7 @@ var ruleSentences = [...]string{
 	RuleProofGrace:           "The proof of the domain's ownership is gone; all is as before until %s.",
 	RuleProofLost:            "The proof of the domain's ownership is gone while public DNS still names us, so nobody's mail is taken until it is shown again; from %s on it is refused for good.",
 	RuleSource:               "It leaves from the addresses that the operator chose for its sender's domain or for the installation: %s.",
+	RuleIdentityRoute:        "It is sent as %s, an address elsewhere that was shown to be the sender's, and a route is set for that.",
 }
 
 // Sentence is the reason in plain words.

@@ -56,6 +56,7 @@ type Session struct {
 	Login   string     // full address, for Login
 	Account account.ID // of the login
 	Sender  smtp.Address
+	Author  smtp.Address // of the message's From field, for Login; zero while it is not known
 	Client  netip.Addr
 	Helo    string
 	TLS     string
@@ -160,6 +161,7 @@ const (
 	RuleReturned
 	RuleReturnRefused
 	RuleSource
+	RuleIdentityRoute
 )
 
 // Reason is one step of a decision: the rule that spoke and the fact it spoke of.
@@ -315,12 +317,32 @@ func decideForeign(d *Decision, v View, s *Session, rcpt smtp.Address) {
 		return
 	}
 	d.reason(RuleOwnUser, s.Login)
-	d.outward(v, s.Sender.Domain, rcpt)
+	d.leaves(v, s, s.Sender.Domain, rcpt)
 }
 
-// outward sends to a foreign domain: by the outbound route of the responsible domain, through its smart host or by MX.
+// leaves sends to a foreign domain: by the route of the address elsewhere as which a login sends, else by that of the
+// responsible domain.
+func (d *Decision) leaves(v View, s *Session, responsible string, rcpt smtp.Address) {
+	if s.Kind == Login {
+		for _, as := range [...]smtp.Address{s.Author, s.Sender} {
+			if out, ok := v.Directory.Relay(s.Login, as, v.Now); ok {
+				d.reason(RuleIdentityRoute, as.String())
+				d.through(&out, rcpt)
+				return
+			}
+		}
+	}
+	d.outward(v, responsible, rcpt)
+}
+
+// outward sends to a foreign domain by the outbound route of the responsible domain.
 func (d *Decision) outward(v View, responsible string, rcpt smtp.Address) {
 	out, _ := v.Directory.Outbound(responsible)
+	d.through(&out, rcpt)
+}
+
+// through sends to a foreign domain by an outbound route: through its smart host or by MX.
+func (d *Decision) through(out *directory.Outbound, rcpt smtp.Address) {
 	if !out.Source.IsZero() {
 		d.reason(RuleSource, out.Source.String())
 	}
@@ -339,7 +361,7 @@ func (d *Decision) outward(v View, responsible string, rcpt smtp.Address) {
 		rule = RuleOutboundVerified
 	}
 	d.reason(rule, strings.TrimSuffix(key, directory.OperatorMark))
-	if out.Verified() || !out.Source.IsZero() {
+	if out.Verified() || !out.Source.IsZero() || out.Identity != "" {
 		key += OutboundMark + out.ID
 	}
 	d.Destinations = append(d.Destinations, Destination{

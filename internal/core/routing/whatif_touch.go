@@ -47,11 +47,13 @@ func (w *whatIf) touchOutbounds(change directory.Delta) {
 	}
 	changed := map[string]bool{}
 	for _, o := range change.PutOutbounds {
-		changed[o.Domain] = true
+		if o.Identity == "" { // else it alters no address's route: what is sent as the identity goes by it, which its plan says
+			changed[o.Domain] = true
+		}
 	}
 	for _, id := range change.RemoveOutbounds {
 		for _, o := range w.before.Directory.Outbounds() {
-			if o.ID == id {
+			if o.ID == id && o.Identity == "" {
 				changed[o.Domain] = true
 			}
 		}
@@ -64,6 +66,9 @@ func (w *whatIf) touchOutbounds(change directory.Delta) {
 	}
 	own := map[string]bool{} // domains that the installation's route does not concern
 	for _, o := range w.after.Directory.Outbounds() {
+		if o.Identity != "" {
+			continue
+		}
 		own[o.Domain] = o.Smart() && !o.Source.IsZero()
 	}
 	foreign := func(domain string) bool {

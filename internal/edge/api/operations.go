@@ -426,7 +426,9 @@ type outboundSet struct {
 	Body struct {
 		Hop      string  `json:"hop,omitempty" doc:"Smart host, host:port; as it is when absent"`
 		Source   *string `json:"source,omitempty" doc:"Address of this machine from which mail leaves, or an IPv4 and an IPv6 address with a comma between; empty: none is chosen; as it is when absent. The operator's alone"`
-		Domain   string  `json:"domain,omitempty" doc:"Sender's domain; the whole installation when absent"`
+		Domain   string  `json:"domain,omitempty" doc:"Sender's domain; the whole installation when absent, unless an identity is given"`
+		Identity string  `json:"identity,omitempty" doc:"Address elsewhere as which logins send, or the domain of such addresses: the smart host is for what they send as it"`
+		Account  string  `json:"account,omitempty" doc:"Id or name, for an identity: whose logins; the only account that has shown it when absent"`
 		TLS      string  `json:"tls,omitempty" doc:"opportunistic or verified; verified with a user, else opportunistic when absent"`
 		User     string  `json:"user,omitempty" doc:"AUTH user"`
 		Password string  `json:"password,omitempty" doc:"AUTH password, sent over verified TLS only"`
@@ -436,21 +438,26 @@ type outboundSet struct {
 type outboundRemove struct {
 	How
 	DomainFilter
-	KeepSource bool `query:"keep_source" doc:"Remove the smart host alone: addresses from which mail leaves stay"`
+	Identity   string `query:"identity" doc:"Address elsewhere as which logins send, or the domain of such addresses: the route for it"`
+	Account    string `query:"account" doc:"Id or name, for an identity: whose route; the only one when absent"`
+	KeepSource bool   `query:"keep_source" doc:"Remove the smart host alone: addresses from which mail leaves stay"`
 }
 
 func (a *api) registerOutbound() {
 	listing(a, "outbound-list", "/outbound", "List smart hosts and addresses from which mail leaves", func(_ context.Context, actor control.Actor, _ *struct{}) ([]control.OutboundInfo, error) {
 		return a.control.Outbounds(actor), nil
 	})
-	changing(a, "outbound-set", http.MethodPut, "/outbound", "Set the smart host of a sender's domain or of the installation, or the addresses from which its mail leaves", func(_ context.Context, actor control.Actor, in *outboundSet) (control.Plan, error) {
-		spec := control.OutboundSpec{Hop: in.Body.Hop, Source: in.Body.Source, Domain: in.Body.Domain, TLS: in.Body.TLS, User: in.Body.User}
+	changing(a, "outbound-set", http.MethodPut, "/outbound", "Set the smart host of a sender's domain, of the installation or of what is sent as an identity, or the addresses from which its mail leaves", func(_ context.Context, actor control.Actor, in *outboundSet) (control.Plan, error) {
+		spec := control.OutboundSpec{Hop: in.Body.Hop, Source: in.Body.Source, Domain: in.Body.Domain, Identity: in.Body.Identity, Account: in.Body.Account, TLS: in.Body.TLS, User: in.Body.User}
 		if in.Body.Password != "" {
 			spec.Password = control.NewSecret(in.Body.Password)
 		}
 		return a.control.PlanOutboundSet(actor, spec)
 	})
 	changing(a, "outbound-remove", http.MethodDelete, "/outbound", "Remove a smart host", func(_ context.Context, actor control.Actor, in *outboundRemove) (control.Plan, error) {
+		if in.Identity != "" {
+			return a.control.PlanRelayRemove(actor, in.Identity, in.Account)
+		}
 		return a.control.PlanOutboundRemove(actor, in.Domain, in.KeepSource)
 	})
 }

@@ -181,6 +181,7 @@ func (s *Service) tell(ctx context.Context, actor Actor, plan Plan, version int6
 // publish puts the zones' answers in force, once all is durable.
 func (s *Service) complete(ctx context.Context, plan Plan) (tx Tx, publish func(), err error) {
 	tx, st := plan.Tx, s.current.Load()
+	tx.PutOutbounds = s.sealed(plan.Tx.PutOutbounds)
 	if tx.PutVerifiers, err = words.Verifiers(plan.Passwords, s.o.Verifier); err != nil {
 		return Tx{}, nil, err
 	}

@@ -141,9 +141,10 @@ type Service struct {
 	mailboxes    mailboxes.Access
 	domains      domains.Access
 	ways         ways.Access
-	mu           sync.Mutex // held while a change is applied
-	turn         sync.Mutex // held by a change that is planned anew
-	behind       *state     // the configuration that the name server still goes by, where that is another; guarded by mu
+	mu           sync.Mutex           // held while a change is applied
+	turn         sync.Mutex           // held by a change that is planned anew
+	behind       *state               // the configuration that the name server still goes by, where that is another; guarded by mu
+	unsealed     []directory.Outbound // whose passwords an earlier program has left open; guarded by mu
 	current      atomic.Pointer[state]
 	hosted       zones.Access
 	signing      signing.Access
@@ -251,6 +252,9 @@ func (s *Service) found(ctx context.Context) error {
 	if err := s.foundSets(ctx); err != nil {
 		return err
 	}
+	if err := s.sealOutbounds(ctx); err != nil {
+		return err
+	}
 	if err := s.boxes.Mend(ctx, s.Directory()); err != nil {
 		return err
 	}
@@ -314,8 +318,9 @@ func (s *Service) reload(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the configuration: %w", err)
 	}
+	s.unsealed = slices.DeleteFunc(slices.Clone(all.Outbounds), func(o directory.Outbound) bool { return o.Password == "" })
 	next := &state{
-		Directory: directory.NewSnapshot(all.Version, all.Domains, all.Mailboxes, all.Rules, all.Outbounds),
+		Directory: directory.NewSnapshot(all.Version, all.Domains, all.Mailboxes, all.Rules, s.opened(all.Outbounds)),
 		Accounts:  make(map[account.ID]account.Account, len(all.Accounts)),
 		Sets:      zone.Sets{}.With(all.Sets, all.Servers),
 	}

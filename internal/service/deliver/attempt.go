@@ -81,6 +81,7 @@ func (a *attempt) visit(ctx context.Context, p plan, t target) {
 			var err error
 			if c, err = a.service.connect(ctx, a.lane, t, p); err != nil {
 				a.unusable(ctx, t, err)
+				a.notLetIn(ctx, &p.route, t, err)
 				return
 			}
 			if a.lane.Transport() != mail.TransportRemote {
@@ -267,8 +268,12 @@ func (b *batch) result(ctx context.Context, k int, r smtp.Result) {
 		case reply.Positive():
 			o.Result = mail.Delivered
 			b.service.arrived(ctx, w.Recipients[j].Destination)
+			b.service.relayTook(ctx, &b.c.route, w.Message.Client.Login)
 		case reply.Permanent():
 			o.Result = mail.Failed
+			if ofSender(r.Phase, reply) {
+				b.service.relayRefused(ctx, &b.c.route, w.Message.Client.Login, b.c.host+" refuses mail from <"+w.Message.Sender+">: "+reply.String())
+			}
 		case reply.Code == 421 && r.Phase < smtp.PhaseDot && b.spent():
 			continue // the end of a connection that has served: nothing is said of this message
 		case taken && tooMany(reply):

@@ -39,6 +39,7 @@ type Service struct {
 	hosts    hosts
 	offers   offers
 	ways     ways
+	relays   relays
 	m        *obs.Metrics
 }
 

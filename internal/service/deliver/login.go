@@ -13,6 +13,8 @@ import (
 var (
 	// errNoMechanism says that a smart host offers no mechanism that we speak.
 	errNoMechanism = errors.New("the smart host offers no way to log in that we speak")
+	// errNoPassword says that the password of a route is there and cannot be read.
+	errNoPassword = errors.New("the password for the smart host cannot be read on this machine: set it again")
 	// errUnproved says that a smart host was content before it had shown that it knows the password.
 	errUnproved = errors.New("the smart host did not prove who it is")
 )
@@ -20,6 +22,9 @@ var (
 // login authenticates to a smart host by the best mechanism that it offers (RFC 4954). The session must be under
 // verified TLS.
 func login(client *smtp.Client, ext smtp.Extensions, o *directory.Outbound) error {
+	if o.Password == "" {
+		return &hostError{enhanced: refusedLogin, err: errNoPassword}
+	}
 	for _, m := range []struct {
 		name string
 		make func(user, password string) sasl.Client

@@ -182,8 +182,11 @@ func (s *session) judge(header []byte, ended bool, passed *routing.Passage) (smt
 	if s.circles(header, passed) {
 		return replyCircle, false
 	}
-	if s.login != "" {
-		return s.mayUseHeader(header)
+	if s.login == "" {
+		return smtp.Reply{}, true
 	}
-	return smtp.Reply{}, true
+	if r, ok := s.mayUseHeader(header); !ok {
+		return r, false
+	}
+	return s.routeByAuthor(header)
 }

@@ -53,6 +53,9 @@ func (s *session) rcpt(arg []byte) error {
 	}
 	s.recordTaken(original, &d)
 	s.add(d.Rows(original, cmd.Notify, cmd.ORcpt))
+	if s.login != "" {
+		s.tx.given = append(s.tx.given, cmd)
+	}
 	if s.tx.rcpts++; s.tx.rcpts == 1 {
 		s.tx.first, s.tx.owner = original, d.Account
 	}

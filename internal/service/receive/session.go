@@ -60,10 +60,11 @@ type transaction struct {
 	// Of a trusted network's mail: whether it is a stranger's for this sender, or else whose domain the sender's is.
 	stranger bool
 	senderOf account.ID
-	taken    []trace.Decision // recipients that are taken, for the trace
-	chunks   *content         // BDAT content so far
-	body     *dkim.Body       // hashes the body of a content that will be signed or sealed
-	hashed   bool             // it has got a content that stayed in memory
+	taken    []trace.Decision   // recipients that are taken, for the trace
+	given    []smtp.RcptCommand // the same of a login's message, as they were given
+	chunks   *content           // BDAT content so far
+	body     *dkim.Body         // hashes the body of a content that will be signed or sealed
+	hashed   bool               // it has got a content that stayed in memory
 	chunk    smtp.ChunkState
 	chunkOf  mail.ID   // under which the chunks will be queued
 	border   *border   // through which the content comes in

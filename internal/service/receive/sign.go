@@ -6,7 +6,6 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/proto/dkim"
 	"postroad/internal/proto/message"
-	"postroad/internal/proto/smtp"
 )
 
 // signs reports whether what the session sends is signed: mail of our own users, and of trusted networks as our domains.
@@ -63,20 +62,10 @@ func (s *session) author(header []byte) (*directory.Domain, bool) {
 	if s.login == "" {
 		owner = s.tx.senderOf
 	}
-	for f := range message.Fields(header) {
-		if !f.Is("From") {
-			continue
-		}
-		from, _, ok := message.FromAddresses(f.Raw)
-		if !ok {
-			return nil, false
-		}
-		a, err := smtp.ParseAddress(from[0], true)
-		if err != nil {
-			return nil, false
-		}
-		d, there := s.service.dir.View().Directory.Domain(strings.ToLower(a.Domain))
-		return d, there && d.Proved && d.Account == owner
+	a, ok := firstAuthor(header)
+	if !ok {
+		return nil, false
 	}
-	return nil, false
+	d, there := s.service.dir.View().Directory.Domain(strings.ToLower(a.Domain))
+	return d, there && d.Proved && d.Account == owner
 }

@@ -573,6 +573,7 @@ func trespasses(bob customer) map[string]trespass {
 		"PutOutbounds, taken over":       {control.ErrNotFound, control.Tx{PutOutbounds: []directory.Outbound{outbound}}},
 		"PutOutbounds, of the domain":    {control.ErrNotFound, control.Tx{PutOutbounds: []directory.Outbound{newOutbound}}},
 		"PutOutbounds, of everybody":     {control.ErrDenied, control.Tx{PutOutbounds: []directory.Outbound{everywhere}}},
+		"PutOutbounds, of an identity":   {control.ErrDenied, control.Tx{PutOutbounds: []directory.Outbound{{ID: "new", Account: bob.Account.ID, Identity: "primary.example"}}}},
 		"PutDeparted":                    {control.ErrDenied, control.Tx{PutDeparted: []directory.Departed{bob.Departed}}},
 		"PutDeparted, taken over":        {control.ErrExists, control.Tx{PutDeparted: []directory.Departed{departed}}},
 		"PutFindings":                    {control.ErrNotFound, control.Tx{PutFindings: []finding.Finding{bob.Finding}}},

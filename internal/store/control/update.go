@@ -117,7 +117,7 @@ func put(t *sqldb.Tx, tx *control.Tx, version int64) error {
 // checkOwners refuses rows in accounts that are not in scope, and an installation's route that is not the operator's.
 func checkOwners(scope account.Scope, tx *control.Tx) error {
 	for i := range tx.PutOutbounds {
-		if o := &tx.PutOutbounds[i]; o.Domain == "" && o.Account != account.Operator {
+		if o := &tx.PutOutbounds[i]; o.Domain == "" && o.Identity == "" && o.Account != account.Operator {
 			return fmt.Errorf("%w: the route of the whole installation is the operator's", control.ErrDenied)
 		}
 	}

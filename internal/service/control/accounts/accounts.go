@@ -161,6 +161,12 @@ func (x *Access) PlanRemove(ctx context.Context, actor rights.Actor, st *rights.
 	for _, t := range tokens {
 		p.Remove(plan.KindToken, t.ID)
 	}
+	for _, o := range st.Directory.Outbounds() {
+		if o.Account == a.ID { // for addresses elsewhere: the others are in domains
+			p.Remove(plan.KindOutbound, o.ID)
+			p.Delta.RemoveOutbounds = append(p.Delta.RemoveOutbounds, o.ID)
+		}
+	}
 	p.Record(plan.Change{Kind: plan.KindAccount, Verb: plan.VerbRemove, Subject: a.Name, Account: a.ID, Before: info})
 	p.Say("Removes the account %s and %s.", a.Name, words.Plural(int64(len(tokens)), "token", "tokens"))
 	return p, nil

@@ -17,6 +17,7 @@ import (
 	"postroad/internal/proto/spf"
 	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/rights"
+	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/words"
 )
 
@@ -28,10 +29,13 @@ type authority struct {
 	spf   string // what SPF says, one line; empty where it was not asked
 }
 
-// authority asks: by a key of the domain that signs here, or by its SPF record for every address from which mail leaves.
-// Either is enough for DMARC (RFC 9989), since both are of the domain in the From field.
+// authority asks: by a route through the domain's own server, which answers for what it takes; by a key of the domain that signs
+// here; or by its SPF record for every address from which mail leaves. Either of the latter is enough for DMARC (RFC 9989), since both are of the domain in the From field.
 func (a *Access) authority(ctx context.Context, st *rights.State, i *directory.Identity) authority {
 	domain := i.Address[strings.LastIndexByte(i.Address, '@')+1:]
+	if way, ok := st.Directory.RelayOf(i); ok {
+		return authority{known: true, yes: true, says: "mail as " + i.Address + " leaves through " + settings.ShowHost(way.Hop)}
+	}
 	if d, ours := st.Directory.Domain(domain); ours && d.Proved && d.Account == i.Account && a.Keys != nil {
 		keys, err := a.Keys.DKIM(ctx, account.System(), domain)
 		if err == nil && len(keys.Signing()) > 0 {
@@ -76,8 +80,8 @@ func (a *Access) tellAuthority(ctx context.Context, p *plan.Plan, st *rights.Sta
 	case !found.known:
 		p.Say("Whether receivers can believe it is not known: %s.", found.says)
 	default:
-		p.Say("%s: %s. Receivers may refuse mail as %s. Either have the SPF record of %s name this server (%s), or add %s here with mode remote, prove it, and have its mail signed (dkim on).",
-			finding.IdentityNotAuthorised, found.spf, i.Address, words.Show(domain), a.mechanisms(), words.Show(domain))
+		p.Say("%s: %s. Receivers may refuse mail as %s. Either have its mail signed here: add %s with mode remote, prove it, say dkim on, and enter the DKIM record that dkim show gives. Or have it leave through the server of %s: postroad outbound set HOST:PORT --identity %s --user USER --password-stdin. Or have the SPF record of %s name this server (%s).",
+			finding.IdentityNotAuthorised, found.spf, i.Address, words.Show(domain), words.Show(domain), i.Address, words.Show(domain), a.mechanisms())
 	}
 }
 
@@ -113,7 +117,7 @@ func (a *Access) Judge(ctx context.Context, st *rights.State, domain string, now
 	for box := range st.Directory.Mailboxes(domain) {
 		for _, i := range st.Directory.Identities(box.ID) {
 			of := i.Address[strings.LastIndexByte(i.Address, '@')+1:]
-			if !st.Directory.Holds(&i, now) || slices.Contains(asked, of) || len(asked) == mostDomains {
+			if _, routed := st.Directory.RelayOf(&i); routed || !st.Directory.Holds(&i, now) || slices.Contains(asked, of) || len(asked) == mostDomains {
 				continue
 			}
 			asked = append(asked, of)

@@ -29,6 +29,7 @@ import (
 	"postroad/internal/proto/smtp"
 	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/rights"
+	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/words"
 )
 
@@ -76,6 +77,7 @@ type IdentityInfo struct {
 	Proved  *time.Time `json:"proved,omitempty" doc:"When it was shown"`
 	Expires *time.Time `json:"expires,omitempty" doc:"Until when that holds"`
 	Sent    *time.Time `json:"sent,omitempty" doc:"When a code was mailed that is waited for; it is good for a day"`
+	Relay   string     `json:"relay,omitempty" doc:"Host through which mail leaves that is sent as it, where a route is set for that; in listings alone"`
 }
 
 // show gives an identity as listings show it.
@@ -110,7 +112,11 @@ func List(actor rights.Actor, st *rights.State, mailbox string) ([]IdentityInfo,
 	out, now := []IdentityInfo{}, time.Now()
 	add := func(box *directory.Mailbox) {
 		for _, i := range st.Directory.Identities(box.ID) {
-			out = append(out, show(st, box, &i, now))
+			info := show(st, box, &i, now)
+			if way, ok := st.Directory.RelayOf(&i); ok {
+				info.Relay = settings.ShowHost(way.Hop)
+			}
+			out = append(out, info)
 		}
 	}
 	if mailbox != "" {

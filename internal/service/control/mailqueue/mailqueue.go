@@ -64,7 +64,7 @@ type QueuedRecipient struct {
 	Lane      string    `json:"lane" doc:"Destination that it waits for"`
 	Attempts  int       `json:"attempts"`
 	Next      time.Time `json:"next" doc:"Not tried before this time"`
-	LastReply string    `json:"last_reply,omitempty" doc:"Last reply or reason"`
+	LastReply string    `json:"last_reply,omitempty" doc:"Last reply or reason; where nobody was asked about the recipient itself, when one message is shown: why its destination was not reached"`
 	LastHost  string    `json:"last_host,omitempty" doc:"Who gave it"`
 	Sender    *string   `json:"sender,omitempty" doc:"Reverse-path of this recipient's copy, where it is not the message's"`
 	Head      string    `json:"head,omitempty" doc:"Header fields that go above the content for this recipient"`
@@ -194,7 +194,40 @@ func (a Access) Show(ctx context.Context, actor rights.Actor, id string) (Queued
 	if len(list) == 0 {
 		return QueuedMessage{}, words.Missing("There is no message " + words.Quote(id) + " in the queue.")
 	}
-	return list[0], nil
+	return list[0], a.lanes(ctx, actor, &list[0])
+}
+
+// maxLanes is of how many destinations of one message it is asked how they stand.
+const maxLanes = 20
+
+// lanes tells of recipients that nobody has been asked about why their destinations are not reached.
+func (a Access) lanes(ctx context.Context, actor rights.Actor, m *QueuedMessage) error {
+	seen := map[string]mail.Waiting{}
+	for i := range m.Recipients {
+		r := &m.Recipients[i]
+		if !mail.State(r.State).Scheduled() || r.LastReply != "" {
+			continue
+		}
+		w, asked := seen[r.Lane]
+		if !asked {
+			if len(seen) == maxLanes {
+				return nil
+			}
+			var err error
+			if w, err = a.Queue.Waiting(ctx, actor.Scope, mail.Lane(r.Lane), r.Address[strings.LastIndexByte(r.Address, '@')+1:]); err != nil {
+				return err
+			}
+			seen[r.Lane] = w
+		}
+		if w.Failures == 0 {
+			continue
+		}
+		r.LastReply, r.LastHost = w.Reason, w.Host
+		if w.Next.After(r.Next) {
+			r.Next = w.Next
+		}
+	}
+	return nil
 }
 
 // Content opens one message's content, below the header fields that all recipients in the actor's scope have in common.

@@ -1,5 +1,5 @@
 // Package outbounds is the ways by which mail of our own users leaves: through smart hosts, and from which addresses of
-// this machine, for the installation and for senders' domains.
+// this machine, for the installation, for senders' domains, and for addresses elsewhere as which users send.
 //
 // # Failure
 //
@@ -24,7 +24,9 @@ import (
 type Spec struct {
 	Hop      string        // smart host, host:port; empty: as it is
 	Source   *string       // addresses of this machine with a comma between, "" for none; nil: as they are
-	Domain   string        // sender's domain; empty for the whole installation
+	Domain   string        // sender's domain; empty for the whole installation, and with an Identity
+	Identity string        // address elsewhere as which logins send, or the domain of such addresses
+	Account  string        // whose logins, for an Identity; empty where that is clear
 	TLS      string        // opportunistic or verified; empty: verified with a user, opportunistic without
 	User     string        // AUTH user; empty without AUTH
 	Password *words.Secret // nil without AUTH
@@ -63,7 +65,9 @@ func List(actor rights.Actor, snap *directory.Snapshot) []undo.Outbound {
 			out = append(out, undo.ShowOutbound(o))
 		}
 	}
-	slices.SortFunc(out, func(a, b undo.Outbound) int { return cmp.Compare(a.Domain, b.Domain) })
+	slices.SortFunc(out, func(a, b undo.Outbound) int {
+		return cmp.Or(cmp.Compare(a.Identity, b.Identity), cmp.Compare(a.Domain, b.Domain), cmp.Compare(a.Account, b.Account))
+	})
 	return out
 }
 
@@ -90,6 +94,9 @@ func whose(domain string) string {
 // PlanSet plans the smart host of a sender's domain or of the installation, the addresses from which its mail leaves, or
 // both. The plan is not weighed yet.
 func (a *Access) PlanSet(actor rights.Actor, st *rights.State, spec Spec) (plan.Plan, error) {
+	if spec.Identity != "" {
+		return a.planRelay(actor, st, spec)
+	}
 	p := plan.New(st.Directory.Version(), actor)
 	domain, owner, err := ownerOf(actor, st, spec.Domain)
 	if err != nil {
@@ -197,6 +204,11 @@ func from(actor rights.Actor, spec Spec, o *directory.Outbound) error {
 
 func sayThrough(p *plan.Plan, o *directory.Outbound) {
 	p.Say("Mail of %s to foreign domains leaves through %s.", whose(o.Domain), settings.ShowHost(o.Hop))
+	sayUnder(p, o)
+}
+
+// sayUnder tells what a smart host has to offer.
+func sayUnder(p *plan.Plan, o *directory.Outbound) {
 	switch {
 	case o.User != "":
 		p.Say("It logs in there as %s, over verified TLS only.", o.User)

@@ -41,12 +41,13 @@ func ShowRule(r *directory.Rule) Rule {
 
 // Outbound is a way out as listings show it.
 type Outbound struct {
-	Hop     string     `json:"hop,omitempty" doc:"Smart host, host:port; absent without one"`
-	Source  string     `json:"source,omitempty" doc:"Local address from which mail leaves, or an IPv4 and an IPv6 address with a comma between; absent: as the system chooses"`
-	Domain  string     `json:"domain,omitempty" doc:"Sender's domain; absent for the whole installation"`
-	TLS     string     `json:"tls,omitempty" enum:"opportunistic,verified" doc:"verified: nothing is sent but under TLS with a verified certificate; opportunistic: TLS where it is offered; absent without a smart host"`
-	User    string     `json:"user,omitempty" doc:"AUTH user; absent without AUTH"`
-	Account account.ID `json:"account"`
+	Hop      string     `json:"hop,omitempty" doc:"Smart host, host:port; absent without one"`
+	Source   string     `json:"source,omitempty" doc:"Local address from which mail leaves, or an IPv4 and an IPv6 address with a comma between; absent: as the system chooses"`
+	Domain   string     `json:"domain,omitempty" doc:"Sender's domain; absent for the whole installation, and with an identity"`
+	Identity string     `json:"identity,omitempty" doc:"Address elsewhere as which logins of the account send, or the domain of such addresses"`
+	TLS      string     `json:"tls,omitempty" enum:"opportunistic,verified" doc:"verified: nothing is sent but under TLS with a verified certificate; opportunistic: TLS where it is offered; absent without a smart host"`
+	User     string     `json:"user,omitempty" doc:"AUTH user; absent without AUTH"`
+	Account  account.ID `json:"account"`
 }
 
 // Way tells a way out in few words.
@@ -62,7 +63,7 @@ func (o *Outbound) Way() string {
 
 // ShowOutbound gives a way out as listings show it.
 func ShowOutbound(o directory.Outbound) Outbound {
-	info := Outbound{Source: o.Source.String(), Domain: o.Domain, User: o.User, Account: o.Account}
+	info := Outbound{Source: o.Source.String(), Domain: o.Domain, Identity: o.Identity, User: o.User, Account: o.Account}
 	if o.Smart() {
 		info.Hop, info.TLS = settings.ShowHost(o.Hop), string(directory.TLSOpportunistic)
 		if o.Verified() {
@@ -75,7 +76,7 @@ func ShowOutbound(o directory.Outbound) Outbound {
 // FindOutbound finds what is set for a sender's domain, or for the installation (empty).
 func FindOutbound(snap *directory.Snapshot, domain string) (directory.Outbound, bool) {
 	for _, o := range snap.Outbounds() {
-		if o.Domain == domain {
+		if o.Domain == domain && o.Identity == "" {
 			return o, true
 		}
 	}

@@ -48,6 +48,8 @@ const (
 	RemoveRule
 	SetOutbound
 	RemoveOutbound
+	SetRelay // an outbound route for addresses elsewhere
+	RemoveRelay
 	RemoveToken
 	RemoveProvider
 	AddCertificate
@@ -261,6 +263,9 @@ func outbound(st *rights.State, c *Change) (Step, error) {
 	if err != nil {
 		return Step{}, err
 	}
+	if either := either(before, after); either.Identity != "" {
+		return relay(st, before, after, either)
+	}
 	o, there := FindOutbound(st.Directory, c.Domain)
 	switch {
 	case there != (after != nil), there && ShowOutbound(o) != *after:
@@ -286,6 +291,34 @@ func outbound(st *rights.State, c *Change) (Step, error) {
 		return Step{}, Inexact()
 	}
 	return step, nil
+}
+
+// either is the one of two that is there.
+func either(before, after *Outbound) *Outbound {
+	if after != nil {
+		return after
+	}
+	return before
+}
+
+// relay is outbound for a route of addresses elsewhere. What is unlike is told first: a password that was there is not kept.
+func relay(st *rights.State, before, after, either *Outbound) (Step, error) {
+	var is *Outbound
+	for _, o := range st.Directory.Outbounds() {
+		if o.Identity == either.Identity && o.Account == either.Account {
+			shown := ShowOutbound(o)
+			is = &shown
+		}
+	}
+	switch {
+	case (is == nil) != (after == nil), is != nil && *is != *after:
+		return Step{}, words.Since("the outbound route")
+	case before == nil:
+		return Step{Do: RemoveRelay, Outbound: after}, nil
+	case before.User != "":
+		return Step{}, words.Lost("the password of the route that was there is not kept")
+	}
+	return Step{Do: SetRelay, Outbound: before}, nil
 }
 
 func accounts(st *rights.State, c *Change) (Step, error) {
