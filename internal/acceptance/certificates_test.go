@@ -2,9 +2,14 @@ package acceptance
 
 import (
 	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -253,5 +258,63 @@ func TestCertificatesByDNS01InASignedZone(t *testing.T) {
 	}
 	if out, err := exec.Command("dnssec-verify", "-o", "acme.example", "-z", file).CombinedOutput(); err != nil {
 		t.Errorf("dnssec-verify: %v\n%s", err, out)
+	}
+}
+
+// A certificate that runs out is told of in time, and no longer once its file has another one, which clients are shown then.
+func TestACertificateThatRunsOutIsTold(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	write := func(until time.Time) {
+		t.Helper()
+		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		template := &x509.Certificate{SerialNumber: big.NewInt(until.Unix()), DNSNames: []string{"mx.test.example"}, NotBefore: until.Add(-90 * 24 * time.Hour), NotAfter: until}
+		der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := x509.MarshalPKCS8PrivateKey(private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for file, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: text}} {
+			if err := os.WriteFile(file+".new", pem.EncodeToMemory(block), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(file+".new", file); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	soon := time.Now().Add(10 * 24 * time.Hour)
+	write(soon)
+	i := newInstance(t, fmt.Sprintf("[queue]\n%s[tls]\ncert_file = %q\nkey_file = %q\n", tellSoon, cert, key))
+	found := func() []string {
+		var list []string
+		for _, f := range ask[shownDomain](i, "domain", "show", "mx.test.example").Findings {
+			list = append(list, f.Name+": "+f.Evidence)
+		}
+		return list
+	}
+	eventually(t, "the finding", func() bool {
+		list := found()
+		return len(list) == 1 && strings.HasPrefix(list[0], "CERT_EXPIRING: ") && strings.Contains(list[0], soon.UTC().Format(time.DateOnly))
+	})
+	if list := i.told("mx.test.example", 1); list[0].Event != "certificate-expiring" || list[0].State != "sent" {
+		t.Errorf("told: %+v", list)
+	}
+	i.await("postmaster@mx.test.example", 1)
+	if text := i.fetch("/metrics"); !strings.Contains(text, `postroad_certificate_days_left{name="file"} 9.`) {
+		t.Errorf("metrics: %s", text)
+	}
+	later := time.Now().Add(80 * 24 * time.Hour)
+	write(later)
+	eventually(t, "the end of it", func() bool { return len(found()) == 0 })
+	if out, err := exec.Command("openssl", "s_client", "-connect", i.secure, "-servername", "other.example").CombinedOutput(); !strings.Contains(string(out), later.UTC().Format("Jan _2")) {
+		t.Errorf("openssl: %v\n%s", err, out)
 	}
 }

@@ -132,6 +132,33 @@ func TestS3_12TrustIsForOneDomainAndOneServer(t *testing.T) {
 	i.refuses([]string{"forwarder", "add", "crm.example", "127.0.0.0/8", "--yes"}, "too wide")
 }
 
+func TestS3_12AServerThatMayDeserveTrustIsSuggested(t *testing.T) {
+	t.Parallel()
+	_, i := judging(t)
+	suggested := func() bool {
+		for _, f := range ask[shownDomain](i, "domain", "show", "crm.example").Findings {
+			if f.Name == "FORWARDER_NOT_TRUSTED" && strings.Contains(f.Evidence, "postroad forwarder add crm.example "+primary) && strings.Contains(f.Evidence, "203.0.113.5") {
+				return true
+			}
+		}
+		return false
+	}
+	content := received("203.0.113.5") + from("far.example")
+	for n := range 5 {
+		if suggested() {
+			t.Errorf("suggested after %d messages", n)
+		}
+		wants(t, "it is not trusted yet", i.brings(primary, "primary.example", "far.example", content, "ann@crm.example"), "550 5.7.26")
+	}
+	eventually(t, "a suggestion", suggested)
+	for range 5 { // what would fail there too is no reason for trust
+		wants(t, "forged", i.brings(impostor, "primary.example", "far.example", received("198.51.100.9")+from("far.example"), "ann@other.example"), "550 5.7.26")
+	}
+	if out := i.run("domain", "show", "other.example"); strings.Contains(out, "FORWARDER_NOT_TRUSTED") {
+		t.Errorf("suggested for forged mail: %s", out)
+	}
+}
+
 func TestS3_13OnlyTheOperatorOrTheDomainsOwnerAddsATrustedServer(t *testing.T) {
 	t.Parallel()
 	_, i := judging(t)
