@@ -105,6 +105,14 @@ func TestS3_9NobodySendsAsAnotherAccountsDomain(t *testing.T) {
 			t.Errorf("%s: %d %s", address, code, errs)
 		}
 	}
+	// An alias in a domain that is nobody's yet gives no right to it.
+	i.run("domain", "add", "victim.example")
+	i.run("alias", "add", "ann@victim.example", "ann@crm.acme.example")
+	for _, pair := range [][2]string{{"ann@victim.example", "ann@victim.example"}, {"ann@crm.acme.example", "ann@victim.example"}} {
+		if out := i.sendAs(pair[0], pair[1]); !strings.Contains(out, "553 5.7.1") {
+			t.Errorf("envelope %s, From %s: %s", pair[0], pair[1], tail(out, 500))
+		}
+	}
 }
 
 func TestS3_10WhatTheOtherDomainDoesNotAuthoriseIsFound(t *testing.T) {

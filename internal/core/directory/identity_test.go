@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/proto/smtp"
 )
@@ -62,4 +63,47 @@ func TestALoginSendsAsItsIdentities(t *testing.T) {
 	check(s.With(directory.Delta{RemoveMailboxes: []string{ann}}), ann, "ann@far.example", false)
 	check(s.With(directory.Delta{PutIdentities: []directory.Identity{identity("i2", "1", "old@far.example", directory.ProvedByMail, later)}}), ann, "old@far.example", true)
 	check(s, ann, "ann@far.example", true)
+}
+
+// What an account has here and has not shown to own is nobody's to send as, by no mailbox and by no alias.
+func TestNobodySendsAsADomainThatIsNotShownToBeTheirs(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
+	alias := func(domain, owner string) directory.Rule {
+		return directory.Rule{ID: domain, Account: account.ID(owner), Domain: domain, Local: "ann", Kind: directory.RuleAlias, Targets: []string{"ann@own.example"}}
+	}
+	s := directory.NewSnapshot(1,
+		[]directory.Domain{
+			{Name: "own.example", Account: "a", Proved: true}, {Name: "also.example", Account: "a", Proved: true}, {Name: "victim.example", Account: "a"},
+			{Name: "mail.bob.example", Account: "a"}, {Name: "bob.example", Account: "b", Proved: true}, {Name: "new.example", Account: "a"},
+		},
+		[]directory.Mailbox{{ID: "1", Account: "a", Domain: "own.example", Local: "ann"}, {ID: "2", Account: "a", Domain: "new.example", Local: "ann"}},
+		[]directory.Rule{alias("also.example", "a"), alias("victim.example", "a"), alias("mail.bob.example", "a"), alias("bob.example", "b")}, nil)
+	check := func(s *directory.Snapshot, login, as string, want bool) {
+		t.Helper()
+		a, err := smtp.ParseAddress(as, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Owns(login, a, now) != want {
+			t.Errorf("%s as %s: not %v", login, as, want)
+		}
+	}
+	const login = "ann@own.example"
+	for as, want := range map[string]bool{
+		login: true, "ann+x@own.example": true, "ann@also.example": true, "ann+x@also.example": true,
+		"ann@victim.example": false, "ann@mail.bob.example": false, "ann@bob.example": false, "ann@sub.own.example": false, "ann@new.example": false,
+	} {
+		check(s, login, as, want)
+	}
+	check(s, "ann@new.example", "ann@new.example", false)
+	// Its ownership is shown, lost, and shown by another account.
+	domain := func(d directory.Domain) *directory.Snapshot {
+		return s.With(directory.Delta{PutDomains: []directory.Domain{d}})
+	}
+	check(domain(directory.Domain{Name: "victim.example", Account: "a", Proved: true}), login, "ann@victim.example", true)
+	check(domain(directory.Domain{Name: "also.example", Account: "a"}), login, "ann@also.example", false)
+	check(domain(directory.Domain{Name: "own.example", Account: "a"}), login, login, false)
+	again := s.With(directory.Delta{RemoveDomains: []string{"also.example"}}).With(directory.Delta{PutDomains: []directory.Domain{{Name: "also.example", Account: "b", Proved: true}}})
+	check(again, login, "ann@also.example", false)
 }

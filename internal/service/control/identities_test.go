@@ -89,7 +89,7 @@ func TestAnIdentityIsConfirmedByACodeThatWasMailed(t *testing.T) {
 		}
 		p, err := w.PlanIdentityAdd(ctx, w.ann, "box@ann.example", "Ann@Far.example")
 		w.by(w.ann, p, err)
-		if len(l.list) != 1 || l.list[0].To != "Ann@far.example" || l.list[0].Account != w.annID || l.code() == "" || w.sendsAs("ann@far.example") {
+		if len(l.list) != 1 || l.list[0].To != "ann@far.example" || l.list[0].Account != w.annID || l.code() == "" || w.sendsAs("ann@far.example") {
 			t.Fatalf("%+v", l.list)
 		}
 		for _, e := range w.m.Entries {
@@ -99,6 +99,10 @@ func TestAnIdentityIsConfirmedByACodeThatWasMailed(t *testing.T) {
 		}
 		if _, err := w.PlanIdentityAdd(ctx, w.ann, "box@ann.example", "ann@far.example"); !errors.Is(err, control.ErrInvalid) {
 			t.Errorf("again at once: %v", err)
+		}
+		// A letter that is compared as another one gets no code in that one's place.
+		if p, err := w.PlanIdentityAdd(ctx, w.ann, "box@ann.example", "\u212aim@far.example"); err != nil || p.Letters[0].To != "kim@far.example" {
+			t.Errorf("%v %+v", err, p.Letters)
 		}
 		for _, wrong := range []string{"", "x", "aaaa-aaaa-aaaa", l.code()[1:]} {
 			if _, err := w.PlanIdentityConfirm(ctx, w.ann, "box@ann.example", "ann@far.example", wrong); !errors.Is(err, control.ErrDenied) {

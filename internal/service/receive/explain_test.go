@@ -212,6 +212,9 @@ func (d dice) client(s *directory.Snapshot) client {
 		return c
 	}
 	for dom := range s.Domains() {
+		if !dom.Proved { // nobody logs in
+			continue
+		}
 		for m := range s.Mailboxes(dom.Name) {
 			c.as, c.of, c.sender = m.Address(), m.Account, m.Address()
 			if d.IntN(3) == 0 {

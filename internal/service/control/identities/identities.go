@@ -218,12 +218,13 @@ func (a *Access) mail(p *plan.Plan, st *rights.State, box *directory.Mailbox, to
 	case !a.may(next.Address, box.Account, now):
 		return words.Invalid("A code was mailed to "+next.Address+", or to many addresses, a moment ago.", "wait ten minutes; it may lie among unwanted mail")
 	}
+	// It goes to the address as it is compared later: another spelling may be somebody else's mailbox there.
 	code := strings.ToLower(rand.Text()[:12])
 	next.Code, next.Sent = hash(next.ID, code), now
 	shown := code[:4] + "-" + code[4:8] + "-" + code[8:]
 	p.Say("A code is mailed to %s. Whoever reads it there enters it with postroad identity confirm %s %s CODE, within a day.", next.Address, box.Address(), next.Address)
 	p.Letters = append(p.Letters, plan.Letter{
-		Account: box.Account, To: to.String(), Subject: "Code for sending as " + next.Address,
+		Account: box.Account, To: smtp.Address{Local: directory.FoldLocal(to.Local), Domain: to.Domain}.String(), Subject: "Code for sending as " + next.Address,
 		Text: "The user of the mailbox " + box.Address() + " at " + a.Hostname + " wants to send mail as this address, " + next.Address + ".\n\n" +
 			"If that is you, or you agree, this is the code:\n\n    " + shown + "\n\n" +
 			"It is good until " + words.When(now.Add(codeLife)) + ". It is entered with\n\n    postroad identity confirm " + box.Address() + " " + next.Address + " " + shown + "\n\n" +
