@@ -148,6 +148,15 @@ func TestForwardsThatSendTooMuchWait(t *testing.T) {
 	// Whoever knows better has it sent.
 	i.run("queue", "retry", "--to", "far.example", "--yes")
 	far.Await(5)
+	// A restart gives no other share of the hour.
+	if err := i.kill(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	i.start()
+	i.sender().bring("bob@away.example", "fan@here.example", "From: bob@away.example\n\nhi", "250")
+	if out := i.run("queue", "list"); !strings.Contains(out, "waits for its turn") {
+		t.Errorf("after a restart the queue says\n%s", out)
+	}
 }
 
 func TestS3_14AnArchiveCopyTellsItsSenderNothing(t *testing.T) {
@@ -247,6 +256,11 @@ func TestForwardedMailIsSealed(t *testing.T) {
 	wants(t, "the reply", i.brings(stranger, "client.example", "spf.example", from("spf.example"), "fan@here.example"), "250")
 	if out := show(); !strings.Contains(out, "1 of the last 2 messages had senders who are believed by SPF alone") {
 		t.Errorf("the forward shows\n%s", out)
+	}
+	_ = i.kill(syscall.SIGKILL) // it ends by a signal
+	i.start()
+	if out := show(); !strings.Contains(out, "1 of the last 2 messages had senders who are believed by SPF alone") {
+		t.Errorf("after a crash the forward shows\n%s", out)
 	}
 	i.refuses([]string{"forward", "show", "ann@here.example"}, "There is no forward")
 	results := regexp.MustCompile(`ARC-Authentication-Results: i=1; mx\.test\.example;[^:]*dkim=pass`)

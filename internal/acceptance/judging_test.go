@@ -110,6 +110,28 @@ func TestS3_11SPFIsJudgedAtTheHopBeforeATrustedForwarder(t *testing.T) {
 	wants(t, "no longer trusted", i.brings(primary, "primary.example", "far.example", content, "ann@crm.example"), "550 5.7.26")
 }
 
+// Messages that fail only for having come through one client are counted over a restart.
+func TestAForwarderIsSuggestedWhenAPatternIsSeen(t *testing.T) {
+	t.Parallel()
+	_, i := judging(t)
+	content := received("203.0.113.5") + from("far.example")
+	for n := range 5 {
+		if n == 3 {
+			if out := i.run("domain", "show", "crm.example"); strings.Contains(out, "FORWARDER_NOT_TRUSTED") {
+				t.Errorf("after %d messages the domain shows\n%s", n, out)
+			}
+			if err := i.kill(syscall.SIGTERM); err != nil {
+				t.Error(err)
+			}
+			i.start()
+		}
+		wants(t, "nobody is trusted", i.brings(primary, "primary.example", "far.example", content, "ann@crm.example"), "550 5.7.26")
+	}
+	if out := i.run("domain", "show", "crm.example"); !strings.Contains(out, "FORWARDER_NOT_TRUSTED") || !strings.Contains(out, "brought 5 messages") || !strings.Contains(out, "postroad forwarder add crm.example "+primary) {
+		t.Errorf("the domain shows\n%s", out)
+	}
+}
+
 func TestS3_12TrustIsForOneDomainAndOneServer(t *testing.T) {
 	t.Parallel()
 	_, i := judging(t)

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"postroad/internal/service/checks"
@@ -23,10 +24,16 @@ func (s *Server) joinDKIM(v *view) {
 }
 
 // joinForwarding makes the service that makes forwarded mail believable elsewhere.
-func (s *Server) joinForwarding(v *view) *forwarding.Service {
-	f := forwarding.New(forwarding.Options{Hostname: s.cfg.Hostname, Derive: s.box.Derive, Keys: s.dkim, Resolver: s.resolver, PerHour: s.cfg.Limits.ForwardsPerHour, Log: s.log})
+func (s *Server) joinForwarding(ctx context.Context, v *view) (*forwarding.Service, error) {
+	f := forwarding.New(forwarding.Options{
+		Hostname: s.cfg.Hostname, Derive: s.box.Derive, Keys: s.dkim, Resolver: s.resolver, PerHour: s.cfg.Limits.ForwardsPerHour, Store: s.stores.control, Log: s.log,
+	})
+	if err := f.Start(ctx); err != nil {
+		return nil, fmt.Errorf("read what was forwarded: %w", err)
+	}
+	s.atEnd(f.Stop)
 	v.returns = f
-	return f
+	return f, nil
 }
 
 // queueHold is how long mail is kept in the queue.

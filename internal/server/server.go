@@ -231,7 +231,10 @@ func (s *Server) join(ctx context.Context) error {
 	s.joinDKIM(view)
 	s.queue = queue.New(s.queueConfig(memory), s.stores.queue, s.stores.queue, s.stores.queue,
 		agents(s.deliver, deliver.NewLocal(s.mailstore, deliver.WithMetrics(s.metrics), deliver.WithLog(s.log))), view, s.metrics, s.log)
-	forwarder := s.joinForwarding(view)
+	forwarder, err := s.joinForwarding(ctx, view)
+	if err != nil {
+		return err
+	}
 	if err := s.joinSending(ctx); err != nil {
 		return err
 	}
@@ -256,7 +259,7 @@ func (s *Server) join(ctx context.Context) error {
 		MessageSize: s.cfg.Limits.MessageSize, Recipients: s.cfg.Limits.Recipients,
 		Sessions: s.cfg.Limits.Sessions, SessionsPerAddress: s.cfg.Limits.SessionsPerAddress, Memory: memory, Boxes: s.mailstore,
 		Trace: tracer, Facts: s.verify, Recorder: s.recorder(), Turns: s.queue, Findings: findings{s.stores.control}, Signer: s.dkim, Forwarder: forwarder,
-		Judge:   judging{judge.New(judge.Config{Hostname: s.cfg.Hostname, Findings: findings{s.stores.control}, Known: s.resolver.Known()}, s.resolver, view, s.metrics, s.log)},
+		Judge:   judging{judge.New(judge.Config{Hostname: s.cfg.Hostname, Findings: findings{s.stores.control}, Known: s.resolver.Known(), Patterns: forwarder}, s.resolver, view, s.metrics, s.log)},
 		Sending: s.sending,
 	}, queueing{s.queue}, view, blobs{s.stores.blobs}, logins, s.metrics, s.log)
 	s.joinIMAP(s.certs.TLS(), memory, logins)

@@ -391,8 +391,8 @@ func (a *api) registerRules(kind directory.RuleKind, path, words string) {
 }
 
 func (a *api) registerForwardShow() {
-	showing(a, "forward-show", "/forwards/{address}", "Show a forward, and how its mail fares at other servers", func(_ context.Context, actor control.Actor, in *AddressPath) (control.ForwardHealth, error) {
-		return a.control.Forward(actor, in.Address)
+	showing(a, "forward-show", "/forwards/{address}", "Show a forward, and how its mail fares at other servers", func(ctx context.Context, actor control.Actor, in *AddressPath) (control.ForwardHealth, error) {
+		return a.control.Forward(ctx, actor, in.Address)
 	})
 }
 

@@ -1,8 +1,11 @@
 package control
 
 import (
+	"context"
 	"fmt"
+	"strings"
 
+	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/proto/smtp"
 	"postroad/internal/service/control/rules"
@@ -23,29 +26,32 @@ func (s *Service) Rules(actor Actor, kind directory.RuleKind, domain string) ([]
 
 // Forwards knows what becomes of forwarded mail.
 type Forwards interface {
-	// Health tells of the last messages of a forward how many there were, and how many of them the next server will hardly
-	// believe.
-	Health(forward string) (fragile, of int)
+	// Health tells of the last messages of a forward in an account's domain how many there were, and how many of them the next
+	// server will hardly believe.
+	Health(ctx context.Context, owner account.ID, forward string) (fragile, of int, err error)
 }
 
 // ForwardHealth is a forward and how its mail fares.
 type ForwardHealth struct {
 	RuleInfo
 
-	Seen    int    `json:"seen" doc:"Messages that it sent to other servers since the start, the last 64 at most"`
+	Seen    int    `json:"seen" doc:"Messages that it sent to other servers lately, the last 64 at most"`
 	Fragile int    `json:"fragile" doc:"Those of them behind which the author's domain stands by SPF alone, and asks to have refused or put aside what it does not stand behind"`
 	Advice  string `json:"advice" doc:"What that means"`
 }
 
 // Forward shows a forward, and how its mail fares.
-func (s *Service) Forward(actor Actor, address string) (ForwardHealth, error) {
-	rule, err := rules.Show(actor, s.current.Load(), directory.RuleForward, address)
+func (s *Service) Forward(ctx context.Context, actor Actor, address string) (ForwardHealth, error) {
+	st := s.current.Load()
+	rule, err := rules.Show(actor, st, directory.RuleForward, address)
 	if err != nil {
 		return ForwardHealth{}, err
 	}
 	out := ForwardHealth{RuleInfo: rule, Advice: "Nothing has been sent to other servers lately."}
-	if s.o.Forwards != nil {
-		out.Fragile, out.Seen = s.o.Forwards.Health(rule.Address)
+	if d, ok := st.Directory.Domain(rule.Address[strings.LastIndexByte(rule.Address, '@')+1:]); ok && s.o.Forwards != nil {
+		if out.Fragile, out.Seen, err = s.o.Forwards.Health(ctx, d.Account, rule.Address); err != nil {
+			return ForwardHealth{}, err
+		}
 	}
 	switch {
 	case out.Fragile > 0:

@@ -2,10 +2,14 @@
 // forwarding domain (SRS), so that SPF holds and bounces come back, and bears a seal over what was found out about it here
 // (ARC, RFC 8617). The message itself is not changed, so that its DKIM signatures go on to hold.
 //
+// It counts what forwards send, and who brings mail that others have forwarded to domains here. What is counted is written
+// every two seconds, by all nodes into one place: a crash forgets the last two seconds and nothing else, and other nodes know
+// it as much later.
+//
 // # Failure
 //
 // Mail that cannot be rewritten or sealed is forwarded as it is, and the log says why: the next host may believe it less,
-// and nothing is lost.
+// and nothing is lost. While the store cannot be written, this node goes on counting for itself, and writes it all later.
 package forwarding
 
 import (
@@ -40,16 +44,19 @@ type Options struct {
 	Resolver Resolver
 	// PerHour is how many messages one forward may send to other servers in an hour; 0: 1,000.
 	PerHour int
+	Store   Store // of what is counted
 	Log     *slog.Logger
 }
 
-// Service is safe for concurrent use. What it knows of a forward's pace it knows of this node alone.
+// Service is safe for concurrent use.
 type Service struct {
 	o    Options
-	fuse fuse
+	c    counts
+	stop chan struct{}
+	done chan struct{}
 }
 
-// New makes the service.
+// New makes the service; Start starts it.
 func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -57,7 +64,7 @@ func New(o Options) *Service {
 	if o.PerHour <= 0 {
 		o.PerHour = 1000
 	}
-	return &Service{o: o, fuse: fuse{next: map[string]time.Time{}, seen: map[string]record{}}}
+	return &Service{o: o, c: newCounts(), stop: make(chan struct{}), done: make(chan struct{})}
 }
 
 // rewriter has the secrets of a domain at a time: that of the current period and the one before.

@@ -48,6 +48,7 @@ type Config struct {
 	Budget   time.Duration // how long DNS is waited for after a message's end, and in each step before; 0: 10 s
 	AtOnce   int           // messages that are looked up at once; 0: 1,000
 	Findings Findings      // is told of forwarders that may deserve trust; nil: nobody is
+	Patterns Patterns      // knows when; nil: never
 	// Known is what is remembered of foreign DNS: it answers at once, and Temporary where somebody had to be asked. What it
 	// knows is not looked up beside the message; nil: everything is.
 	Known Resolver
@@ -59,7 +60,6 @@ type Service struct {
 	resolver Resolver
 	dir      Directory
 	places   chan struct{}
-	patterns patterns
 	m        *obs.Metrics
 	log      *slog.Logger
 }

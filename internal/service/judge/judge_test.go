@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
@@ -344,8 +345,9 @@ func TestGivenUp(t *testing.T) {
 
 // told remembers findings.
 type told struct {
-	mu   sync.Mutex
-	list []finding.Finding
+	mu      sync.Mutex
+	list    []finding.Finding
+	brought map[string]int
 }
 
 func (f *told) Find(_ context.Context, found finding.Finding, _ bool) error {
@@ -355,11 +357,26 @@ func (f *told) Find(_ context.Context, found finding.Finding, _ bool) error {
 	return nil
 }
 
+// Brought sees a pattern in every five messages of a client.
+func (f *told) Brought(owner account.ID, domain, client string) (int, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if owner != "a" {
+		f.list = append(f.list, finding.Finding{Evidence: "for " + string(owner)})
+	}
+	if f.brought == nil {
+		f.brought = map[string]int{}
+	}
+	f.brought[domain+" "+client]++
+	n := f.brought[domain+" "+client]
+	return n, n%5 == 0
+}
+
 // TestAForwarderIsSuggested: after five messages that fail only for having come through one client, the domain is told.
 func TestAForwarderIsSuggested(t *testing.T) {
 	t.Parallel()
 	f := &told{}
-	s := judge.New(judge.Config{Findings: f}, dns(zones), ours, nil, slog.New(slog.DiscardHandler))
+	s := judge.New(judge.Config{Findings: f, Patterns: f}, dns(zones), ours, nil, slog.New(slog.DiscardHandler))
 	forged := strings.Replace(header, "203.0.113.5", "198.51.100.9", 1)
 	for range 9 {
 		ask(t, s, "192.0.2.31", "forger.test", "bob@far.test", forged, "u@plain.example")

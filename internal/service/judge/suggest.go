@@ -3,7 +3,6 @@ package judge
 import (
 	"context"
 	"strconv"
-	"sync"
 	"time"
 
 	"postroad/internal/core/directory"
@@ -11,36 +10,12 @@ import (
 	"postroad/internal/core/policy"
 )
 
-// A pattern is so many messages for one domain by one client that fail only for having come through it.
-const (
-	patternAt   = 5
-	maxPatterns = 10_000 // that are remembered
-)
-
-// patterns counts such messages by domain and client.
-type patterns struct {
-	mu   sync.Mutex
-	seen map[string]int
-}
-
-// more counts one message; n is how many there were, and tell is true with every patternAt of them.
-func (p *patterns) more(key string) (n int, tell bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.seen == nil || len(p.seen) >= maxPatterns {
-		p.seen = map[string]int{}
-	}
-	p.seen[key]++
-	n = p.seen[key]
-	return n, n%patternAt == 0
-}
-
 // suggest looks whether a message that is not taken as it came would be, had the domain trusted its client: then that may be
 // a server of the domain's own, and after a few of them the domain is told. What the Received field says may be forged; it
 // is a person who decides.
 func (b *bench) suggest(d *directory.Domain, v *policy.Verdict) {
 	j, s := b.j, b.j.service
-	if s.cfg.Findings == nil || v.Action != policy.Reject && v.Action != policy.Quarantine {
+	if s.cfg.Findings == nil || s.cfg.Patterns == nil || v.Action != policy.Reject && v.Action != policy.Quarantine {
 		return
 	}
 	h, problem := hop(j.header, d)
@@ -52,7 +27,7 @@ func (b *bench) suggest(d *directory.Domain, v *policy.Verdict) {
 		return
 	}
 	client := j.arrival.Client.String()
-	n, tell := s.patterns.more(d.Name + " " + client)
+	n, tell := s.cfg.Patterns.Brought(d.Account, d.Name, client)
 	if !tell {
 		return
 	}

@@ -66,11 +66,11 @@ type Forwarder interface {
 	// Seal gives the fields that go above a message which a domain forwards: over what this host wrote into found, the
 	// fields above the content. body was hashed by both canonicalizations. None when there is nothing to be sealed.
 	Seal(ctx context.Context, domain string, header, found []byte, body *dkim.Body, now time.Time) []byte
-	// Pace counts a message of a forward, and gives when it may leave; false when that is at once.
-	Pace(forward string, now time.Time) (time.Time, bool)
+	// Pace counts a message of a forward in an account's domain, and gives when it may leave; false when that is at once.
+	Pace(owner account.ID, forward string, now time.Time) (time.Time, bool)
 	// Note remembers of a message whether its author's domain stands behind it by SPF alone, so that the next server will
 	// hardly believe it.
-	Note(forward string, fragile bool)
+	Note(owner account.ID, forward string, fragile bool)
 	// PerHour is how many messages a forward may send in an hour.
 	PerHour() int
 }

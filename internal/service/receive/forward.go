@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"postroad/internal/core/account"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
 )
@@ -60,16 +61,20 @@ func (s *session) forward(header []byte, c *content) {
 		if len(head)+len(r.Head) <= mail.MaxHead {
 			r.Head = append(head, r.Head...)
 		}
-		if i < len(s.tx.rulings) {
-			s.service.cfg.Forwarder.Note(r.Forward, s.tx.rulings[i].SPFAlone)
+		owner := r.Account
+		if d, ok := s.service.dir.View().Directory.Domain(domain); ok {
+			owner = d.Account
 		}
-		s.pace(r, domain, now)
+		if i < len(s.tx.rulings) {
+			s.service.cfg.Forwarder.Note(owner, r.Forward, s.tx.rulings[i].SPFAlone)
+		}
+		s.pace(r, owner, domain, now)
 	}
 }
 
 // pace has a row wait whose forward sends too much.
-func (s *session) pace(r *mail.Recipient, domain string, now time.Time) {
-	at, later := s.service.cfg.Forwarder.Pace(r.Forward, now)
+func (s *session) pace(r *mail.Recipient, owner account.ID, domain string, now time.Time) {
+	at, later := s.service.cfg.Forwarder.Pace(owner, r.Forward, now)
 	if !later {
 		return
 	}

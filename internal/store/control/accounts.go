@@ -18,6 +18,8 @@ const (
 	removeAccountTokensSQL    sqldb.Stmt = `DELETE FROM token WHERE @in(account_id, $1) AND @scope(account_id)`
 	removeAccountOutboundsSQL sqldb.Stmt = `DELETE FROM outbound WHERE @in(account_id, $1) AND @scope(account_id)`
 	removeAccountTalliesSQL   sqldb.Stmt = `DELETE FROM sending WHERE @in(account_id, $1) AND @scope(account_id)`
+	removeAccountForwardsSQL  sqldb.Stmt = `DELETE FROM forwarding WHERE @in(account_id, $1) AND @scope(account_id)`
+	removeAccountBroughtSQL   sqldb.Stmt = `DELETE FROM brought WHERE @in(account_id, $1) AND @scope(account_id)`
 	removeAccountsSQL         sqldb.Stmt = `DELETE FROM account WHERE @in(account_id, $1) AND @scope(account_id)`
 )
 
@@ -71,7 +73,7 @@ func removeAccounts(t *sqldb.Tx, ids []string) error {
 	if used {
 		return fmt.Errorf("%w: the account has the domain %s", control.ErrInUse, name)
 	}
-	for _, stmt := range []sqldb.Stmt{removeAccountTokensSQL, removeAccountOutboundsSQL, removeAccountKeysSQL, removeAccountPeersSQL, removeAccountCatalogsSQL, removeAccountZoneKeysSQL, removeAccountSetsSQL, removeAccountServerSetsSQL, removeAccountNoticesSQL, removeAccountTalliesSQL} {
+	for _, stmt := range []sqldb.Stmt{removeAccountTokensSQL, removeAccountOutboundsSQL, removeAccountKeysSQL, removeAccountPeersSQL, removeAccountCatalogsSQL, removeAccountZoneKeysSQL, removeAccountSetsSQL, removeAccountServerSetsSQL, removeAccountNoticesSQL, removeAccountTalliesSQL, removeAccountForwardsSQL, removeAccountBroughtSQL} {
 		if err := t.Post(stmt, ids); err != nil {
 			return err
 		}

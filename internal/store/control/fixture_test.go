@@ -28,6 +28,7 @@ import (
 	"postroad/internal/proto/dns"
 	"postroad/internal/service/certs"
 	"postroad/internal/service/control"
+	"postroad/internal/service/forwarding"
 	"postroad/internal/service/verify"
 )
 
@@ -83,6 +84,8 @@ type customer struct {
 	Identity    directory.Identity
 	DKIM        dkimkey.Domain
 	Tally       sending.Count
+	Sent        forwarding.Sent
+	Brought     forwarding.Brought
 	Memory      notice.Memory
 	Notice      notice.Notice
 	Transfer    transfer.Settings
@@ -153,6 +156,8 @@ func newCustomer(name string) customer {
 		Tally: sending.Count{
 			Key: sending.Key{Kind: sending.Login, ID: "b@" + domain}, Account: id, Tally: sending.Tally{Hour: 500_000, HourCount: 3, Day: 20_000, DayCount: 1 << 40},
 		},
+		Sent:    forwarding.Sent{Forward: "info@" + domain, Account: id, Last: forwarding.Record{N: 64, Fragile: 1<<63 | 5}, Leaves: created.Add(time.Hour), At: created},
+		Brought: forwarding.Brought{Domain: domain, Client: "2001:db8::1", Account: id, Messages: 1 << 40, At: created},
 		Memory: notice.Memory{
 			Domain: domain, Event: notice.PrimaryDown, Account: id, Since: created.Add(time.Minute), Told: created.Add(time.Hour), Open: true, Held: 1 << 40, Detail: "a\nü\n",
 		},
@@ -217,6 +222,9 @@ func (w *world) add(t *testing.T, name string) customer {
 	must(t, w.KeepNotices(t.Context(), system, notice.Result{Put: []notice.Memory{c.Memory}, Notice: []notice.Notice{c.Notice}}, 7))
 	_, err := w.AddTallies(t.Context(), system, []sending.Count{c.Tally}, 0)
 	must(t, err)
+	use := forwarding.Use{Sent: c.Sent, From: created, Share: time.Hour}
+	_, err = w.AddForwardCounts(t.Context(), system, forwarding.Added{Uses: []forwarding.Use{use}, Brought: []forwarding.Brought{c.Brought}}, time.Time{})
+	must(t, err)
 	must(t, w.MarkZoneKeys(t.Context(), system, []string{c.ZoneKey.ID}, c.ZoneKey.Unused))
 	must(t, w.NoteCertificate(t.Context(), system, c.Certificate.Name.Name, c.Certificate.Status))
 	return c
@@ -242,6 +250,7 @@ type dump struct {
 	Zones        []zone.Zone
 	ZoneKeys     []dnssec.SealedKey
 	Tallies      []sending.Count
+	Forwards     forwarding.Counts
 	Memories     []notice.Memory
 	Notices      []notice.Notice
 	TTLs         []time.Duration
@@ -344,6 +353,13 @@ func (w *world) dump(t *testing.T) dump {
 	}
 	d.Tallies, err = w.Tallies(ctx, system, 0)
 	must(t, err)
+	d.Forwards, err = w.ForwardCounts(ctx, system, time.Time{}, time.Time{}, 1000)
+	must(t, err)
+	for _, f := range d.Forwards.Sent {
+		one, err := w.ForwardRecord(ctx, system, f.Forward)
+		must(t, err)
+		same(t, "the record by its forward", f.Last, one)
+	}
 	d.Memories, err = w.Memories(ctx, system)
 	must(t, err)
 	d.Notices, err = w.Store.Notices(ctx, system, "", "", 1000)

@@ -22,6 +22,7 @@ import (
 	"postroad/internal/service/certs"
 	"postroad/internal/service/checks"
 	"postroad/internal/service/control"
+	"postroad/internal/service/forwarding"
 	"postroad/internal/service/notices"
 	counting "postroad/internal/service/sending"
 	"postroad/internal/service/verify"
@@ -142,6 +143,31 @@ var foreigners = map[string]foreign{
 			c := bob.Tally
 			c.Account = owner
 			if list, err := w.AddTallies(t.Context(), scope, []sending.Count{c}, 0); len(list) != 0 {
+				t.Errorf("it shows %+v, %v", list, err)
+			}
+		}
+	},
+	"ForwardCounts": func(w *world, scope account.Scope, _ customer) {
+		t := w.t
+		list, err := w.ForwardCounts(t.Context(), scope, time.Time{}, time.Time{}, 1000)
+		must(t, err)
+		if slices.ContainsFunc(list.Sent, func(c forwarding.Sent) bool { return !scope.Has(c.Account) }) || slices.ContainsFunc(list.Brought, func(b forwarding.Brought) bool { return !scope.Has(b.Account) }) {
+			t.Errorf("it shows %+v", list)
+		}
+	},
+	"ForwardRecord": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		if r, err := w.ForwardRecord(t.Context(), scope, bob.Sent.Forward); err != nil || r.N != 0 {
+			t.Errorf("it shows %+v, %v", r, err)
+		}
+	},
+	"AddForwardCounts": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		for _, owner := range []account.ID{bob.Account.ID, newCustomer("ann").Account.ID} {
+			sent, brought := bob.Sent, bob.Brought
+			sent.Account, brought.Account = owner, owner
+			added := forwarding.Added{Uses: []forwarding.Use{{Sent: sent}}, Brought: []forwarding.Brought{brought}, Gone: []forwarding.Brought{bob.Brought}}
+			if list, err := w.AddForwardCounts(t.Context(), scope, added, time.Time{}); len(list.Sent)+len(list.Brought) != 0 {
 				t.Errorf("it shows %+v, %v", list, err)
 			}
 		}
@@ -478,7 +504,7 @@ type signing interface {
 // TestAnotherAccountIsOutOfReach tries every method with the scope of one account and the ids of another.
 func TestAnotherAccountIsOutOfReach(t *testing.T) {
 	methods := map[string]bool{}
-	for _, store := range []reflect.Type{reflect.TypeFor[control.Store](), reflect.TypeFor[verify.Store](), reflect.TypeFor[notices.Store](), reflect.TypeFor[checks.Lifetimes](), reflect.TypeFor[exchanged](), reflect.TypeFor[signing](), reflect.TypeFor[certs.Store](), reflect.TypeFor[shared](), reflect.TypeFor[counting.Store]()} {
+	for _, store := range []reflect.Type{reflect.TypeFor[control.Store](), reflect.TypeFor[verify.Store](), reflect.TypeFor[notices.Store](), reflect.TypeFor[checks.Lifetimes](), reflect.TypeFor[exchanged](), reflect.TypeFor[signing](), reflect.TypeFor[certs.Store](), reflect.TypeFor[shared](), reflect.TypeFor[counting.Store](), reflect.TypeFor[forwarding.Store]()} {
 		for method := range store.Methods() {
 			if methods[method.Name] = true; foreigners[method.Name] == nil {
 				t.Errorf("%s is not in the table", method.Name)
@@ -688,6 +714,9 @@ func TestAnAccountChangesWhatIsItsOwn(t *testing.T) {
 		if len(st.Domains) != 1 || len(st.Mailboxes) != 1 {
 			t.Errorf("what is left: %+v", st)
 		}
+		counts, err := w.ForwardCounts(t.Context(), system, time.Time{}, time.Time{}, 1000)
+		must(t, err)
+		same(t, "what is counted", forwarding.Counts{Sent: []forwarding.Sent{bob.Sent}, Brought: []forwarding.Brought{bob.Brought}}, counts)
 	})
 }
 
@@ -708,7 +737,7 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 	must(t, err)
 	operators := []string{"setting", "certificate_asset", "certificate_lock", "lease"} // nobody else has rows there
 	tables := w.tables(t)
-	if len(tables) != 34 {
+	if len(tables) != 36 {
 		t.Errorf("tables of accounts' rows: %v", tables)
 	}
 	counts := func(scope account.Scope, table string) (own, other int) {
