@@ -28,10 +28,17 @@ type Client struct {
 	// Of the session's goroutine.
 	secure  *tls.Conn // over Conn; nil: nothing is
 	secured int64     // octets of memory counted for it
+	until   time.Time // how long it rests; zero: not at all
+	timer   *time.Timer
+
+	resting atomic.Bool // it has no goroutine
+	roused  atomic.Bool // somebody wants it to go on
 
 	// Under the lock of sessions.
 	stranger *list.Element // in the list; nil: it is none, or the list is not kept
 	evicted  bool
+
+	file int // the number of the connection's file, under the lock of the watch
 }
 
 // NewClient sees whom a connection comes from. The client has no place among the others: Serve gives it one.
@@ -97,18 +104,25 @@ func (c *Client) Panicked(panicked any) {
 func (c *Client) end(why Cause) {
 	c.ending.Store(true)
 	c.session.End(why)
+	c.Rouse()
 }
 
-// run lets a goroutine hold the session. Whatever happens in it, the next one holds it, or its place is free.
+// run lets a goroutine hold the session. Whatever happens in it, the next one holds it, at once or after a rest, or its place
+// is free.
 func (c *Client) run() {
+	c.rise()
 	again := false
 	defer func() {
 		if p := recover(); p != nil { // past what the session does about its own
 			again = false
 			c.Panicked(p)
 		}
-		if again {
+		switch {
+		case again && c.until.IsZero():
 			go c.run()
+			return
+		case again:
+			c.rest()
 			return
 		}
 		c.close()
@@ -123,5 +137,6 @@ func (c *Client) close() {
 		_ = c.secure.Close()
 	}
 	_ = c.Conn.Close()
+	c.sessions.watch.drop(c)
 	c.sessions.cfg.Memory.Give(c.secured)
 }

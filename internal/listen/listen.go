@@ -33,10 +33,12 @@ import (
 // Session is the dialogue with one client, as its service holds it.
 type Session interface {
 	// Run holds the session to its end. It may give it up before, with again, and is then called by another goroutine: one
-	// that has worked has a large stack, and a session that waits for long needs none. The connection is closed after it.
+	// that has worked has a large stack, and a session that waits for long needs none. After the Client's Rest that one comes
+	// only when there is something to do. The connection is closed after it.
 	Run() (again bool)
 	// End has the session end, by whatever interrupts its Run. It is called by other goroutines, at any time from Run on,
-	// more than once and even after the end, under a lock: it must not wait, nor call the Client's methods.
+	// more than once and even after the end, under a lock: it must not wait, nor call
+	// the Client's methods other than Rouse.
 	End(why Cause)
 }
 
@@ -82,6 +84,8 @@ type Sessions struct {
 	log  *slog.Logger
 	live func() context.Context // ends with Stop
 	halt context.CancelFunc
+
+	watch watch // of clients that rest
 
 	mu        sync.Mutex
 	clients   map[*Client]struct{}
@@ -240,6 +244,7 @@ func (s *Sessions) Stop(ctx context.Context) {
 	s.mu.Unlock()
 	done := make(chan struct{})
 	go func() { s.running.Wait(); close(done) }()
+	defer s.watch.stop()
 	select {
 	case <-done:
 		return
@@ -248,6 +253,7 @@ func (s *Sessions) Stop(ctx context.Context) {
 	s.mu.Lock()
 	for c := range s.clients {
 		_ = c.Conn.Close()
+		c.Rouse()
 	}
 	s.mu.Unlock()
 }

@@ -51,7 +51,7 @@ func (l *socket) Close() error {
 
 func (l *socket) Addr() net.Addr { return &net.TCPAddr{} }
 
-// service answers lines: "hand over" lets another goroutine go on, "panic" and "panic twice" panic, "store" begins what must
+// service answers lines: "hand over" lets another goroutine go on, "rest" and "nap" do so after a long and a short rest, "panic" and "panic twice" panic, "store" begins what must
 // get its answer, and all else is said again. A session says "bye" when it is asked to end.
 type service struct {
 	t        *testing.T
@@ -145,6 +145,7 @@ type session struct {
 	in      *bufio.Reader
 	stores  atomic.Bool
 	ending  atomic.Bool
+	wants   atomic.Bool // to say when it is awake
 	rounds  int
 }
 
@@ -160,6 +161,9 @@ func (s *session) Run() (again bool) {
 	if s.in == nil {
 		s.in = bufio.NewReader(s.conn)
 	}
+	if s.wants.CompareAndSwap(true, false) {
+		_, _ = fmt.Fprintf(s.conn, "awake in round %d\n", s.rounds)
+	}
 	for {
 		line, err := s.in.ReadString('\n')
 		if err != nil {
@@ -171,6 +175,18 @@ func (s *session) Run() (again bool) {
 		switch line = strings.TrimSuffix(line, "\n"); line {
 		case "hand over":
 			_, _ = fmt.Fprintf(s.conn, "round %d\n", s.rounds)
+			return true
+		case "rest", "nap":
+			_, _ = fmt.Fprintf(s.conn, "round %d\n", s.rounds)
+			if s.in.Buffered() > 0 {
+				continue
+			}
+			until := time.Now().Add(time.Hour)
+			if line == "nap" {
+				until = time.Now()
+				s.wants.Store(true)
+			}
+			s.client.Rest(until)
 			return true
 		case "panic":
 			panic("as it was told")

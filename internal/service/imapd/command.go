@@ -86,7 +86,7 @@ func (s *session) authenticatedCommand(r *imap.Request) error {
 	case *imap.Append:
 		return s.append(r, c)
 	case imap.Idle:
-		return s.beginIdle(r)
+		return s.waitIdle(r)
 	case imap.GetQuota:
 		return s.getQuota(r, c)
 	case imap.GetQuotaRoot:

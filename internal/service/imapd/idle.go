@@ -1,24 +1,25 @@
 package imapd
 
 import (
+	"errors"
 	"time"
 
 	"postroad/internal/proto/imap"
 )
 
-// beginIdle answers IDLE (RFC 2177): what changes in the selected folder is told until the client says DONE. Clients
-// do so for hours: the goroutine hands the session over at once.
-func (s *session) beginIdle(r *imap.Request) error {
+// waitIdle answers IDLE (RFC 2177): what changes in the selected folder is told until the client says DONE. Clients
+// do so for hours: the goroutine gives the session up meanwhile, and this is called again by the next one.
+func (s *session) waitIdle(r *imap.Request) error {
 	if s.idle == nil {
 		s.refresh(true)
 		s.out.Continue("idling")
 		if err := s.out.Flush(); err != nil {
 			return err
 		}
-		s.idle, s.wait.since = r, time.Now()
-		return errWaits
+		now := time.Now()
+		s.idle, s.wait.since, s.wait.settled = r, now, false
+		s.wait.inside, s.wait.until = s.in.Buffered() > 0, now.Add(commandTimeout)
 	}
-	s.idle = nil
 	s.idling.Store(true)
 	if sel := s.sel; sel != nil && sel.dirty.Load() {
 		s.wake(sel)
@@ -27,6 +28,10 @@ func (s *session) beginIdle(r *imap.Request) error {
 	err := s.in.Done()
 	s.idling.Store(false)
 	s.mu.Lock()
+	if errors.Is(err, errWaits) {
+		return err
+	}
+	s.idle = nil
 	if err != nil {
 		return tagged(r, err)
 	}

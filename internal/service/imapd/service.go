@@ -3,7 +3,8 @@
 //
 // A session is one goroutine and one loop; groups of commands have a file of their own. It sees its selected folder as
 // an index that never changes, and takes the next one over, telling its client, where the protocol allows it. While it
-// idles it holds no buffers, and whoever changes the folder starts a goroutine that tells the client.
+// waits it has neither buffers nor a goroutine (package listen), and whoever changes the folder that it idles in starts one
+// that tells the client.
 //
 // A session reaches the mailbox of its login and nothing else: every call of the store has the scope of that mailbox's
 // account, and the mailbox's id comes from the login alone.

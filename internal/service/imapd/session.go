@@ -16,8 +16,8 @@ import (
 	"postroad/internal/proto/imap"
 )
 
-// session is one client's dialogue. Its goroutine holds mu except while it idles. A goroutine that has worked has a
-// large stack: when it comes to wait for long it hands the session, and mu, over to a new one.
+// session is one client's dialogue. Its goroutine holds mu except while it idles. When it comes to wait for long it gives
+// the session up, which then rests without one, or is handed over to one that has a small stack.
 type session struct {
 	service  *Service
 	client   *listen.Client
@@ -28,7 +28,7 @@ type session struct {
 	ending   atomic.Pointer[string]
 	killed   atomic.Bool // ended at once, whatever is on the way
 	receives atomic.Bool // a message is being appended: its answer is waited for
-	idling   atomic.Bool // the goroutine waits for the end of IDLE and does not hold mu
+	idling   atomic.Bool // the end of IDLE is waited for, and nobody holds mu for it
 	telling  atomic.Bool // another goroutine is about to tell the client what has changed
 
 	mu   sync.Mutex
@@ -36,7 +36,9 @@ type session struct {
 	in   *imap.Reader
 	out  *imap.Writer
 	wait waiting
-	idle *imap.Request // IDLE that waits for its end
+
+	rested bool          // the goroutine that goes on comes when there is something to do
+	idle   *imap.Request // IDLE that waits for its end
 
 	tls     bool
 	scope   account.Scope
@@ -100,6 +102,7 @@ func (s *session) interrupt(reason string) {
 	if !s.receives.Load() {
 		_ = s.raw.SetReadDeadline(time.Now())
 	}
+	s.client.Rouse()
 }
 
 // end ends the session at once.
@@ -108,6 +111,13 @@ func (s *session) end(reason string) {
 	s.ending.CompareAndSwap(nil, &reason)
 	_ = s.raw.SetReadDeadline(time.Now())
 	_ = s.raw.SetWriteDeadline(time.Now().Add(5 * time.Second))
+	s.client.Rouse()
+}
+
+// hangUp ends the connection, whoever waits for it.
+func (s *session) hangUp() {
+	_ = s.raw.Close()
+	s.client.Rouse()
 }
 
 // ended tells whether long work for the client should be left off.
@@ -122,7 +132,8 @@ func (s *session) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	until, err := s.deadline(time.Now())
+	now := time.Now()
+	until, err := s.deadline(now)
 	if err != nil {
 		return 0, err
 	}
@@ -133,7 +144,7 @@ func (s *session) Read(p []byte) (int, error) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	n, err := s.conn.Read(p)
-	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && s.mayHandOver() {
+	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && s.waits() && until.Before(s.patience()) {
 		return 0, errWaits
 	}
 	if n > 0 {
@@ -156,19 +167,29 @@ func (s *session) deadline(now time.Time) (time.Time, error) {
 			return now, errTooSlow
 		}
 		return now.Add(commandTimeout), nil
-	case s.who.Load() == nil && (w.inside || w.settled):
+	case w.inside && s.who.Load() == nil:
 		return w.loginBy, nil
 	case w.inside:
 		return w.until, nil
-	case !w.settled:
-		return now.Add(handOverAfter), nil
 	}
-	return w.since.Add(idleTimeout), nil
+	limit := s.patience()
+	if soon := now.Add(handOverAfter); !w.settled && soon.Before(limit) {
+		return soon, nil
+	}
+	return limit, nil
 }
 
-// mayHandOver tells whether a goroutine that has waited for a while hands the session over.
-func (s *session) mayHandOver() bool {
-	return !s.wait.settled && !s.wait.inside && !s.wait.transfer && !s.ended()
+// patience is how long a client may be silent.
+func (s *session) patience() time.Time {
+	if s.who.Load() == nil {
+		return s.wait.loginBy
+	}
+	return s.wait.since.Add(idleTimeout)
+}
+
+// waits tells whether nothing is waited for but that the client says something.
+func (s *session) waits() bool {
+	return !s.wait.inside && !s.wait.transfer && !s.ended()
 }
 
 // Write is the writer's target.
@@ -202,8 +223,10 @@ func (s *session) proceed() error {
 func (s *session) Run() (again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.idling.Store(false)
 	defer func() {
 		if again {
+			s.give()
 			return
 		}
 		s.unselect()
@@ -222,8 +245,8 @@ func (s *session) Run() (again bool) {
 	var err error
 	if s.in == nil {
 		err = s.begin()
-	} else { // another goroutine has handed it over
-		s.wait.settled = true
+	} else if s.wait.settled = !s.rested; s.rested { // where it has to wait itself this goroutine does nothing else
+		s.rested = false
 	}
 	if err == nil {
 		err = s.loop()
@@ -232,6 +255,18 @@ func (s *session) Run() (again bool) {
 		s.farewell(err)
 	}
 	return again
+}
+
+// give leaves the session to the goroutine that comes next.
+func (s *session) give() {
+	s.rested = s.client.Rest(s.patience())
+	if s.idle == nil {
+		return
+	}
+	s.idling.Store(true)
+	if sel := s.sel; sel != nil && sel.dirty.Load() {
+		s.wake(sel)
+	}
 }
 
 // begin greets the client.

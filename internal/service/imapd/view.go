@@ -37,7 +37,7 @@ func (s *session) tell(sel *selected) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.client.Panicked(p)
-			_ = s.raw.Close()
+			s.hangUp()
 		}
 	}()
 	for {
@@ -45,7 +45,7 @@ func (s *session) tell(sel *selected) {
 		if s.idling.Load() && s.sel == sel {
 			s.refresh(true)
 			if s.out.Flush() != nil || s.sel == nil {
-				_ = s.raw.Close()
+				s.hangUp()
 			}
 		}
 		s.mu.Unlock()
