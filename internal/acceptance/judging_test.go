@@ -134,7 +134,7 @@ func TestAForwarderIsSuggestedWhenAPatternIsSeen(t *testing.T) {
 
 func TestS3_12TrustIsForOneDomainAndOneServer(t *testing.T) {
 	t.Parallel()
-	_, i := judging(t)
+	o, i := judging(t)
 	content := received("203.0.113.5") + from("far.example")
 	i.run("forwarder", "add", "crm.example", primary, "--yes")
 	wants(t, "another domain", i.brings(primary, "primary.example", "far.example", content, "ann@other.example"), "550 5.7.26")
@@ -152,6 +152,15 @@ func TestS3_12TrustIsForOneDomainAndOneServer(t *testing.T) {
 	}
 	i.read("ann@crm.example", "INBOX", 3)
 	i.refuses([]string{"forwarder", "add", "crm.example", "127.0.0.0/8", "--yes"}, "too wide")
+	// Whom DNS does not name for now may be the one that is trusted: he is not refused for good.
+	o.dns.Script("30.0.0.127.in-addr.arpa", "PTR", sim.DNSServFail)
+	wants(t, "a client whose name cannot be looked up", i.brings("127.0.0.30", "x.example", "far.example", content, "ann@crm.example"), "250")
+	if text := i.read("ann@crm.example", "Junk", 1); !strings.Contains(text, "dmarc=fail reason=\"Whether its client is a trusted forwarder cannot be found out for now") {
+		t.Errorf("%s", text)
+	}
+	wants(t, "elsewhere", i.brings("127.0.0.30", "x.example", "far.example", content, "ann@other.example"), "550 5.7.26")
+	i.run("domain", "set", "crm.example", "--unchecked", "450", "--yes")
+	wants(t, "where that is chosen", i.brings("127.0.0.30", "x.example", "far.example", content, "ann@crm.example"), "451 4.4.3")
 }
 
 func TestS3_12AServerThatMayDeserveTrustIsSuggested(t *testing.T) {

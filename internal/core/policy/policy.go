@@ -65,6 +65,9 @@ type Trust struct {
 	Known bool
 	// Problem is why not.
 	Problem string
+	// Unsure: a stranger may be one of the domain's trusted forwarders all the same: they are trusted by name, and what names
+	// the client has DNS does not say for now.
+	Unsure bool
 }
 
 // Verdict is the decision for one recipient.
@@ -93,8 +96,11 @@ func Judge(e *Evidence, j directory.Judging, t Trust) Verdict {
 	_, passed, _ := author(e)
 	v.SPFAlone = spfAlone(e)
 	v.Untold = e.SPF.Result == spf.Fail && !passed && (t.Relation == Stranger || t.Known)
-	if t.Relation != Stranger && e.AuthorProblem == "" { // that is no fault of who brought it
+	switch {
+	case t.Relation != Stranger && e.AuthorProblem == "": // that is no fault of who brought it
 		v = trusting(v, t)
+	case t.Unsure && v.Action == Reject:
+		v = doubting(v, j)
 	}
 	if j.Mode == directory.JudgeNote && v.Action != Accept {
 		v.Override = "The domain has only noted what was found: it would have been " + word(v.Action) + "."
@@ -199,6 +205,21 @@ func trusting(v Verdict, t Trust) Verdict {
 		v.Override = "It came from " + server + ", which has taken it: it is put aside where it would have been refused."
 		v.Action, v.Reply = Quarantine, smtp.Reply{}
 	}
+	return v
+}
+
+// doubting softens the refusal of what a trusted forwarder may have brought: what DNS does not say for now is no reason to
+// refuse for good, and who has his own reverse zone fail gains nothing by it.
+func doubting(v Verdict, j directory.Judging) Verdict {
+	v.Override = "Whether its client is a trusted forwarder cannot be found out for now, since DNS does not say what it is called: it is "
+	if j.Unchecked == directory.SeverityDefer {
+		v.Override += "refused for now."
+		v.Action = Defer
+		v.Reply = smtp.Reply{Code: 451, Enhanced: smtp.Enhanced{4, 4, 3}, Text: "whether you may bring this message cannot be checked for now, DNS does not say what you are called; try again later"}
+		return v
+	}
+	v.Override += "put aside where it would have been refused."
+	v.Action, v.Reply = Quarantine, smtp.Reply{}
 	return v
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 // matrix is what becomes of a message that says it is from acme.test. "client" is who brought it: a stranger, a trusted
-// forwarder or gateway ("?": it does not say where it had the message from). SPF is that of acme.test for the client, or for
+// forwarder or gateway ("?": it does not say where it had the message from; of a stranger DNS does not say whether he is one). SPF is that of acme.test for the client, or for
 // whoever brought it to the trusted server. DKIM is that of a signature of acme.test. DMARC is acme.test's policy. The
 // recipient's domain judges by the default, or as the last column says.
 const matrix = `
@@ -53,6 +53,13 @@ stranger    fail       none       none         550 5.7.23  --spf-fail reject
 stranger    softfail   none       -            accept      --spf-fail reject
 stranger    fail       none       reject       accept      --judge note
 stranger    fail       none       reject       accept      --judge off
+stranger?   pass       none       reject       accept
+stranger?   fail       pass       reject       accept
+stranger?   fail       none       reject       quarantine
+stranger?   fail       none       quarantine   quarantine
+stranger?   fail       none       none         accept
+stranger?   fail       none       reject       451 4.4.3   --unchecked 450
+stranger?   fail       none       reject       accept      --judge note
 forwarder   pass       none       reject       accept
 forwarder   pass       fail       reject       accept
 forwarder   fail       pass       reject       accept
@@ -117,7 +124,7 @@ func line(t *testing.T, fields []string, options string) (*policy.Evidence, dire
 	case "gateway":
 		trust.Relation = policy.Gateway
 	default:
-		trust = policy.Trust{}
+		trust = policy.Trust{Unsure: unknown}
 	}
 	return e, j, trust
 }

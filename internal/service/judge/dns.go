@@ -5,24 +5,30 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 
 	"postroad/internal/core/facts"
 	"postroad/internal/core/policy"
 )
 
-// confirmed gives the names that an address leads to and that lead back to it.
-func confirmed(ctx context.Context, dns policy.DNS, addr netip.Addr) []string {
-	var out []string
-	hosts := dns.Names(ctx, addr).Hosts
-	for _, host := range hosts[:min(len(hosts), maxNames)] {
-		for _, a := range dns.Family(ctx, host, addr.Is6()).Addrs {
-			if a.Unmap() == addr {
-				out = append(out, host)
-				break
-			}
+// naming is what DNS says of a client's names.
+type naming struct {
+	confirmed []string // those that its address leads to and that lead back to it
+	unsure    bool     // there may be more, DNS does not say for now
+}
+
+// named asks for the names of a client.
+func named(ctx context.Context, dns policy.DNS, addr netip.Addr) (n naming) {
+	names := dns.Names(ctx, addr)
+	n.unsure = names.Status == facts.Temporary
+	for _, host := range names.Hosts[:min(len(names.Hosts), maxNames)] {
+		back := dns.Family(ctx, host, addr.Is6())
+		n.unsure = n.unsure || back.Status == facts.Temporary
+		if slices.ContainsFunc(back.Addrs, func(a netip.Addr) bool { return a.Unmap() == addr }) {
+			n.confirmed = append(n.confirmed, host)
 		}
 	}
-	return out
+	return n
 }
 
 // known has f ask what is remembered of DNS, and reports whether that was enough. Where it was not, or f panicked, what f

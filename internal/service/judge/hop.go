@@ -2,6 +2,7 @@ package judge
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"postroad/internal/core/directory"
@@ -79,19 +80,16 @@ func original(sender string) string {
 }
 
 // relation is what a client is to a domain, without the hop.
-func relation(d *directory.Domain, client netip.Addr, confirmed func() []string) policy.Trust {
-	var names []string
-	for _, f := range d.Forwarders {
-		if f.Name != "" {
-			names = confirmed()
-			break
-		}
+func relation(d *directory.Domain, client netip.Addr, ask func() naming) policy.Trust {
+	var names naming
+	if slices.ContainsFunc(d.Forwarders, func(f directory.Forwarder) bool { return f.Name != "" }) {
+		names = ask()
 	}
-	if f, ok := d.Trusts(client, names); ok {
+	if f, ok := d.Trusts(client, names.confirmed); ok {
 		return policy.Trust{Relation: policy.Forwarder, Name: f.String()}
 	}
 	if d.Filters(client) {
 		return policy.Trust{Relation: policy.Gateway, Name: client.String()}
 	}
-	return policy.Trust{}
+	return policy.Trust{Unsure: names.unsure}
 }

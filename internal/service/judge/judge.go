@@ -315,8 +315,7 @@ type bench struct {
 	j       *Judgement
 	ctx     context.Context // of what is asked for; nil while nothing is
 	close   func()          // ends it
-	named   bool
-	names   []string // confirmed names of the client, once somebody wanted them
+	names   *naming         // of the client, once somebody wanted them
 	looked  bool
 	dkim    []dkim.Result
 	direct  *policy.Evidence
@@ -341,16 +340,16 @@ func (b *bench) rise() {
 	}
 }
 
-// clientNames are the confirmed names of the client.
-func (b *bench) clientNames() []string {
-	if b.named {
-		return b.names
+// clientNames are the names of the client.
+func (b *bench) clientNames() naming {
+	if b.names == nil {
+		b.names = &naming{}
+		s, client := b.j.service, b.j.arrival.Client
+		if !s.known(func(dns policy.DNS) { *b.names = named(context.Background(), dns, client) }) {
+			*b.names = named(b.context(), s.resolver, client)
+		}
 	}
-	s, client := b.j.service, b.j.arrival.Client
-	if b.named = true; !s.known(func(dns policy.DNS) { b.names = confirmed(context.Background(), dns, client) }) {
-		b.names = confirmed(b.context(), s.resolver, client)
-	}
-	return b.names
+	return *b.names
 }
 
 // rule decides for one recipient. That of a routing address belongs to the domain of its mailbox; what is taken for a

@@ -27,6 +27,7 @@ type world struct {
 	mu      sync.Mutex
 	records map[string][]string
 	silent  bool
+	failing string // a name of which nothing is known for now
 	asked   int
 	most    int // at once
 	now     int
@@ -52,6 +53,9 @@ func (w *world) get(ctx context.Context, name, kind string) ([]string, facts.Sta
 	defer func() { w.mu.Lock(); w.now--; w.mu.Unlock() }()
 	if silent {
 		<-ctx.Done()
+		return nil, facts.Temporary
+	}
+	if name == w.failing {
 		return nil, facts.Temporary
 	}
 	var out []string
@@ -221,6 +225,24 @@ func TestTheHopBefore(t *testing.T) {
 		r := ask(t, service(dns(zones)), "192.0.2.25", "x", c.sender, c.header, "u@addr.example")[0]
 		if r.Action != c.want || r.Override == "" || strings.Contains(string(r.Field), "not judged at the hop before") == c.known {
 			t.Errorf("%s: %s, %v, %s\n%s", c.name, r.Action, r.Reasons, r.Override, r.Field)
+		}
+	}
+}
+
+// TestANameThatCannotBeLookedUp: who may be a forwarder that is trusted by name is not refused for good.
+func TestANameThatCannotBeLookedUp(t *testing.T) {
+	t.Parallel()
+	for _, failing := range []string{"192.0.2.25", "primary.acme.test"} {
+		w := dns(zones)
+		w.failing = failing
+		list := ask(t, service(w), "192.0.2.25", "x", "bob@far.test", header, "u@plain.example", "u@name.example", "u@addr.example")
+		for i, want := range []policy.Action{policy.Reject, policy.Quarantine, policy.Accept} {
+			if list[i].Action != want {
+				t.Errorf("without %s, %d: %s, %v", failing, i, list[i].Action, list[i].Reasons)
+			}
+		}
+		if !strings.Contains(list[1].Override, "cannot be found out for now") {
+			t.Errorf("%+v", list[1].Verdict)
 		}
 	}
 }
