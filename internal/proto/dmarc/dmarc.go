@@ -7,7 +7,8 @@
 // # Failure
 //
 // Results are never errors of Go. DNS that cannot be asked for now makes the result temperror where it could have changed
-// it: a domain in whose organization the author is not has no say.
+// it: a domain in whose organization the author is not has no say, and what is above an author domain with a record of its
+// own matters only for other domains than itself (RFC 9989 §4.10.2).
 package dmarc
 
 import (
@@ -61,8 +62,10 @@ type Discovery struct {
 	// Record is the policy record that applies; nil when none does. At is where it stands.
 	Record *Record
 	At     string
-	// Organization is the organizational domain (RFC 9989 §4.10.2).
+	// Organization is the organizational domain (RFC 9989 §4.10.2). Unfound is why it is not known for now, where the policy
+	// is known all the same: the author domain's own.
 	Organization string
+	Unfound      error
 	// Policy is what the record says of the author domain, by the tag Tag: p, sp or np. Applied is what is to be applied:
 	// one level less while the domain tests it.
 	Policy, Applied Policy
@@ -78,11 +81,15 @@ func Discover(ctx context.Context, resolver Resolver, domain string) Discovery {
 	d := Discovery{Domain: domain}
 	list, queries, err := walk(ctx, resolver, domain)
 	d.Queries = queries
-	if err != nil {
+	switch {
+	case err == nil:
+		d.Organization = organization(domain, list)
+	case len(list) > 0 && list[0].domain == domain:
+		d.Unfound = err
+	default:
 		d.Err = err
 		return d
 	}
-	d.Organization = organization(domain, list)
 	for _, f := range list {
 		// The author domain's own record comes before its organization's, and that before its public suffix's.
 		if f.domain == domain || f.domain == d.Organization || f.record.PSD == PSDYes {
@@ -117,13 +124,14 @@ func Discover(ctx context.Context, resolver Resolver, domain string) Discovery {
 	return d
 }
 
-// walk asks for records at a domain and above it, the longest name first (RFC 9989 §4.10).
+// walk asks for records at a domain and above it, the longest name first (RFC 9989 §4.10). With an error it gives those that
+// were found before.
 func walk(ctx context.Context, resolver Resolver, domain string) (list []found, queries int, err error) {
 	for name := domain; name != ""; {
 		queries++
 		record, err := at(ctx, resolver, name)
 		if err != nil {
-			return nil, queries, fmt.Errorf("the DMARC record of %s could not be looked up: %w", name, err)
+			return list, queries, fmt.Errorf("the DMARC record of %s could not be looked up: %w", name, err)
 		}
 		if record != nil {
 			list = append(list, found{name, record})
@@ -167,6 +175,9 @@ func above(domain string) string {
 	_, rest, _ := strings.Cut(domain, ".")
 	return rest
 }
+
+// top is the top level domain that a domain lies in.
+func top(domain string) string { return domain[strings.LastIndexByte(domain, '.')+1:] }
 
 // organization selects the organizational domain from the records of a walk (RFC 9989 §4.10.2).
 func organization(start string, list []found) string {
@@ -253,7 +264,14 @@ func (o *Outcome) aligned(ctx context.Context, resolver Resolver, id Identifier)
 	switch {
 	case id.Domain == o.Domain:
 		return true, nil
-	case strict, id.Domain != o.Organization && !strings.HasSuffix(id.Domain, "."+o.Organization):
+	case strict:
+		return false, nil
+	case o.Unfound != nil:
+		if top(id.Domain) != top(o.Domain) {
+			return false, nil
+		}
+		return false, o.Unfound
+	case id.Domain != o.Organization && !strings.HasSuffix(id.Domain, "."+o.Organization):
 		return false, nil
 	}
 	list, _, err := walk(ctx, resolver, id.Domain)

@@ -186,6 +186,31 @@ func TestAlignment(t *testing.T) {
 	}
 }
 
+// TestTheWalkBreaksOff: an author domain's own record holds though DNS says nothing above it.
+func TestTheWalkBreaksOff(t *testing.T) {
+	for _, c := range []struct {
+		policy string
+		id     dmarc.Identifier
+		want   dmarc.Result
+	}{
+		{"p=reject", dmarc.Identifier{}, dmarc.Fail},
+		{"p=reject", dmarc.Identifier{Method: dmarc.SPF, Domain: "a.example.com", Pass: true}, dmarc.Pass},
+		{"p=reject", dmarc.Identifier{Method: dmarc.DKIM, Domain: "example.com", Pass: true}, dmarc.TempError},
+		{"p=reject", dmarc.Identifier{Method: dmarc.DKIM, Domain: "example.net", Pass: true}, dmarc.Fail},
+		{"p=reject; adkim=s", dmarc.Identifier{Method: dmarc.DKIM, Domain: "example.com", Pass: true}, dmarc.Fail},
+	} {
+		z := dns("_dmarc.a.example.com v=DMARC1; " + c.policy + "\n_dmarc.example.com ERR")
+		got := dmarc.Evaluate(t.Context(), z, dmarc.Discover(t.Context(), z, "a.example.com"), []dmarc.Identifier{c.id})
+		if got.Result != c.want || got.Applied != dmarc.PolicyReject {
+			t.Errorf("%s, %+v: %s, %s", c.policy, c.id, got.Result, got.Applied)
+		}
+	}
+	z := dns("_dmarc.example.com v=DMARC1; p=reject\n_dmarc.com ERR")
+	if got := dmarc.Evaluate(t.Context(), z, dmarc.Discover(t.Context(), z, "a.example.com"), nil); got.Result != dmarc.TempError {
+		t.Errorf("whether the organization's record applies is not known: %s", got.Result)
+	}
+}
+
 // TestExistenceUnknown: whether a domain exists is not guessed.
 func TestExistenceUnknown(t *testing.T) {
 	z := dns("_dmarc.example.com v=DMARC1; p=none; np=reject\nx.example.com ERR")
