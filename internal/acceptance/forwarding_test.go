@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -201,6 +202,24 @@ func TestS3_14AnArchiveCopyTellsItsSenderNothing(t *testing.T) {
 	}
 	if n := len(away.Await(2)); n != 2 {
 		t.Errorf("the sender got %d messages for two letters", n)
+	}
+	// In a mailbox here no mail program answers what asks for a receipt, and what asks is there still.
+	i.run("mailbox", "add", "vault@here.example")
+	i.run("forward", "set", "ann@here.example", "vault@here.example", "--keep", "--archive", "--yes")
+	bring()
+	if copied := i.await("vault@here.example", 1); len(copied) != 1 || !slices.Equal(copied[0].Flags, []string{"$MDNSent"}) {
+		t.Errorf("the archive has %+v", copied)
+	}
+	if text := i.read("vault@here.example", "INBOX", 1); !strings.HasPrefix(text, "Return-Path: <>\r\n") || !strings.Contains(text, "\r\nDisposition-Notification-To: bob@away.example\r\n") {
+		t.Errorf("the archive has\n%s", text)
+	}
+	for _, own := range i.await("ann@here.example", 3) {
+		if len(own.Flags) > 0 {
+			t.Errorf("the mailbox's own has %+v", own)
+		}
+	}
+	if n := len(away.Await(3)); n != 3 {
+		t.Errorf("the sender got %d messages for three letters", n)
 	}
 }
 

@@ -169,6 +169,10 @@ func (r *Recipient) ReversePath(m *Message) string {
 	return m.Sender
 }
 
+// ArchiveCopy tells whether a row is a copy for an archive, of whose fate the message's sender is told nothing: it has the
+// null sender in place of the message's.
+func (r *Recipient) ArchiveCopy() bool { return r.Rewritten && r.Sender == "" }
+
 // ReportTo is who is told what became of a row: the message's sender, also where the row bears an address of ours in its
 // place, behind which that sender is (RFC 5321 §3.9.1, §6.1); nobody, and empty, for a row with the null reverse-path.
 func (r *Recipient) ReportTo(m *Message) string {

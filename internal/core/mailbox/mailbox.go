@@ -16,10 +16,14 @@ type Mailbox struct {
 	Quota   int64 // octets; 0 without limit
 }
 
+// MDNSent is the keyword of messages of which no read receipt is to be sent any more (RFC 3503 §3.1).
+const MDNSent = "$MDNSent"
+
 // Item is one message for one mailbox.
 type Item struct {
 	Mailbox string
 	Use     string // special use of the folder that it goes to, such as "\Junk"; empty for INBOX
+	Keyword string // that it has from the beginning, if the mailbox has room for it; empty: none
 	QueueID mail.ID
 	At      time.Time // internal date
 	Size    int64

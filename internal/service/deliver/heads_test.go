@@ -122,9 +122,10 @@ func TestAMailboxGetsARowsOwnFieldsAndSender(t *testing.T) {
 	runLocal(t.Context(), t, deliver.NewLocal(b), d)
 	var got []string
 	for _, item := range b.items {
-		got = append(got, string(item.Prefix))
+		got = append(got, string(item.Prefix)+item.Keyword)
 	}
-	if want := []string{"Return-Path: <m1@sender.example>\r\nDelivered-To: ann\r\nX-Own: 1\r\n", "Return-Path: <>\r\nDelivered-To: bea\r\n"}; !slices.Equal(got, want) {
+	// What has the null sender in place of the message's is an archive copy: no read receipt is sent of it.
+	if want := []string{"Return-Path: <m1@sender.example>\r\nDelivered-To: ann\r\nX-Own: 1\r\n", "Return-Path: <>\r\nDelivered-To: bea\r\n$MDNSent"}; !slices.Equal(got, want) {
 		t.Errorf("prefixes %q", got)
 	}
 }

@@ -68,7 +68,7 @@ func (l *Local) Deliver(ctx context.Context, _ mail.Lane, batch []mail.Delivery,
 			items = append(items, mailbox.Item{
 				Mailbox: r.Mailbox, QueueID: d.Message.ID, At: d.Message.Received, Size: d.Message.Size, Hash: d.Message.Hash,
 				Prefix: finalTrace(r.ReversePath(d.Message), r.Destination, r.Head), Content: d.Content,
-				From: summary.From, Subject: summary.Subject, Date: summary.Date, Use: useOf(&r),
+				From: summary.From, Subject: summary.Subject, Date: summary.Date, Use: useOf(&r), Keyword: keywordOf(&r),
 			})
 		}
 	}
@@ -98,6 +98,15 @@ func (l *Local) Deliver(ctx context.Context, _ mail.Lane, batch []mail.Delivery,
 func useOf(r *mail.Recipient) string {
 	if r.Junk {
 		return "\\Junk"
+	}
+	return ""
+}
+
+// keywordOf is the keyword that a row's message begins with. Of an archive copy no read receipt is to be sent, whatever its
+// sender asks for; the message itself is not changed, for what asks may be signed.
+func keywordOf(r *mail.Recipient) string {
+	if r.ArchiveCopy() {
+		return mailbox.MDNSent
 	}
 	return ""
 }

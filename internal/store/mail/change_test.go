@@ -85,6 +85,41 @@ func TestKeywordsHaveALimit(t *testing.T) {
 	})
 }
 
+// What is delivered with $MDNSent has it as any other keyword (RFC 3503 §3.1).
+func TestMailHasAKeywordFromTheBeginning(t *testing.T) {
+	shelves(t, func(s *shelf) {
+		s.deliverMarked("", mailbox.MDNSent, "1")
+		s.deliver("", "2")
+		s.deliverMarked(`\Junk`, mailbox.MDNSent, "3")
+		s.deliverMarked("", mailbox.MDNSent, "4")
+		if got := s.text(mailbox.Inbox); got != "1[$MDNSent] 2[] 3[$MDNSent] " {
+			s.t.Error(got)
+		}
+		if got := s.text(s.folder("Junk").Number); got != "1[$MDNSent] " {
+			s.t.Error(got)
+		}
+	})
+}
+
+// Keywords that no message has give way to that of mail; where all are in use it comes all the same.
+func TestMailFindsRoomForItsKeyword(t *testing.T) {
+	shelves(t, func(s *shelf) {
+		s.append(mailbox.Inbox, s.message("1"))
+		var names []string
+		for n := range mailbox.MaxKeywords {
+			names = append(names, fmt.Sprintf("k%d", n))
+		}
+		s.flags(mailbox.Inbox, mailbox.FlagsAdd, names, 1)
+		s.deliverMarked("", mailbox.MDNSent, "2")
+		s.flags(mailbox.Inbox, mailbox.FlagsRemove, []string{"k7"}, 1)
+		s.deliverMarked("", mailbox.MDNSent, "3")
+		x := s.index(mailbox.Inbox)
+		if got := fmt.Sprint(len(x.Names(x.At(0).Flags)), x.Names(x.At(1).Flags), x.Names(x.At(2).Flags)); x.Len() != 3 || got != "47 [] [$MDNSent]" {
+			s.t.Error(got)
+		}
+	})
+}
+
 func TestAppendIsAllOrNothing(t *testing.T) {
 	shelves(t, func(s *shelf) {
 		ctx := s.t.Context()

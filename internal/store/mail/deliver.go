@@ -25,7 +25,7 @@ const (
 		WHERE mailbox_id = $1 AND n = $2 AND @scope(account_id)`
 
 	insertMessageSQL sqldb.Stmt = `INSERT INTO message (mailbox_id, folder, uid, account_id, modseq, flags, received, size, hash,
-		sender, subject, sent, body, blob) VALUES ($1, $2, $3, $4, $5, '', $6, $7, $8, $9, $10, $11, $12, $13)`
+		sender, subject, sent, body, blob, bits) VALUES ($1, $2, $3, $4, $5, '', $6, $7, $8, $9, $10, $11, $12, $13, $14)`
 
 	insertBodySQL sqldb.Stmt = `INSERT INTO body (id, account_id, prefix, content) VALUES ($1, $2, $3, $4)`
 
@@ -69,6 +69,11 @@ func (s *Store) Deliver(ctx context.Context, scope account.Scope, items []mailst
 		}
 	}
 	wg.Wait()
+	for i := range parcels {
+		if errors.Is(parcels[i].err, errKeywords) {
+			s.makeRoom(ctx, scope, &parcels[i])
+		}
+	}
 	errs := make([]error, len(items))
 	for i := range parcels {
 		errs[i] = parcels[i].err
@@ -78,6 +83,20 @@ func (s *Store) Deliver(ctx context.Context, scope account.Scope, items []mailst
 		}
 	}
 	return errs
+}
+
+// makeRoom delivers what was refused for want of a keyword, once those that no message has gave way; without its keyword if
+// it must be.
+func (s *Store) makeRoom(ctx context.Context, scope account.Scope, p *parcel) {
+	db := s.shards[s.shard(p.item.Mailbox)]
+	if freed, err := s.freeKeywords(ctx, scope, p.item.Mailbox); err == nil && freed {
+		s.deliver(ctx, scope, db, []*parcel{p})
+	}
+	if errors.Is(p.err, errKeywords) {
+		plain := *p.item
+		plain.Keyword, p.item = "", &plain
+		s.deliver(ctx, scope, db, []*parcel{p})
+	}
 }
 
 // link gives the mailboxes names of their own for content files, durable with one flush before any commit. When that
@@ -162,6 +181,15 @@ func (s *Store) put(tx *sqldb.Tx, p *parcel) (own, fatal error) { //revive:disab
 	case quota > 0 && bytes+size > quota:
 		return mailbox.ErrQuota, nil
 	}
+	var bits mailbox.Flags
+	if item.Keyword != "" {
+		bits, err = (&held{tx: tx, id: item.Mailbox, owner: owner}).flags(wanted{keywords: []string{item.Keyword}}, true)
+		if errors.Is(err, errKeywords) {
+			return err, nil
+		} else if err != nil {
+			return nil, err
+		}
+	}
 	if err := tx.Post(setNextSQL, item.Mailbox, folder, uid+1, highest+1, size); err != nil {
 		return nil, err
 	}
@@ -169,7 +197,7 @@ func (s *Store) put(tx *sqldb.Tx, p *parcel) (own, fatal error) { //revive:disab
 		return nil, err
 	}
 	if err := tx.Post(insertMessageSQL, item.Mailbox, folder, uid, owner, highest+1, item.At, size, int64(item.Hash^sum(item.Prefix)), //nolint:gosec // a hash is stored as the number with the same bits
-		item.From, item.Subject, item.Date, number, p.link); err != nil {
+		item.From, item.Subject, item.Date, number, p.link, int64(bits)); err != nil { //nolint:gosec // bits
 		return nil, err
 	}
 	if err := tx.Post(insertDeliveredSQL, string(item.QueueID), item.Mailbox, owner); err != nil {

@@ -144,10 +144,13 @@ func (s *shelf) usage() mailbox.Usage {
 	return u["a"]
 }
 
-func (s *shelf) deliver(use, content string) {
+func (s *shelf) deliver(use, content string) { s.deliverMarked(use, "", content) }
+
+// deliverMarked delivers a message that has a keyword from the beginning.
+func (s *shelf) deliverMarked(use, keyword, content string) {
 	s.t.Helper()
 	m := mailbox.Item{
-		Mailbox: "a", Use: use, QueueID: newID(), At: time.Now().UTC().Truncate(time.Microsecond), Size: int64(len(content)),
+		Mailbox: "a", Use: use, Keyword: keyword, QueueID: newID(), At: time.Now().UTC().Truncate(time.Microsecond), Size: int64(len(content)),
 		Hash: sqldb.Sum([]byte(content)), Content: coremail.Content{Inline: []byte(content)},
 	}
 	must(s.t, s.Deliver(context.Background(), system, []mailbox.Item{m})[0])

@@ -210,9 +210,13 @@ func (s *Store) deliver(scope account.Scope, item *mailbox.Item) error {
 		hash = xxhash.Sum64(content)
 	}
 	f := b.used(item.Use)
+	var flags mailbox.Flags
+	if item.Keyword != "" {
+		flags, _ = b.flags([]string{item.Keyword}, 0)
+	}
 	b.change(f)
 	f.add(&stored{
-		Message: mailbox.Message{At: item.At, Size: size, From: item.From, Subject: item.Subject, Date: item.Date},
+		flags: flags, Message: mailbox.Message{At: item.At, Size: size, From: item.From, Subject: item.Subject, Date: item.Date},
 		content: content, hash: hash,
 	})
 	b.delivered[item.QueueID] = true
