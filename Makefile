@@ -81,7 +81,7 @@ soak:
 	POSTROAD_KILL_SEED=$(SEED) POSTROAD_KILL_MINUTES=$(MINUTES) $(GO) test -count=1 -v -timeout $$(($(MINUTES) + 10))m \
 		-run '^TestKill9AtChosenSystemCalls$$' ./internal/acceptance
 	POSTROAD_IMAP_ROUNDS=$$((30 * $(MINUTES))) POSTROAD_IMAP_STEPS=$$((20000 * $(MINUTES))) $(GO) test -count=1 -v -timeout $$(($(MINUTES) + 10))m \
-		-run 'TestKill9LosesNothingThatIMAPHasAnswered|TestManyClientsSeeTheSame' ./internal/acceptance ./internal/service/imapd
+		-run 'TestP1_3Kill9LosesNothingThatIMAPHasAnswered|TestManyClientsSeeTheSame' ./internal/acceptance ./internal/service/imapd
 
 # Opens the data of earlier programs: of all release tags, or of REV.
 upgrade-test:

@@ -119,7 +119,8 @@ func mailboxPause(a *cli.App) *cobra.Command {
 	c := a.Changes(&cobra.Command{
 		Use: "pause ADDRESS", Short: "Have a mailbox's user send nothing for now, and hold what is queued of it", Args: cobra.ExactArgs(1),
 		Long: "Pauses a login: it reads its mail as before, and is told 450 4.7.1 when it sends. What it has sent and was not delivered yet\n" +
-			"is held in the queue, where nothing of it is lost, until mailbox resume. What the operator has paused nobody else resumes.",
+			"is held in the queue, where nothing of it is lost, until mailbox resume. What the operator has paused nobody else resumes.\n" +
+			"The pause is of the address: it outlives the mailbox. sending pause does the same for a domain and an account.",
 		RunE: cli.Work(func(cmd *cobra.Command, args []string) error {
 			return a.Change(cmd.Context(), http.MethodPost, "/mailboxes"+cli.Segment(args[0])+"/pause", nil, map[string]any{"reason": reason})
 		}),

@@ -132,7 +132,7 @@ func (c *certified) startTLS(conn net.Conn) {
 	until("220 ")
 }
 
-func TestCertificatesOfTheServerAndOfCustomersAreFetchedAndShown(t *testing.T) {
+func TestP2_1CertificatesOfTheServerAndOfCustomersAreFetchedAndShown(t *testing.T) {
 	t.Parallel()
 	o := newOutside(t)
 	o.zone("test.example", "mx A 127.0.0.1\n")
@@ -202,7 +202,7 @@ func TestCertificatesOfTheServerAndOfCustomersAreFetchedAndShown(t *testing.T) {
 	eventually(t, "the end of the certificate of imap.acme.example", func() bool { return c.shown(c.secure, "imap.acme.example", nil) == "mx.test.example" })
 }
 
-func TestCertificatesByTLSALPN01(t *testing.T) {
+func TestP2_1CertificatesByTLSALPN01(t *testing.T) {
 	t.Parallel()
 	o := newOutside(t)
 	o.zone("test.example", "mx A 127.0.0.1\n")
@@ -213,7 +213,7 @@ func TestCertificatesByTLSALPN01(t *testing.T) {
 	eventually(t, "it is shown", func() bool { return c.shown(c.secure, "mx.test.example", nil) == "mx.test.example" })
 }
 
-func TestCertificatesFromAnAuthorityThatKnowsItsCustomersOnly(t *testing.T) {
+func TestP2_1CertificatesFromAnAuthorityThatKnowsItsCustomersOnly(t *testing.T) {
 	t.Parallel()
 	const key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 	o := newOutside(t)
@@ -232,7 +232,7 @@ func TestCertificatesFromAnAuthorityThatKnowsItsCustomersOnly(t *testing.T) {
 	}
 }
 
-func TestCertificatesByDNS01InASignedZone(t *testing.T) {
+func TestP2_1CertificatesByDNS01InASignedZone(t *testing.T) {
 	t.Parallel()
 	w := newTree(t)
 	w.hosted("host.example", "ns1 A "+treeOurs1+"\n", [2]string{"a.host.example", "127.1.8.1"}, [2]string{"b.host.example", "127.1.7.1"})

@@ -216,7 +216,7 @@ func (h *history) check(r *reader) {
 
 // The server is killed while mail is delivered, appended, flagged, moved and removed: nothing that was acknowledged is
 // lost or doubled, and no UID is ever another message's.
-func TestKill9LosesNothingThatIMAPHasAnswered(t *testing.T) {
+func TestP1_3Kill9LosesNothingThatIMAPHasAnswered(t *testing.T) {
 	t.Parallel()
 	rounds := 3
 	if n, err := strconv.Atoi(os.Getenv("POSTROAD_IMAP_ROUNDS")); err == nil {

@@ -95,7 +95,7 @@ func (r *reader) flags() map[string][]string {
 }
 
 // Python's client reads, searches, changes and removes mail, over TLS and by STARTTLS, and never in clear.
-func TestPythonReadsMailByIMAP(t *testing.T) {
+func TestP1_1PythonReadsMailByIMAP(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
 	r.mail("one")
@@ -175,7 +175,7 @@ func withoutValidity(s string) string {
 }
 
 // mbsync keeps a folder of files and the mailbox equal: new mail, flags and removals in both directions.
-func TestMbsyncKeepsBothSidesEqual(t *testing.T) {
+func TestP1_1MbsyncKeepsBothSidesEqual(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
 	local := filepath.Join(r.dir, "mail")
@@ -278,7 +278,7 @@ func (r *reader) fingerprint() string {
 }
 
 // offlineimap keeps a copy, and takes flags back to the server.
-func TestOfflineIMAPKeepsACopy(t *testing.T) {
+func TestP1_1OfflineIMAPKeepsACopy(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
 	r.mail("one")
@@ -319,7 +319,7 @@ cert_fingerprint = %s
 }
 
 // fetchmail takes mail away, each message once.
-func TestFetchmailTakesMailAway(t *testing.T) {
+func TestP1_1FetchmailTakesMailAway(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
 	r.mail("one")
@@ -343,7 +343,7 @@ func TestFetchmailTakesMailAway(t *testing.T) {
 }
 
 // mutt shows a message and deletes it, after a login that shows nobody its password.
-func TestMuttReadsAMailbox(t *testing.T) {
+func TestP1_1MuttReadsAMailbox(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
 	r.mail("one")
@@ -371,7 +371,7 @@ push "<first-entry><pipe-message>cat >%s<enter><delete-message><sync-mailbox><qu
 }
 
 // A client that waits hears of new mail at once, and of the server's end.
-func TestIdleHearsOfMailAndOfTheEnd(t *testing.T) {
+func TestP1_2IdleHearsOfMailAndOfTheEnd(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
 	c := r.session()
@@ -387,7 +387,7 @@ func TestIdleHearsOfMailAndOfTheEnd(t *testing.T) {
 }
 
 // Another password ends the sessions that the old one began.
-func TestAChangedPasswordEndsSessions(t *testing.T) {
+func TestP1_2AChangedPasswordEndsSessions(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
 	c := r.session()

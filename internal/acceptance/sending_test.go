@@ -33,15 +33,21 @@ func (i *instance) sends(login string, recipients int) []string {
 	return replies
 }
 
-func TestS3_4WhatUsersSendIsLimited(t *testing.T) {
+func TestP3_1WhatUsersSendIsLimited(t *testing.T) {
 	t.Parallel()
-	for { // a day of UTC may end in the midst of it
-		begin := time.Now().UTC().YearDay()
-		problems := sendToTheLimits(t)
+	withinAnHour(t, sendToTheLimits)
+}
+
+// withinAnHour does something until no hour of UTC ends in the midst of it.
+func withinAnHour(t *testing.T, do func(t *testing.T) (problems []string)) {
+	t.Helper()
+	for {
+		begin := time.Now().Truncate(time.Hour)
+		problems := do(t)
 		if len(problems) == 0 {
 			return
 		}
-		if time.Now().UTC().YearDay() == begin {
+		if time.Now().Truncate(time.Hour).Equal(begin) {
 			t.Fatal(strings.Join(problems, "\n"))
 		}
 	}
@@ -126,7 +132,7 @@ func (i *instance) queued(login string) []string {
 	return out
 }
 
-func TestS3_4ALoginThatSendsTooMuchIsPausedAndItsMailHeld(t *testing.T) {
+func TestP3_2ALoginThatSendsTooMuchIsPausedAndItsMailHeld(t *testing.T) {
 	t.Parallel()
 	o := newOutside(t)
 	o.zone("far.example", "@ MX 10 a\na A 127.0.0.11\n")
@@ -199,4 +205,206 @@ func TestS3_4ALoginThatSendsTooMuchIsPausedAndItsMailHeld(t *testing.T) {
 	if rcpts != taken {
 		t.Errorf("%d recipients have it", rcpts)
 	}
+}
+
+func TestP3_3LimitsAreSetForLoginsDomainsAndAccounts(t *testing.T) {
+	t.Parallel()
+	withinAnHour(t, setLimits)
+}
+
+func setLimits(t *testing.T) (problems []string) {
+	i := newInstance(t, "[sending]\nlogin_hour = 0\nlogin_day = 2\n")
+	ann, bob := i.tenant("ann"), i.tenant("bob")
+	i.run("domain", "add", "ann.example", "--account", "ann", "--proved")
+	for _, address := range []string{"a@ann.example", "b@ann.example"} {
+		i.addMailbox(address, "password of all")
+	}
+	refused := func(by *tenant, want string, args ...string) {
+		t.Helper()
+		if _, errs, code := by.try(append([]string{"sending"}, append(args, "--yes")...)...); code != 1 || !strings.Contains(errs, want) {
+			t.Errorf("%v: exit %d, %s", args, code, errs)
+		}
+	}
+	shows := func(want string) {
+		t.Helper()
+		out := strings.Join(strings.Fields(i.run("sending", "list")), " ")
+		if !strings.Contains(out, want) {
+			problems = append(problems, fmt.Sprintf("%q is not in %s", want, out))
+		}
+	}
+	// What is decided holds from the next recipient on, also in a transaction that has begun.
+	c := i.loggedIn("a@ann.example", "password of all")
+	c.say("MAIL FROM:<a@ann.example>", "250")
+	n := 0
+	rcpt := func(want string) {
+		t.Helper()
+		n++
+		if _, err := fmt.Fprintf(c, "RCPT TO:<a+%d@ann.example>\r\n", n); err != nil {
+			t.Fatal(err)
+		}
+		if reply := c.read(); !strings.HasPrefix(reply, want) {
+			problems = append(problems, fmt.Sprintf("recipient %d: %s", n, reply))
+		}
+	}
+	const reached = "450 4.7.1 the login a@ann.example has reached its limit of "
+	rcpt("250 ")
+	rcpt("250 ")
+	rcpt(reached + "2 recipients in one day")
+	refused(ann, "The operator allows 2 recipients in a day here", "set", "a@ann.example", "--day", "9")
+	refused(ann, "The operator allows 2 recipients in a day here", "set", "a@ann.example", "--day", "none")
+	refused(bob, "There is no mailbox", "set", "a@ann.example", "--day", "1")
+	if out := i.run("sending", "set", "a@ann.example", "--day", "5", "--plan"); !strings.Contains(out, "5 recipients in a day") {
+		t.Errorf("the plan:\n%s", out)
+	}
+	rcpt(reached + "2 recipients")
+	i.run("sending", "set", "a@ann.example", "--day", "5", "--yes")
+	rcpt("250 ")
+	ann.run("sending", "set", "a@ann.example", "--day", "4", "--yes")
+	rcpt("250 ")
+	rcpt(reached + "4 recipients in one day")
+	shows("login a@ann.example 4 4 of 4 installation/owner")
+	ann.run("sending", "set", "a@ann.example", "--day", "default", "--yes")
+	rcpt("250 ")
+	rcpt(reached + "5 recipients")
+	shows("login a@ann.example 5 5 of 5 installation/operator")
+	i.run("sending", "set", "a@ann.example", "--day", "none", "--yes")
+	i.run("sending", "set", "ann.example", "--hour", "7", "--day", "6", "--yes")
+	rcpt("250 ")
+	rcpt("450 4.7.1 the domain ann.example has reached its limit of 6 recipients in one day")
+	i.run("sending", "set", "ann.example", "--day", "none", "--hour", "none", "--yes")
+	i.run("sending", "set", "--account", "ann", "--day", "7", "--yes")
+	rcpt("250 ")
+	rcpt("450 4.7.1 the account of a@ann.example has reached its limit of 7 recipients in one day")
+	shows("account ann 7 of 10000 7 of 7 installation/operator")
+
+	// It is audited and undone, and is there after a restart.
+	var last struct {
+		ID              int64
+		Action, Subject string
+	}
+	for _, e := range ask[[]struct {
+		ID              int64
+		Action, Subject string
+	}](i, "audit") {
+		if e.ID > last.ID {
+			last = e
+		}
+	}
+	if last.Action != "sending set" || last.Subject != "ann" {
+		t.Errorf("the last entry is %+v", last)
+	}
+	i.run("undo", fmt.Sprint(last.ID), "--yes")
+	rcpt("250 ")
+	if err := i.kill(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	i.start()
+	shows("login a@ann.example 8 8 installation/operator")
+	for k, reply := range i.sends("b@ann.example", 3) {
+		if k < 2 != strings.HasPrefix(reply, "250 ") {
+			problems = append(problems, reply)
+		}
+	}
+	return problems
+}
+
+func TestP3_4APauseOutlivesWhatItIsOf(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	o.zone("far.example", "@ MX 10 a\na A 127.0.0.11\n")
+	i := o.instance("retry = [\"5h\"]")
+	ann := i.tenant("ann")
+	const login = "a@ann.example"
+	i.run("domain", "add", "ann.example", "--account", "ann", "--proved")
+	i.addMailbox(login, "password of all")
+	i.asksFor(login, 2)
+	i.run("mailbox", "pause", login, "--reason", "abuse", "--yes")
+	held := func(when string) {
+		t.Helper()
+		eventually(t, "mail to be held "+when, func() bool {
+			rows := i.queued(login)
+			return len(rows) == 2 && strings.HasSuffix(rows[0], " held the login "+login+" is paused") && strings.HasSuffix(rows[1], " held the login "+login+" is paused")
+		})
+	}
+	stays := func(when string) {
+		t.Helper()
+		c := i.loggedIn(login, "password of all")
+		c.say("MAIL FROM:<"+login+">", "450")
+		if _, errs, code := ann.try("sending", "resume", login, "--yes"); code != 1 || !strings.Contains(errs, "the operator has paused it") {
+			t.Errorf("the owner resumes it %s: %d, %s", when, code, errs)
+		}
+		held(when)
+	}
+	stays("at first")
+	ann.run("mailbox", "remove", login, "--yes")
+	i.run("queue", "retry")
+	held("while there is no mailbox")
+	if out := func() string { i.addMailbox(login, "password of all"); return ann.run("mailbox", "list") }(); !strings.Contains(out, " operator ") {
+		t.Errorf("the owner sees\n%s", out)
+	}
+	stays("after the mailbox was added again")
+	ann.run("domain", "remove", "ann.example", "--yes")
+	_ = i.kill(syscall.SIGKILL) // which it tells as its end
+	i.start()
+	i.run("queue", "retry")
+	held("while there is no domain")
+	if out := ann.run("domain", "add", "ann.example"); strings.Contains(out, "It may send nothing") {
+		t.Errorf("a pause of a login is told as the domain's:\n%s", out)
+	}
+	i.run("domain", "set", "ann.example", "--proved", "--yes")
+	if out := ann.run("mailbox", "add", login); !strings.Contains(out, "It may send nothing until it is resumed") {
+		t.Errorf("added with\n%s", out)
+	}
+	ann.run("mailbox", "remove", login, "--yes")
+	i.addMailbox(login, "password of all")
+	stays("after the domain was added again")
+
+	// A pause of the account is for every address that it makes.
+	i.run("sending", "resume", login, "--yes")
+	i.run("sending", "pause", "--account", "ann", "--yes")
+	ann.run("domain", "add", "more.example")
+	i.run("domain", "set", "more.example", "--proved", "--yes")
+	i.addMailbox("new@more.example", "password of all")
+	for _, address := range []string{login, "new@more.example"} {
+		c := i.loggedIn(address, "password of all")
+		c.say("MAIL FROM:<"+address+">", "450")
+	}
+	held("with its account")
+	far := o.peer(11, sim.Script{})
+	i.run("sending", "resume", "--account", "ann", "--yes")
+	i.run("queue", "retry") // the server was down
+	far.Await(1)
+	eventually(t, "the login's mail to go on", func() bool { return len(i.queued(login)) == 0 })
+}
+
+func TestP3_1NodesCountTogether(t *testing.T) {
+	t.Parallel()
+	one, two := twoNodes(t)
+	withinAnHour(t, func(t *testing.T) (problems []string) {
+		begin := time.Now().Truncate(time.Hour)
+		login := fmt.Sprintf("a%d@acme.example", time.Now().UnixNano())
+		if !strings.Contains(one.run("domain", "list"), "acme.example") {
+			one.run("domain", "add", "acme.example", "--proved")
+		}
+		one.addMailbox(login, "password of all")
+		one.run("sending", "set", login, "--day", "6", "--yes")
+		count := func(replies []string, taken int) {
+			for n, reply := range replies {
+				if n < taken != strings.HasPrefix(reply, "250 ") {
+					problems = append(problems, fmt.Sprintf("recipient %d: %s", n, reply))
+				}
+			}
+		}
+		count(one.sends(login, 4), 4)
+		shows := func(i *answering, want string) {
+			t.Helper()
+			eventually(t, want, func() bool {
+				return strings.Contains(i.run("sending", "list"), want) || !time.Now().Truncate(time.Hour).Equal(begin)
+			})
+		}
+		shows(two, "4 of 6")
+		count(two.sends(login, 3), 2)
+		shows(one, "6 of 6")
+		return problems
+	})
 }

@@ -7,7 +7,7 @@ import (
 	"postroad/internal/sim"
 )
 
-func TestMailOfEachDomainLeavesFromItsAddress(t *testing.T) {
+func TestP3_5MailOfEachDomainLeavesFromItsAddress(t *testing.T) {
 	t.Parallel()
 	o := newOutside(t)
 	o.zone("far.example", "@ MX 10 a\na A 127.0.0.11\n")

@@ -13,8 +13,8 @@ import (
 const requirements = "docs/requirements.md"
 
 var (
-	requirementID   = regexp.MustCompile(`^S[1-5]\.\d+$`)
-	requirementTest = regexp.MustCompile(`^TestS(\d+)_(\d+)`)
+	requirementID   = regexp.MustCompile(`^(S[1-5]|P[1-3])\.\d+$`)
+	requirementTest = regexp.MustCompile(`^Test([SP]\d+)_(\d+)`)
 	testName        = regexp.MustCompile(`\b(?:Test|Fuzz|Benchmark)[A-Z]\w*`)
 )
 
@@ -80,7 +80,7 @@ func idOf(name string) string {
 	if match == nil {
 		return ""
 	}
-	return "S" + match[1] + "." + match[2]
+	return match[1] + "." + match[2]
 }
 
 func TestPlantedRequirements(t *testing.T) {
@@ -97,6 +97,7 @@ func TestPlantedRequirements(t *testing.T) {
 		{name: "row with a test of another id", files: tree("| S1.11 | Refused. | `TestOther` |\n"), want: []string{"S1.11: none of its tests"}},
 		{name: "test without row", files: tree("", "TestS4_6Order"), want: []string{"TestS4_6Order: docs/requirements.md has no row S4.6"}},
 		{name: "ids are whole", files: tree("| S1.1 | Arrangement. | `TestS1_11Other` |\n", "TestS1_11Other"), want: []string{"S1.1: none of its tests", "has no row S1.11"}},
+		{name: "beyond the pages", files: tree("| P1.2 | It is read. | `TestP1_2Read` |\n", "TestP1_2Read", "TestP3_1Limits"), want: []string{"TestP3_1Limits: docs/requirements.md has no row P3.1"}},
 		{name: "twice and silent", files: tree("| S1.1 | x | `TestS1_1` |\n| S1.1 | | `TestS1_1` |\n", "TestS1_1"), want: []string{"stands there twice", "says nothing"}},
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"postroad/internal/core/account"
 	"postroad/internal/core/sending"
 	service "postroad/internal/service/sending"
 )
@@ -17,7 +18,11 @@ func (s *Server) joinSending(ctx context.Context) error {
 	s.sending = service.New(service.Config{
 		Login: limits(c.LoginHour, c.LoginDay), Domain: limits(c.DomainHour, c.DomainDay), Account: limits(c.AccountHour, c.AccountDay),
 		PauseAfter: int64(max(c.PauseAfter, 0)),
-		Pause:      func(ctx context.Context, login, reason string) error { return s.control.PauseLogin(ctx, login, reason) },
+		Pause: func(ctx context.Context, owner account.ID, login, reason string) error {
+			return s.control.PauseLogin(ctx, owner, login, reason)
+		},
+		Rule:   func(k sending.Key) sending.Rule { return s.control.SendingRule(k) },
+		Shared: s.cfg.Store.DSN != "",
 	}, s.stores.control, s.log)
 	if err := s.sending.Start(ctx); err != nil {
 		return fmt.Errorf("read what users have sent: %w", err)

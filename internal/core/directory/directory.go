@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"time"
 
 	"postroad/internal/core/account"
 )
@@ -72,34 +71,8 @@ type Mailbox struct {
 	Domain  string // domain name
 	Local   string // lower case
 	Quota   int64  // octets; 0 without limit
-	Pause   *Pause // why its user may send nothing; nil: he may. It is never written to
 
 	address string // made once by a Snapshot
-}
-
-// Pauser is who has paused a login.
-type Pauser string
-
-// Those who pause logins.
-const (
-	PausedByOperator Pauser = "operator" // who alone may resume it
-	PausedByOwner    Pauser = "owner"
-	PausedByLimit    Pauser = "limit" // the program itself, for what the login tried to send
-)
-
-// Pause is why a login may send nothing for now.
-type Pause struct {
-	Since  time.Time `json:"since"`
-	By     Pauser    `json:"by" enum:"operator,owner,limit" doc:"Who has paused it; what the operator has paused nobody else resumes"`
-	Reason string    `json:"reason,omitempty"`
-}
-
-// Same reports whether two pauses are one; nil is none.
-func (p *Pause) Same(other *Pause) bool {
-	if p == nil || other == nil {
-		return p == other
-	}
-	return p.Since.Equal(other.Since) && p.By == other.By && p.Reason == other.Reason
 }
 
 func (m *Mailbox) key() string { return m.Local }

@@ -35,13 +35,3 @@ func (s *Snapshot) Owns(login string, a smtp.Address, now time.Time) bool {
 	}
 	return s.identifies(box, a, now)
 }
-
-// Paused reports whether a login may send nothing for now.
-func (s *Snapshot) Paused(login string) bool {
-	i := strings.LastIndexByte(login, '@')
-	if i <= 0 {
-		return false
-	}
-	box, ok := s.Mailbox(login[i+1:], FoldLocal(login[:i]))
-	return ok && box.Pause != nil
-}

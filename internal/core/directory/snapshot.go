@@ -3,6 +3,8 @@ package directory
 import (
 	"iter"
 	"strings"
+
+	"postroad/internal/core/sending"
 )
 
 // Snapshot is the whole directory at one version. It never changes; With makes the next one.
@@ -14,6 +16,7 @@ type Snapshot struct {
 	outbounds outbounds
 
 	identities map[string][]Identity // by mailbox id
+	senders    map[sending.Key]sending.Rule
 }
 
 // entry is a domain with everything in it. What a decision needs of it lies together.
@@ -53,6 +56,8 @@ type Delta struct {
 
 	PutIdentities    []Identity
 	RemoveIdentities []string // ids
+
+	PutSenders []sending.Rule // each in place of the one before; an empty one is forgotten
 }
 
 // NewSnapshot makes a snapshot of everything. Mailboxes and rules of domains that are not listed are left out.
@@ -248,13 +253,16 @@ func (s *Snapshot) With(d Delta) *Snapshot {
 	}
 	next := &Snapshot{
 		version: d.Version, domains: removed.domains.with(put, nil), departed: s.withDeparted(d.PutDeparted, d.RemoveDeparted),
-		tokens: s.tokens, outbounds: s.outbounds.with(d.PutOutbounds, d.RemoveOutbounds), identities: s.identities,
+		tokens: s.tokens, outbounds: s.outbounds.with(d.PutOutbounds, d.RemoveOutbounds), identities: s.identities, senders: s.senders,
 	}
 	if tokens != nil {
 		next.tokens = s.tokens.with(tokens, nil)
 	}
 	if len(d.PutIdentities) > 0 || len(d.RemoveIdentities) > 0 {
 		next = next.WithIdentities(d.PutIdentities, d.RemoveIdentities)
+	}
+	if len(d.PutSenders) > 0 {
+		next = next.WithSenders(d.PutSenders)
 	}
 	return next
 }

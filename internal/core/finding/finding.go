@@ -62,6 +62,9 @@ const (
 	DNSSECKeyUnusable Name = "DNSSEC_KEY_UNUSABLE" // the private part of a key is missing or damaged: nothing can be signed
 )
 
+// Between stands between the parts of evidence that tells of several things, each of which is told by itself.
+const Between = "; "
+
 // SendingPaused: a login of the domain tried to send more than it may, again and again, and sends nothing now.
 const SendingPaused Name = "SENDING_PAUSED"
 

@@ -23,7 +23,7 @@ var stays = Anew{Stays: true}
 
 // DecidePaused holds what a login has sent that may send nothing for now, whatever its way.
 func DecidePaused(v View, m *mail.Message) (way Anew, paused bool) {
-	if m.Client.Login == "" || !v.Directory.Paused(m.Client.Login) {
+	if m.Client.Login == "" || !v.Directory.Paused(m.Account, m.Client.Login) {
 		return Anew{}, false
 	}
 	return held("", mail.Paused(m.Client.Login)), true

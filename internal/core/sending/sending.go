@@ -3,6 +3,7 @@ package sending
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"postroad/internal/core/account"
@@ -26,11 +27,39 @@ type Limits struct {
 	Hour, Day int64
 }
 
-// Key names a sender.
+// Key names a sender. What one account has sent as a domain says nothing of another that has the domain later.
 type Key struct {
-	Kind Kind
-	ID   string
+	Account account.ID // whose it is
+	Kind    Kind
+	ID      string
 }
+
+// KeysOf are a login, its domain and its account, as senders. Addresses are compared in lower case, as the directory does.
+func KeysOf(owner account.ID, login string) [3]Key {
+	login = strings.ToLower(login)
+	return [3]Key{{owner, Login, login}, {owner, Domain, DomainOf(login)}, {owner, Account, string(owner)}}
+}
+
+// KeyOfDomain is a domain as a sender.
+func KeyOfDomain(owner account.ID, name string) Key { return Key{owner, Domain, name} }
+
+// KeyOfAccount is an account as a sender.
+func KeyOfAccount(owner account.ID) Key { return Key{owner, Account, string(owner)} }
+
+// Domain is the domain of a sender; empty for an account.
+func (k Key) Domain() string {
+	switch k.Kind {
+	case Login:
+		return DomainOf(k.ID)
+	case Domain:
+		return k.ID
+	case Account:
+	}
+	return ""
+}
+
+// Label names a sender as logs do.
+func (k Key) Label() string { return string(k.Kind) + " " + k.ID }
 
 // Tally is how many recipients a sender had in its last hour and its last day. Hours and days are those of UTC since 1970;
 // counts of ones that are over mean nothing any more.
@@ -65,7 +94,6 @@ func plus(window, count, otherWindow, otherCount int64) (later, sum int64) {
 // Count is the tally of a sender.
 type Count struct {
 	Key
-	Account account.ID // whose it is
 	Tally
 }
 
@@ -96,3 +124,20 @@ func (l Limits) Until(t Tally) (at time.Time, reached bool) {
 }
 
 func (l Limits) dayReached(t Tally) bool { return l.Day > 0 && t.DayCount >= l.Day }
+
+// nearly is the part of a limit that is nearly all of it, in percent.
+const nearly = 80
+
+// Near says of which limit a sender has used nearly all, as one line that stays the same until the hour or the day is over;
+// empty: of none. The name is how the sender is called there.
+func (l Limits) Near(kind Kind, name string, t Tally, now time.Time) string {
+	t = At(now).Plus(t)
+	near := func(limit, count int64) bool { return limit > 0 && count >= (limit*nearly+99)/100 }
+	switch {
+	case near(l.Day, t.DayCount):
+		return fmt.Sprintf("the %s %s has had %d %% or more of its %d recipients of the day %s", kind, name, nearly, l.Day, now.UTC().Format(time.DateOnly))
+	case near(l.Hour, t.HourCount):
+		return fmt.Sprintf("the %s %s has had %d %% or more of its %d recipients of the hour from %s UTC on", kind, name, nearly, l.Hour, now.UTC().Truncate(time.Hour).Format("2006-01-02 15:04"))
+	}
+	return ""
+}

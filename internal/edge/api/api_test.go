@@ -419,6 +419,9 @@ func calls(h *house) map[string][3]string {
 		"cert-remove":       {"DELETE", "/certificates/mail.ann.example", ""},
 		"notice-list":       {"", "", ""}, // as above
 		"sending-list":      {"", "", ""},
+		"sending-set":       {"PATCH", "/sending/login/box@ann.example", `{"hour":10}`},
+		"sending-pause":     {"POST", "/sending/domain/ann.example/pause", `{"reason":"stolen"}`},
+		"sending-resume":    {"POST", "/sending/account/" + string(h.annID) + "/resume", ""},
 		"domain-list":       {"", "", ""},
 		"domain-show":       {"GET", "/domains/ann.example", ""},
 		"domain-choose":     {"GET", "/domains/ann.example/choose", ""},

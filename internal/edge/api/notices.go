@@ -16,7 +16,4 @@ func (a *api) registerNotices() {
 	listing(a, "notice-list", "/notices", "List what people were told of their domains' mail, newest first", func(ctx context.Context, actor control.Actor, in *noticeList) ([]control.NoticeInfo, error) {
 		return a.control.Notices(ctx, actor, in.Domain, in.Before, in.Limit)
 	})
-	listing(a, "sending-list", "/sending", "List how many recipients users have had today, and how many they may have", func(_ context.Context, actor control.Actor, in *DomainFilter) ([]control.SendingInfo, error) {
-		return a.control.Sending(actor, in.Domain)
-	})
 }

@@ -43,6 +43,7 @@ func (a *api) register() {
 	a.registerQueue()
 	a.registerTraces()
 	a.registerNotices()
+	a.registerSending()
 	a.registerPublishing()
 	a.registerDKIM()
 	a.registerIdentities()
@@ -239,9 +240,7 @@ type mailboxSet struct {
 type mailboxPause struct {
 	How
 	AddressPath
-	Body struct {
-		Reason string `json:"reason,omitempty" maxLength:"200" doc:"One line, for those who look at the mailbox"`
-	}
+	Body pauseBody
 }
 
 type mailboxResume struct {

@@ -6,6 +6,7 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
+	"postroad/internal/core/sending"
 	"postroad/internal/core/zone"
 	"postroad/internal/service/control/boxes"
 	"postroad/internal/service/control/dkim"
@@ -78,6 +79,7 @@ type State struct {
 	Servers   []zone.NameServerSet
 
 	Identities []directory.Identity
+	Senders    []sending.Rule // what was decided of senders
 }
 
 // Boxes is what this service needs of the mailbox store.

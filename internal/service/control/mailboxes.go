@@ -2,12 +2,9 @@ package control
 
 import (
 	"context"
-	"errors"
 	"io"
-	"time"
 
-	"postroad/internal/core/account"
-	"postroad/internal/core/directory"
+	"postroad/internal/core/sending"
 	"postroad/internal/service/control/mailboxes"
 	"postroad/internal/service/control/reading"
 	"postroad/internal/service/control/undo"
@@ -75,26 +72,10 @@ func (s *Service) PlanMailboxRemove(ctx context.Context, actor Actor, address st
 
 // PlanMailboxPause plans that a mailbox's user may send nothing for now.
 func (s *Service) PlanMailboxPause(actor Actor, address, reason string) (Plan, error) {
-	by := directory.PausedByOwner
-	if actor.Operator {
-		by = directory.PausedByOperator
-	}
-	return s.mailboxes.PlanPause(actor, s.current.Load(), address, directory.Pause{Since: now().Truncate(time.Second), By: by, Reason: reason})
+	return s.PlanSendingPause(actor, Sender{Kind: sending.Login, Name: address}, reason)
 }
 
 // PlanMailboxResume plans that a mailbox's user may send again.
 func (s *Service) PlanMailboxResume(actor Actor, address string) (Plan, error) {
-	return s.mailboxes.PlanResume(actor, s.current.Load(), address)
-}
-
-// PauseLogin pauses a login for what it tried to send. It is a change like any other, made by "sending"; of a mailbox that is
-// gone there is nothing to pause.
-func (s *Service) PauseLogin(ctx context.Context, login, reason string) error {
-	actor := Actor{Name: "sending", Scope: account.System()}
-	pause := directory.Pause{Since: now().Truncate(time.Second), By: directory.PausedByLimit, Reason: reason}
-	_, err := s.Make(ctx, actor, func() (Plan, error) { return s.mailboxes.PlanPause(actor, s.current.Load(), login, pause) })
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	return err
+	return s.PlanSendingResume(actor, Sender{Kind: sending.Login, Name: address})
 }

@@ -6,22 +6,19 @@ import (
 	"strings"
 	"testing"
 
-	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
+	"postroad/internal/core/sending"
 	"postroad/internal/service/control"
 )
 
 // pausedBy is who has paused a mailbox; empty: nobody.
-func (w *world) pausedBy(local string) directory.Pauser {
+func (w *world) pausedBy(local string) sending.Pauser {
 	w.t.Helper()
-	m, ok := w.Directory().Mailbox("ann.example", local)
-	if !ok {
-		w.t.Fatalf("no mailbox %s", local)
-	}
-	if m.Pause == nil {
+	r, paused := w.Directory().PausedFor(w.annID, local+"@ann.example")
+	if !paused {
 		return ""
 	}
-	return m.Pause.By
+	return r.Pause.By
 }
 
 func (w *world) undo(actor control.Actor) error {
@@ -44,10 +41,10 @@ func TestALoginIsPausedAndResumed(t *testing.T) {
 	w.rerouted()
 	p, err := w.PlanMailboxPause(w.ann, "a@ann.example", "on leave")
 	w.by(w.ann, p, err)
-	if w.pausedBy("a") != directory.PausedByOwner || !p.Asks {
+	if w.pausedBy("a") != sending.ByOwner || !p.Asks {
 		t.Errorf("paused by %q, asks %v", w.pausedBy("a"), p.Asks)
 	}
-	if got := w.rerouted(); len(got) != 1 || got[0].Login != "a@ann.example" {
+	if got := w.rerouted(); len(got) != 1 || got[0].Login != "a@ann.example" || got[0].SentBy != w.annID {
 		t.Errorf("the queue was told %+v", got)
 	}
 	if p, err = w.PlanMailboxPause(w.ann, "a@ann.example", "on leave"); err != nil || !p.Empty() {
@@ -56,7 +53,7 @@ func TestALoginIsPausedAndResumed(t *testing.T) {
 	if err := w.undo(w.ann); err != nil || w.pausedBy("a") != "" {
 		t.Errorf("undone: %q, %v", w.pausedBy("a"), err)
 	}
-	if err := w.undo(w.ann); err != nil || w.pausedBy("a") != directory.PausedByOwner {
+	if err := w.undo(w.ann); err != nil || w.pausedBy("a") != sending.ByOwner {
 		t.Errorf("the undoing undone: %q, %v", w.pausedBy("a"), err)
 	}
 	w.ok(w.PlanMailboxPause(control.Operator(), "a@ann.example", "abuse"))
@@ -70,7 +67,7 @@ func TestALoginIsPausedAndResumed(t *testing.T) {
 		t.Errorf("the owner takes it over: %+v, %v", p, err)
 	}
 	w.ok(w.PlanMailboxRemove(t.Context(), control.Operator(), "a@ann.example"))
-	if err := w.undo(control.Operator()); err != nil || w.pausedBy("a") != directory.PausedByOperator {
+	if err := w.undo(control.Operator()); err != nil || w.pausedBy("a") != sending.ByOperator {
 		t.Errorf("it came back: %q, %v", w.pausedBy("a"), err)
 	}
 	w.ok(w.PlanMailboxResume(control.Operator(), "a@ann.example"))
@@ -89,7 +86,7 @@ func TestThePauseOfTheProgramIsAFindingUntilItIsOver(t *testing.T) {
 	w := newWorld(t)
 	for _, address := range []string{"a@ann.example", "b@ann.example"} {
 		w.box(address)
-		if err := w.PauseLogin(t.Context(), address, "5 recipients over its limit"); err != nil {
+		if err := w.PauseLogin(t.Context(), w.annID, address, "5 recipients over its limit"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -110,15 +107,17 @@ func TestThePauseOfTheProgramIsAFindingUntilItIsOver(t *testing.T) {
 		t.Errorf("audit: %+v, %v", entries, err)
 	}
 	before := w.Version()
-	if err := w.PauseLogin(t.Context(), "a@ann.example", "again"); err != nil || w.Version() != before {
+	if err := w.PauseLogin(t.Context(), w.annID, "a@ann.example", "again"); err != nil || w.Version() != before {
 		t.Errorf("again: %v", err)
 	}
-	if err := w.PauseLogin(t.Context(), "gone@ann.example", "x"); err != nil {
+	if err := w.PauseLogin(t.Context(), w.annID, "gone@ann.example", "x"); err != nil {
 		t.Errorf("gone: %v", err)
 	}
 	p, err := w.PlanMailboxResume(w.ann, "a@ann.example")
 	w.by(w.ann, p, err)
 	found("b@ann.example: 5 recipients over its limit")
 	w.ok(w.PlanMailboxRemove(t.Context(), control.Operator(), "b@ann.example"))
+	found("b@ann.example: 5 recipients over its limit")
+	w.ok(w.PlanMailboxResume(control.Operator(), "b@ann.example"))
 	found("")
 }

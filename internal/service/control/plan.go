@@ -13,8 +13,8 @@ import (
 	"postroad/internal/obs"
 	"postroad/internal/service/control/domains"
 	"postroad/internal/service/control/exchangers"
-	"postroad/internal/service/control/mailboxes"
 	"postroad/internal/service/control/plan"
+	"postroad/internal/service/control/sendings"
 	"postroad/internal/service/control/transfers"
 	"postroad/internal/service/control/words"
 )
@@ -192,7 +192,7 @@ func (s *Service) complete(ctx context.Context, plan Plan) (tx Tx, publish func(
 		return Tx{}, nil, err
 	}
 	stranded, freed := domains.Stranding(&plan, st)
-	paused, resumed := mailboxes.Pausing(&plan, st, now().Truncate(time.Second))
+	paused, resumed := sendings.Pausing(&plan, st, now().Truncate(time.Second))
 	tx.PutFindings, tx.DropFindings = slices.Concat(plan.Tx.PutFindings, stranded, paused), slices.Concat(plan.Tx.DropFindings, freed, resumed, s.zones.Mended(tx.PutZones))
 	tx.Entries, err = plan.Entries(now())
 	return tx, publish, err

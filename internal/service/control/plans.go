@@ -66,6 +66,7 @@ const (
 	KindZoneKeys    = plan.KindZoneKeys
 	KindProvider    = plan.KindProvider
 	KindIdentity    = plan.KindIdentity
+	KindSending     = plan.KindSending
 	KindDKIM        = plan.KindDKIM
 	KindPublish     = plan.KindPublish
 	KindQueue       = plan.KindQueue

@@ -327,6 +327,9 @@ func (s *Service) reload(ctx context.Context) error {
 	if len(all.Identities) > 0 {
 		next.Directory = next.Directory.WithIdentities(all.Identities, nil)
 	}
+	if len(all.Senders) > 0 {
+		next.Directory = next.Directory.WithSenders(all.Senders)
+	}
 	if len(all.Departed) > 0 {
 		next.Directory = next.Directory.With(directory.Delta{Version: all.Version, PutDeparted: all.Departed})
 	}

@@ -6,6 +6,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/service/control/domains"
 	"postroad/internal/service/control/exchangers"
+	"postroad/internal/service/control/sendings"
 	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/signing"
 	"postroad/internal/service/control/transfers"
@@ -81,14 +82,9 @@ func (s *Service) undo(ctx context.Context, actor Actor, step *undo.Step) (Plan,
 	case undo.RemoveDomain:
 		return s.PlanDomainRemove(ctx, actor, step.Subject)
 	case undo.AddMailbox:
-		return s.PlanMailboxAdd(actor, MailboxSpec{Address: step.Subject, Quota: step.Mailbox.Quota, Pause: step.Mailbox.Paused})
+		return s.PlanMailboxAdd(actor, MailboxSpec{Address: step.Subject, Quota: step.Mailbox.Quota})
 	case undo.SetMailbox:
 		return s.PlanMailboxSet(actor, step.Subject, MailboxSettings{Quota: &step.Mailbox.Quota})
-	case undo.PauseMailbox:
-		if step.Mailbox.Paused == nil {
-			return s.PlanMailboxResume(actor, step.Subject)
-		}
-		return s.PlanMailboxPause(actor, step.Subject, step.Mailbox.Paused.Reason)
 	case undo.RemoveMailbox:
 		return s.PlanMailboxRemove(ctx, actor, step.Subject)
 	case undo.AddRule:
@@ -128,6 +124,8 @@ func (s *Service) undo(ctx context.Context, actor Actor, step *undo.Step) (Plan,
 		return s.PlanNameServerSetAdd(actor, exchangers.ServersSpecOf(step.Servers, step.Subject))
 	case undo.SetServers:
 		return s.PlanNameServerSetSet(ctx, actor, exchangers.ServersSpecOf(step.Servers, step.Subject))
+	case undo.SetSender:
+		return sendings.PlanBack(actor, s.current.Load(), step.Sender)
 	case undo.RemoveServers:
 		return s.PlanNameServerSetRemove(actor, step.Subject, "")
 	}

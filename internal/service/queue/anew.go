@@ -28,7 +28,7 @@ func (s *Service) anew(l *lane, batch []mail.Delivery) []mail.Delivery {
 	var left []mail.Delivery
 	var gone []mail.ID // nothing of it is left for this lane
 	var events []trace.Event
-	var halted []string // logins
+	var halted []mail.Sent
 	for i := range batch {
 		d := batch[i]
 		if ways[i] == nil {
@@ -47,7 +47,7 @@ func (s *Service) anew(l *lane, batch []mail.Delivery) []mail.Delivery {
 			switch {
 			case len(way.To) > 0:
 			case way.Why == mail.Paused(d.Message.Client.Login):
-				halted = append(halted, d.Message.Client.Login)
+				halted = append(halted, mail.Sent{Account: d.Message.Account, Login: d.Message.Client.Login})
 			default:
 				held = append(held, finding.Finding{Name: finding.QueuedMailHeld, Domain: way.Domain, Evidence: way.Why, Since: now.UTC()})
 			}
@@ -188,13 +188,13 @@ func (s *Service) afterMove(l *lane, gone []mail.ID, list []Redirection, err err
 
 // Reroute has the undelivered mail of domains decided anew at once. Their rows become due, so that each is looked at by
 // the lane that it lies in and moved from there; an attempt under way is not disturbed. Of a domain that is gone what
-// was taken for it is held; what goes by its MX records goes on. What a login has sent is held in the same way while it is
-// paused, and let go when it is not. After an error it can be asked for again.
+// was taken for it is held; what goes by its MX records goes on. What users have sent is held in the same way while they are
+// paused, and let go when they are not. After an error it can be asked for again.
 func (s *Service) Reroute(ctx context.Context, list []mail.Rerouted) error {
 	for _, r := range list {
-		if r.Login != "" {
-			if err := s.turnLogin(ctx, r.Login); err != nil {
-				return fmt.Errorf("hold or let go what %s has sent: %w", r.Login, err)
+		if sent, users := r.Sent(); users {
+			if err := s.turn(ctx, sent); err != nil {
+				return fmt.Errorf("hold or let go what users have sent: %w", err)
 			}
 			continue
 		}

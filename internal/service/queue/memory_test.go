@@ -474,7 +474,7 @@ func (m *memory) Change(_ context.Context, _ account.Scope, f mail.Filter, a mai
 	for _, e := range m.messages {
 		for i, r := range e.rows {
 			if r.State.Scheduled() == (a == mail.Release) || f.Domain != "" && !strings.HasSuffix(r.Destination, "@"+f.Domain) || len(f.States) > 0 && !slices.Contains(f.States, r.State) ||
-				f.Login != "" && e.message.Client.Login != f.Login || f.Reply != "" && r.LastReply != f.Reply || len(f.IDs) > 0 && !slices.Contains(f.IDs, r.ID) {
+				!f.Sent.Has(e.message) || f.Sent.Halted && r.LastReply != mail.Paused(e.message.Client.Login) || len(f.IDs) > 0 && !slices.Contains(f.IDs, r.ID) {
 				continue
 			}
 			n++

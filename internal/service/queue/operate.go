@@ -75,7 +75,7 @@ func (s *Service) recall(scope account.Scope, f Filter, lanes []mail.Lane) {
 
 // concerned reports whether a filter may select a row of a delivery, whose state in memory may be old.
 func concerned(scope account.Scope, f Filter, d mail.Delivery) bool {
-	if f.Login != "" && d.Message.Client.Login != f.Login || len(f.IDs) > 0 && !slices.Contains(f.IDs, d.Message.ID) || !f.OlderThan.IsZero() && !d.Message.Received.Before(f.OlderThan) {
+	if !f.Sent.Has(d.Message) || len(f.IDs) > 0 && !slices.Contains(f.IDs, d.Message.ID) || !f.OlderThan.IsZero() && !d.Message.Received.Before(f.OlderThan) {
 		return false
 	}
 	return slices.ContainsFunc(d.Recipients, func(r mail.Recipient) bool {

@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,21 +9,29 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/mail"
+	"postroad/internal/core/sending"
 	"postroad/internal/service/queue"
 )
+
+// decides has a sender paused or not, without a word. The mailbox of ann is gone.
+func (f *fixture) decides(paused bool, k sending.Key) {
+	f.t.Helper()
+	rule := sending.Rule{Key: k}
+	if paused {
+		rule.Pause = &sending.Pause{By: sending.ByOwner}
+	}
+	all := directory.NewSnapshot(2, []directory.Domain{{Name: "here.example", Proved: true, Account: "a", Mode: directory.ModeLocal}}, nil, nil, nil)
+	f.moved.Store(all.WithSenders([]sending.Rule{rule}))
+}
 
 // pauses has the login ann@here.example paused or not, and says so unless silently.
 func (f *fixture) pauses(paused, silently bool) {
 	f.t.Helper()
-	box := directory.Mailbox{ID: "box", Account: "a", Domain: "here.example", Local: "ann"}
-	if paused {
-		box.Pause = &directory.Pause{By: directory.PausedByOwner}
-	}
-	f.moved.Store(directory.NewSnapshot(2, []directory.Domain{{Name: "here.example", Proved: true, Account: "a", Mode: directory.ModeLocal}}, []directory.Mailbox{box}, nil, nil))
+	f.decides(paused, sending.KeysOf("a", "ann@here.example")[0])
 	if silently {
 		return
 	}
-	if err := f.q.Reroute(f.t.Context(), []mail.Rerouted{{Login: "ann@here.example"}}); err != nil {
+	if err := f.q.Reroute(f.t.Context(), []mail.Rerouted{{SentBy: "a", Login: "ann@here.example"}}); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -102,4 +111,65 @@ func TestWhatIsHeldForAPauseThatIsOverGoesOn(t *testing.T) {
 			t.Errorf("left: %+v", rows)
 		}
 	})
+}
+
+// A pause of a domain or of an account holds what any of their logins has sent, and nothing of others; what a login is paused
+// for by itself stays when it is over.
+func TestAPauseOfADomainOrAnAccountHoldsWhatTheirLoginsHaveSent(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		key  sending.Key
+		what mail.Rerouted
+	}{
+		{sending.KeyOfDomain("a", "here.example"), mail.Rerouted{SentBy: "a", Logins: "here.example"}},
+		{sending.KeyOfAccount("a"), mail.Rerouted{SentBy: "a"}},
+	} {
+		t.Run(string(c.key.Kind), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := start(t, queue.Config{Retry: []time.Duration{5 * time.Hour}, Hold: 12 * time.Hour})
+				defer f.stop()
+				f.decides(false, c.key)
+				f.remote.setDown(&refused)
+				f.sendAs("ann@here.example", "ann@far.example")
+				f.sendAs("bob@here.example", "bob@far.example")
+				f.sendAs("bob@elsewhere.example", "other@far.example")
+				f.sendAs("", "stranger@far.example")
+				time.Sleep(time.Minute)
+				turn := func(paused bool, held ...string) {
+					t.Helper()
+					f.decides(paused, c.key)
+					if err := f.q.Reroute(t.Context(), []mail.Rerouted{c.what}); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Minute)
+					var got []string
+					for to, r := range f.rowsOf() {
+						if r.State == mail.StateHeld {
+							got = append(got, to)
+						}
+					}
+					slices.Sort(got)
+					if !slices.Equal(got, held) {
+						t.Errorf("paused %v: held are %q", paused, got)
+					}
+				}
+				both := []string{"ann@far.example", "bob@far.example"}
+				if c.key.Kind == sending.Account {
+					both = append(both, "other@far.example")
+				}
+				turn(true, both...)
+				f.decides(true, sending.KeysOf("a", "bob@here.example")[0]) // and nobody else
+				if err := f.q.Reroute(t.Context(), []mail.Rerouted{c.what}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				if rows := f.rowsOf(); rows["bob@far.example"].State != mail.StateHeld || rows["ann@far.example"].State == mail.StateHeld {
+					t.Errorf("one is paused for itself: %+v", rows)
+				}
+				f.remote.setDown(nil)
+				turn(false)
+			})
+		})
+	}
 }

@@ -45,8 +45,8 @@ type Service struct {
 	active map[mail.Lane]*lane
 	gates  map[mail.Lane]gate // lanes given back that are backing off
 
-	paused   map[string]struct{}  // logins for whose pause mail was held here
-	arriving map[mail.ID]struct{} // stored by now or soon, and not in the hands of their lanes yet
+	paused   map[mail.Sent]struct{} // logins for whose pause mail was held here
+	arriving map[mail.ID]struct{}   // stored by now or soon, and not in the hands of their lanes yet
 	stopped  bool
 	running  sync.WaitGroup
 	wake     chan struct{}
@@ -71,7 +71,7 @@ func New(cfg Config, spool Spool, lanes Lanes, inspect Inspect, agents map[mail.
 	s := &Service{
 		cfg: cfg.withDefaults(), spool: spool, lanes: lanes, inspect: inspect, agents: agents, dir: dir, m: metrics, log: log,
 		epoch:  binary.BigEndian.Uint32(b[:]) & 0xffffff,
-		active: map[mail.Lane]*lane{}, gates: map[mail.Lane]gate{}, arriving: map[mail.ID]struct{}{}, paused: map[string]struct{}{}, wake: make(chan struct{}, 1),
+		active: map[mail.Lane]*lane{}, gates: map[mail.Lane]gate{}, arriving: map[mail.ID]struct{}{}, paused: map[mail.Sent]struct{}{}, wake: make(chan struct{}, 1),
 	}
 	s.settler.init(s)
 	s.room.disk, s.room.reserve = cfg.Disk, cfg.Reserve

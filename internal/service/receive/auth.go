@@ -56,7 +56,7 @@ func (s *session) mayUseSender(a smtp.Address) (smtp.Reply, bool) {
 	view := s.service.dir.View()
 	switch {
 	case s.login != "":
-		if view.Directory.Paused(s.login) {
+		if view.Directory.Paused(s.loginOf, s.login) {
 			return smtp.Reply{Code: 450, Enhanced: smtp.Enhanced{4, 7, 1}, Text: mail.Paused(s.login) + ": it reads its mail, and sends none until whoever manages its domain resumes it"}, false
 		}
 		if !a.IsNull() && !view.Directory.Owns(s.login, a, view.Now) {

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"postroad/internal/core/account"
-	"postroad/internal/core/directory"
+	"postroad/internal/core/sending"
 	"postroad/internal/service/receive"
 )
 
@@ -44,14 +44,19 @@ func TestWhatALoginSendsIsHeldAgainstLimits(t *testing.T) {
 	w.dial(t).play("S: 220\nC: EHLO c\nS: 250\nC: MAIL FROM:<x@far.example>\nS: 250\nC: RCPT TO:<bob@local.example>\nS: 250\nC: QUIT\nS: 221")
 }
 
-// A paused login is known by its password, and sends nothing.
+// A login that is paused, by itself or with its domain or its account, is known by its password, and sends nothing.
 func TestAPausedLoginSendsNothing(t *testing.T) {
+	t.Parallel()
+	for _, key := range sending.KeysOf("a", ann) {
+		t.Run(string(key.Kind), func(t *testing.T) { sendsNothing(t, key) })
+	}
+}
+
+func sendsNothing(t *testing.T, key sending.Key) {
 	t.Parallel()
 	w, _ := newSubmission(t, receive.Submissions, &logins{}, nil)
 	w.mu.Lock()
-	w.view.Directory = w.view.Directory.With(directory.Delta{PutMailboxes: []directory.Mailbox{
-		{ID: "1", Account: "a", Domain: "local.example", Local: "ann", Pause: &directory.Pause{By: directory.PausedByOwner, Reason: "told to nobody"}},
-	}})
+	w.view.Directory = w.view.Directory.WithSenders([]sending.Rule{{Key: key, Pause: &sending.Pause{By: sending.ByOwner, Reason: "told to nobody"}}})
 	w.mu.Unlock()
 	w.dial(t).secured().play("S: 220\nC: EHLO c\nS: 250\nC: AUTH PLAIN " + plain("", ann, secret) + "\nS: 235\n" +
 		"C: MAIL FROM:<ann@local.example>\nS: 450 4.7.1 the login ann@local.example is paused: it reads its mail, and sends none until whoever manages its domain resumes it\n" +

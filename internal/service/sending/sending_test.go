@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +29,18 @@ func (k *kept) Tallies(_ context.Context, _ account.Scope, day int64) ([]sending
 	var out []sending.Count
 	for _, c := range k.all {
 		if c.Day >= day {
+			out = append(out, c)
+		}
+	}
+	return out, k.fail
+}
+
+func (k *kept) TalliesOf(_ context.Context, _ account.Scope, keys []sending.Key) ([]sending.Count, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var out []sending.Count
+	for _, key := range keys {
+		if c, ok := k.all[key]; ok {
 			out = append(out, c)
 		}
 	}
@@ -105,13 +118,17 @@ func TestRefusedIsNotCounted(t *testing.T) {
 		defer s.Stop(t.Context())
 		takes(t, s, "a@one.example", "ann", 1)
 		refuses(t, s, "a@one.example", "ann", "login")
-		for _, c := range s.Counts(account.System()) {
+		list, err := s.Counts(t.Context(), account.System())
+		if err != nil || len(list) != 3 {
+			t.Errorf("%+v, %v", list, err)
+		}
+		for _, c := range list {
 			if c.HourCount != 1 || c.DayCount != 1 || c.Account != "ann" {
 				t.Errorf("%+v", c)
 			}
 		}
-		if got := s.Counts(account.Of("bob")); len(got) != 0 {
-			t.Errorf("bob sees %+v", got)
+		if got, err := s.Counts(t.Context(), account.Of("bob")); err != nil || len(got) != 0 {
+			t.Errorf("bob sees %+v, %v", got, err)
 		}
 	})
 }
@@ -135,7 +152,7 @@ func TestRestart(t *testing.T) {
 		}
 		s.Stop(t.Context())
 		other.Stop(t.Context())
-		if got := k.all[sending.Key{Kind: sending.Domain, ID: "one.example"}]; got.DayCount != 5 {
+		if got := k.all[sending.KeyOfDomain("ann", "one.example")]; got.DayCount != 5 {
 			t.Errorf("together: %+v", got)
 		}
 	})
@@ -156,7 +173,7 @@ func TestStoreThatFails(t *testing.T) {
 		k.fail = nil
 		k.mu.Unlock()
 		s.Stop(t.Context())
-		if got := k.all[sending.Key{Kind: sending.Login, ID: "a@one.example"}]; got.HourCount != 4 {
+		if got := k.all[sending.KeysOf("ann", "a@one.example")[0]]; got.HourCount != 4 {
 			t.Errorf("%+v", got)
 		}
 	})
@@ -170,10 +187,10 @@ func TestALoginThatGoesOnIsPaused(t *testing.T) {
 		var fail error
 		s := start(t, &kept{all: map[sending.Key]sending.Count{}}, service.Config{
 			Login: sending.Limits{Day: 2}, Domain: sending.Limits{Day: 3}, PauseAfter: 3,
-			Pause: func(_ context.Context, login, reason string) error {
+			Pause: func(_ context.Context, owner account.ID, login, reason string) error {
 				mu.Lock()
 				defer mu.Unlock()
-				if fail == nil {
+				if fail == nil && owner == "ann" {
 					paused = append(paused, login+" "+reason)
 				}
 				return fail
@@ -213,5 +230,84 @@ func TestALoginThatGoesOnIsPaused(t *testing.T) {
 		expect(1)
 		refuses(t, s, "a@one.example", "ann", "login a@one.example")
 		expect(1)
+	})
+}
+
+// What was decided of a sender holds from its next recipient on.
+func TestRulesOfSenders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		rules := map[sending.Key]sending.Rule{}
+		decide := func(r sending.Rule) {
+			mu.Lock()
+			defer mu.Unlock()
+			rules[r.Key] = r
+		}
+		s := start(t, &kept{all: map[sending.Key]sending.Count{}}, service.Config{
+			Login: sending.Limits{Hour: 2}, Rule: func(k sending.Key) sending.Rule {
+				mu.Lock()
+				defer mu.Unlock()
+				return rules[k]
+			},
+		})
+		defer s.Stop(t.Context())
+		login := sending.KeysOf("ann", "a@one.example")[0]
+		takes(t, s, "a@one.example", "ann", 2)
+		refuses(t, s, "a@one.example", "ann", "login")
+		decide(sending.Rule{Key: login, Given: sending.Choice{Hour: new(int64(5))}})
+		takes(t, s, "a@one.example", "ann", 1)
+		decide(sending.Rule{Key: login, Given: sending.Choice{Hour: new(int64(5))}, Own: sending.Choice{Hour: new(int64(4))}})
+		takes(t, s, "a@one.example", "ann", 1)
+		refuses(t, s, "a@one.example", "ann", "login")
+		decide(sending.Rule{Key: login, Given: sending.Choice{Hour: new(int64(0))}})
+		takes(t, s, "a@one.example", "ann", 20)
+		decide(sending.Rule{Key: sending.KeyOfDomain("ann", "one.example"), Given: sending.Choice{Day: new(int64(24))}})
+		refuses(t, s, "a@one.example", "ann", "domain one.example")
+		decide(sending.Rule{Key: sending.KeyOfDomain("bob", "one.example"), Given: sending.Choice{Day: new(int64(1))}}) // is another one
+		takes(t, s, "a@one.example", "bob", 1)
+		refuses(t, s, "a@one.example", "bob", "domain one.example")
+		decide(sending.Rule{Key: sending.KeyOfDomain("ann", "one.example")})
+		decide(sending.Rule{Key: sending.KeyOfAccount("ann"), Own: sending.Choice{Day: new(int64(24))}})
+		refuses(t, s, "a@one.example", "ann", "account of a@one.example")
+	})
+}
+
+// A node learns what others have counted of a sender when it meets it, and lists what all have counted.
+func TestNodesThatShareAStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &kept{all: map[sending.Key]sending.Count{}}
+		cfg := service.Config{Login: sending.Limits{Day: 5}, Shared: true}
+		one, two := start(t, k, cfg), start(t, k, cfg)
+		defer one.Stop(t.Context())
+		defer two.Stop(t.Context())
+		takes(t, one, "a@one.example", "ann", 5)
+		time.Sleep(2 * time.Second)
+		refuses(t, two, "a@one.example", "ann", "login")
+		takes(t, one, "b@one.example", "ann", 2)
+		takes(t, two, "b@one.example", "ann", 2) // of which one knows nothing yet
+		time.Sleep(4 * time.Second)
+		takes(t, one, "b@one.example", "ann", 1)
+		refuses(t, one, "b@one.example", "ann", "login")
+		time.Sleep(4 * time.Second)
+		refuses(t, two, "b@one.example", "ann", "login")
+		for _, s := range []*service.Service{one, two} {
+			list, err := s.Counts(t.Context(), account.Of("ann"))
+			if i := slices.IndexFunc(list, func(c sending.Count) bool { return c.Kind == sending.Account }); err != nil || i < 0 || list[i].DayCount != 10 {
+				t.Errorf("%+v, %v", list, err)
+			}
+		}
+		k.mu.Lock()
+		k.fail = errors.New("away")
+		k.mu.Unlock()
+		takes(t, two, "c@one.example", "ann", 5) // for itself
+		refuses(t, two, "c@one.example", "ann", "login")
+		if _, err := two.Counts(t.Context(), account.System()); err == nil {
+			t.Error("counts without the store")
+		}
+		k.mu.Lock()
+		k.fail = nil
+		k.mu.Unlock()
+		time.Sleep(4 * time.Second)
+		refuses(t, one, "c@one.example", "ann", "login")
 	})
 }

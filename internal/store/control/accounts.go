@@ -17,7 +17,7 @@ const (
 	accountInUseSQL           sqldb.Stmt = `SELECT name FROM domain WHERE @in(account_id, $1) AND @scope(account_id) LIMIT 1`
 	removeAccountTokensSQL    sqldb.Stmt = `DELETE FROM token WHERE @in(account_id, $1) AND @scope(account_id)`
 	removeAccountOutboundsSQL sqldb.Stmt = `DELETE FROM outbound WHERE @in(account_id, $1) AND @scope(account_id)`
-	removeAccountTalliesSQL   sqldb.Stmt = `DELETE FROM sending WHERE @in(account_id, $1) AND @scope(account_id)`
+	removeAccountTalliesSQL   sqldb.Stmt = `DELETE FROM sent WHERE @in(account_id, $1) AND @scope(account_id)`
 	removeAccountForwardsSQL  sqldb.Stmt = `DELETE FROM forwarding WHERE @in(account_id, $1) AND @scope(account_id)`
 	removeAccountBroughtSQL   sqldb.Stmt = `DELETE FROM brought WHERE @in(account_id, $1) AND @scope(account_id)`
 	removeAccountsSQL         sqldb.Stmt = `DELETE FROM account WHERE @in(account_id, $1) AND @scope(account_id)`
@@ -73,7 +73,7 @@ func removeAccounts(t *sqldb.Tx, ids []string) error {
 	if used {
 		return fmt.Errorf("%w: the account has the domain %s", control.ErrInUse, name)
 	}
-	for _, stmt := range []sqldb.Stmt{removeAccountTokensSQL, removeAccountOutboundsSQL, removeAccountKeysSQL, removeAccountPeersSQL, removeAccountCatalogsSQL, removeAccountZoneKeysSQL, removeAccountSetsSQL, removeAccountServerSetsSQL, removeAccountNoticesSQL, removeAccountTalliesSQL, removeAccountForwardsSQL, removeAccountBroughtSQL} {
+	for _, stmt := range []sqldb.Stmt{removeAccountTokensSQL, removeAccountOutboundsSQL, removeAccountKeysSQL, removeAccountPeersSQL, removeAccountCatalogsSQL, removeAccountZoneKeysSQL, removeAccountSetsSQL, removeAccountServerSetsSQL, removeAccountNoticesSQL, removeAccountTalliesSQL, removeAccountForwardsSQL, removeAccountBroughtSQL, removeAccountSendersSQL} {
 		if err := t.Post(stmt, ids); err != nil {
 			return err
 		}

@@ -43,7 +43,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 			State: control.State{
 				Version: 1, Accounts: []account.Account{c.Account}, Domains: []directory.Domain{c.Domain}, Mailboxes: []directory.Mailbox{c.Mailbox},
 				Rules: []directory.Rule{c.Rule}, Outbounds: []directory.Outbound{c.Outbound}, Departed: []directory.Departed{c.Departed},
-				Sets: []zone.ExchangerSet{c.Set}, Servers: []zone.NameServerSet{c.Servers}, Identities: []directory.Identity{c.Identity},
+				Sets: []zone.ExchangerSet{c.Set}, Servers: []zone.NameServerSet{c.Servers}, Identities: []directory.Identity{c.Identity}, Senders: []sending.Rule{c.Sender},
 			},
 			Verifiers: map[string]string{c.Mailbox.Address(): c.Verifier}, Tokens: []control.Token{c.Token},
 			Findings: []finding.Finding{c.Finding}, Entries: []control.Entry{c.Entry}, Answers: []verify.Answer{c.Answer}, Lists: []control.RecipientList{c.List},
@@ -71,6 +71,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 		changed.Set = zone.ExchangerSet{ID: c.Set.ID, Account: c.Set.Account, Name: "another"}
 		changed.Servers = zone.NameServerSet{ID: c.Servers.ID, Account: c.Servers.Account, Name: "another"}
 		changed.Identity = directory.Identity{ID: c.Identity.ID, Account: c.Account.ID, Domain: c.Domain.Name, Mailbox: c.Mailbox.ID, Address: "x@far.example"}
+		changed.Sender = sending.Rule{Key: c.Sender.Key, Given: sending.Choice{Day: new(int64(0))}}
 		changed.Departed = directory.Departed{ID: c.Departed.ID, Account: c.Departed.Account, Name: "another.example"}
 		changed.Transfer = transfer.Settings{
 			Keys:        []transfer.Key{{ID: c.Transfer.Keys[0].ID, Account: c.Account.ID, Name: "another", Algorithm: dns.HMACSHA256, Sealed: []byte("x"), Created: created}},
@@ -84,7 +85,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 		want.State = control.State{
 			Version: 2, Accounts: []account.Account{changed.Account}, Domains: []directory.Domain{changed.Domain},
 			Mailboxes: []directory.Mailbox{changed.Mailbox}, Rules: []directory.Rule{changed.Rule}, Outbounds: []directory.Outbound{changed.Outbound},
-			Departed: []directory.Departed{changed.Departed}, Sets: []zone.ExchangerSet{changed.Set}, Servers: []zone.NameServerSet{changed.Servers}, Identities: []directory.Identity{changed.Identity},
+			Departed: []directory.Departed{changed.Departed}, Sets: []zone.ExchangerSet{changed.Set}, Servers: []zone.NameServerSet{changed.Servers}, Identities: []directory.Identity{changed.Identity}, Senders: []sending.Rule{changed.Sender},
 		}
 		want.Certificates = []cert.Certificate{changed.Certificate}
 		want.Verifiers = map[string]string{changed.Mailbox.Address(): changed.Verifier}
@@ -309,6 +310,19 @@ func TestRemovals(t *testing.T) {
 		slices.Reverse(all)
 		w.apply(t, control.Tx{Remove: all})
 		left("in one change")
+
+		// What was decided of a sender outlives its mailbox and its domain, and is there when they come back.
+		w.again(t, bob)
+		w.apply(t, control.Tx{Remove: []control.Removal{gone(control.KindMailbox, bob.Mailbox.ID)}})
+		w.apply(t, control.Tx{Remove: []control.Removal{gone(control.KindDomain, bob.Domain.ID)}})
+		w.apply(t, control.Tx{PutDomains: []directory.Domain{bob.Domain}})
+		w.apply(t, control.Tx{PutMailboxes: []directory.Mailbox{bob.Mailbox}})
+		same(t, "what was decided of a sender", []sending.Rule{bob.Sender}, w.load(t, account.Of(bob.Account.ID)).Senders)
+		w.apply(t, control.Tx{PutSenders: []sending.Rule{{Key: bob.Sender.Key}}})
+		if left := w.load(t, account.Of(bob.Account.ID)).Senders; len(left) != 0 {
+			t.Errorf("nothing is decided any more: %+v", left)
+		}
+		w.apply(t, control.Tx{Remove: []control.Removal{gone(control.KindAccount, string(bob.Account.ID)), gone(control.KindDomain, bob.Domain.ID)}})
 
 		// A verifier does not outlive its mailbox.
 		w.again(t, bob)

@@ -86,6 +86,7 @@ type customer struct {
 	Tally       sending.Count
 	Sent        forwarding.Sent
 	Brought     forwarding.Brought
+	Sender      sending.Rule
 	Memory      notice.Memory
 	Notice      notice.Notice
 	Transfer    transfer.Settings
@@ -109,7 +110,7 @@ func newCustomer(name string) customer {
 			Forwarders: []directory.Forwarder{{Name: "mail." + name}, {Network: netip.MustParsePrefix("192.0.2.0/28")}},
 			Proof:      directory.Proof{By: directory.ProofTXT, At: created.Add(time.Minute), NS: "ns1." + domain + " ns2." + domain, Lost: created.Add(time.Hour), TXTOnly: true},
 		},
-		Mailbox:  directory.Mailbox{ID: "mailbox-" + name, Account: id, Domain: domain, Local: "bøb+" + name, Quota: 1 << 40, Pause: &directory.Pause{Since: created, By: directory.PausedByOwner, Reason: "ü"}},
+		Mailbox:  directory.Mailbox{ID: "mailbox-" + name, Account: id, Domain: domain, Local: "bøb+" + name, Quota: 1 << 40},
 		Verifier: "verifier of " + name,
 		Rule: directory.Rule{
 			ID: "rule-" + name, Account: id, Domain: domain, Local: "info", Kind: directory.RuleForward,
@@ -154,7 +155,11 @@ func newCustomer(name string) customer {
 			},
 		},
 		Tally: sending.Count{
-			Key: sending.Key{Kind: sending.Login, ID: "b@" + domain}, Account: id, Tally: sending.Tally{Hour: 500_000, HourCount: 3, Day: 20_000, DayCount: 1 << 40},
+			Key: sending.KeysOf(id, "b@"+domain)[0], Tally: sending.Tally{Hour: 500_000, HourCount: 3, Day: 20_000, DayCount: 1 << 40},
+		},
+		Sender: sending.Rule{
+			Key: sending.KeysOf(id, "bøb+"+name+"@"+domain)[0], Given: sending.Choice{Hour: new(int64(1 << 40)), Day: new(int64(7))}, Own: sending.Choice{Hour: new(int64(1)), Day: new(int64(2))},
+			Pause: &sending.Pause{Since: created, By: sending.ByOwner, Reason: "ü"},
 		},
 		Sent:    forwarding.Sent{Forward: "info@" + domain, Account: id, Last: forwarding.Record{N: 64, Fragile: 1<<63 | 5}, Leaves: created.Add(time.Hour), At: created},
 		Brought: forwarding.Brought{Domain: domain, Client: "2001:db8::1", Account: id, Messages: 1 << 40, At: created},
@@ -207,7 +212,7 @@ func (c customer) tx() control.Tx {
 		PutVerifiers: map[string]string{c.Mailbox.ID: c.Verifier}, PutRules: []directory.Rule{c.Rule}, PutOutbounds: []directory.Outbound{c.Outbound},
 		PutDeparted: []directory.Departed{c.Departed}, PutTokens: []control.Token{c.Token}, PutLists: []control.RecipientList{c.List}, PutZones: []zone.Zone{hosted},
 		PutSets: []zone.ExchangerSet{c.Set}, PutServers: []zone.NameServerSet{c.Servers}, PutTransfers: c.Transfer, Entries: []control.Entry{c.Entry}, PutProviders: []publish.Provider{c.Provider},
-		PutDKIM: []dkimkey.Domain{c.DKIM}, PutIdentities: []directory.Identity{c.Identity}, PutCertificates: []cert.Name{c.Certificate.Name},
+		PutDKIM: []dkimkey.Domain{c.DKIM}, PutIdentities: []directory.Identity{c.Identity}, PutSenders: []sending.Rule{c.Sender}, PutCertificates: []cert.Name{c.Certificate.Name},
 	}
 }
 
@@ -397,6 +402,8 @@ func sorted(st *control.State) {
 	slices.SortFunc(st.Sets, func(a, b zone.ExchangerSet) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(st.Servers, func(a, b zone.NameServerSet) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(st.Outbounds, func(a, b directory.Outbound) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(st.Senders, func(a, b sending.Rule) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(st.Senders, func(a, b sending.Rule) int { return cmp.Compare(a.ID, b.ID) })
 }
 
 // filled fails when a field of a value is zero, so that a new field cannot be forgotten in the round trip.

@@ -110,6 +110,9 @@ func (s *Store) Load(ctx context.Context, scope account.Scope) (control.State, e
 		if st.Identities, err = loadIdentities(tx); err != nil {
 			return err
 		}
+		if st.Senders, err = loadSenders(tx); err != nil {
+			return err
+		}
 		st.Sets, st.Servers, err = loadSets(tx)
 		return err
 	})

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,10 +14,10 @@ import (
 )
 
 const (
-	allMailboxesSQL  sqldb.Stmt = `SELECT id, domain, local, quota, pause FROM mailbox WHERE @scope(account_id)`
+	allMailboxesSQL  sqldb.Stmt = `SELECT id, domain, local, quota FROM mailbox WHERE @scope(account_id)`
 	mailboxOwnersSQL sqldb.Stmt = `SELECT id, account_id FROM mailbox WHERE @in(id, $1) AND @scope(account_id)`
-	addMailboxSQL    sqldb.Stmt = `INSERT INTO mailbox (id, account_id, domain, local, quota, pause) VALUES ($1, $2, $3, $4, $5, $6)`
-	setMailboxSQL    sqldb.Stmt = `UPDATE mailbox SET account_id = $2, domain = $3, local = $4, quota = $5, pause = $6 WHERE id = $1 AND @scope(account_id)`
+	addMailboxSQL    sqldb.Stmt = `INSERT INTO mailbox (id, account_id, domain, local, quota) VALUES ($1, $2, $3, $4, $5)`
+	setMailboxSQL    sqldb.Stmt = `UPDATE mailbox SET account_id = $2, domain = $3, local = $4, quota = $5 WHERE id = $1 AND @scope(account_id)`
 
 	moveVerifierSQL sqldb.Stmt = `UPDATE verifier SET account_id = $2 WHERE mailbox_id = $1 AND @scope(account_id)`
 	putVerifierSQL  sqldb.Stmt = `INSERT INTO verifier (mailbox_id, account_id, verifier) VALUES ($1, $2, $3)
@@ -33,19 +32,14 @@ const (
 func loadMailboxes(t *sqldb.Tx, shared *shared) ([]directory.Mailbox, error) {
 	var out pile[directory.Mailbox]
 	var m directory.Mailbox
-	var domain, pause string
-	dest := []any{&m.ID, &domain, &m.Local, &m.Quota, &pause}
+	var domain string
+	dest := []any{&m.ID, &domain, &m.Local, &m.Quota}
 	err := each(t, allMailboxesSQL, nil, func(rows *sqldb.Rows) error {
 		if err := rows.Scan(dest...); err != nil {
 			return err
 		}
 		if h, ok := shared.home(domain); ok {
 			m.Account, m.Domain = h.account, h.domain
-			if m.Pause = nil; pause != "" {
-				if err := json.Unmarshal([]byte(pause), &m.Pause); err != nil {
-					return fmt.Errorf("read why %s is paused: %w", m.ID, err)
-				}
-			}
 			out.add(m)
 		}
 		return nil
@@ -69,24 +63,11 @@ func putMailboxes(t *sqldb.Tx, list []directory.Mailbox) error {
 				}
 			}
 		}
-		pause, err := pauseText(m.Pause)
-		if err != nil {
-			return err
-		}
-		if err := t.Post(stmt, m.ID, m.Account, m.Domain, m.Local, m.Quota, pause); err != nil {
+		if err := t.Post(stmt, m.ID, m.Account, m.Domain, m.Local, m.Quota); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// pauseText is how a pause is stored.
-func pauseText(p *directory.Pause) (string, error) {
-	if p == nil {
-		return "", nil
-	}
-	text, err := json.Marshal(p)
-	return string(text), err
 }
 
 // putVerifiers writes verifiers of mailboxes, which must be there.

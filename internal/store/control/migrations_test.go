@@ -4,9 +4,11 @@ import (
 	"os"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/core/sending"
 	"postroad/internal/store/sqldb"
 )
 
@@ -38,6 +40,49 @@ func TestRoutesOfTheFirstSchemaAreKept(t *testing.T) {
 				"a": {ID: "a", Account: account.Operator, Hop: directory.HostPort{Host: "h", Port: 587}, Operator: true, TLS: directory.TLSVerified, User: "u", Password: "p"},
 				"b": {ID: "b", Account: "ann", Domain: "ann.example", Hop: directory.HostPort{Host: "h", Port: 25}, TLS: directory.TLSOpportunistic},
 			}, got)
+		})
+	}
+}
+
+// A pause of a mailbox becomes that of its login, and what was counted is counted on.
+func TestPausesAndTalliesOfTheSchemaBeforeAreKept(t *testing.T) {
+	t.Parallel()
+	for name, config := range configs {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			before := fstest.MapFS{}
+			files, err := os.ReadDir("migrations")
+			must(t, err)
+			for _, f := range files {
+				if f.Name() < "00029" {
+					text, err := os.ReadFile("migrations/" + f.Name())
+					must(t, err)
+					before[f.Name()] = &fstest.MapFile{Data: text}
+				}
+			}
+			c := config(t)
+			db, err := sqldb.Open(t.Context(), sqldb.Config{Name: "control", Path: c.Path, DSN: c.DSN, Reader: 1, Migrations: before})
+			must(t, err)
+			must(t, db.Write(t.Context(), system, func(tx *sqldb.Tx) error {
+				for _, stmt := range []sqldb.Stmt{
+					`INSERT INTO mailbox (id, account_id, domain, local, quota, pause) VALUES ('1', 'ann', 'ann.example', 'a', 0, '{"since":"2026-11-28T15:00:00Z","by":"operator","reason":"abuse"}')`,
+					`INSERT INTO mailbox (id, account_id, domain, local, quota) VALUES ('2', 'ann', 'ann.example', 'b', 0)`,
+					`INSERT INTO sending (kind, id, account_id, hour, hour_count, day, day_count) VALUES ('domain', 'ann.example', 'ann', 48, 3, 2, 5)`,
+				} {
+					if err := tx.Post(stmt); err != nil {
+						return err
+					}
+				}
+				return nil
+			}))
+			must(t, db.Close())
+			w := open(t, c)
+			same(t, "what was decided", []sending.Rule{{
+				Key: sending.KeysOf("ann", "a@ann.example")[0], Pause: &sending.Pause{Since: time.Date(2026, 11, 28, 15, 0, 0, 0, time.UTC), By: sending.ByOperator, Reason: "abuse"},
+			}}, w.load(t, system).Senders)
+			list, err := w.Tallies(t.Context(), system, 0)
+			must(t, err)
+			same(t, "what was counted", []sending.Count{{Key: sending.KeyOfDomain("ann", "ann.example"), Tally: sending.Tally{Hour: 48, HourCount: 3, Day: 2, DayCount: 5}}}, list)
 		})
 	}
 }

@@ -139,10 +139,8 @@ var foreigners = map[string]foreign{
 	},
 	"AddTallies": func(w *world, scope account.Scope, bob customer) {
 		t := w.t
-		for _, owner := range []account.ID{bob.Account.ID, newCustomer("ann").Account.ID} {
-			c := bob.Tally
-			c.Account = owner
-			if list, err := w.AddTallies(t.Context(), scope, []sending.Count{c}, 0); len(list) != 0 {
+		for _, list := range [][]sending.Count{{bob.Tally}, {{Key: sending.KeyOfAccount(bob.Account.ID), Tally: bob.Tally.Tally}}} {
+			if list, err := w.AddTallies(t.Context(), scope, list, 0); len(list) != 0 || !errors.Is(err, control.ErrDenied) {
 				t.Errorf("it shows %+v, %v", list, err)
 			}
 		}
@@ -170,6 +168,12 @@ var foreigners = map[string]foreign{
 			if list, err := w.AddForwardCounts(t.Context(), scope, added, time.Time{}); len(list.Sent)+len(list.Brought) != 0 {
 				t.Errorf("it shows %+v, %v", list, err)
 			}
+		}
+	},
+	"TalliesOf": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		if list, err := w.TalliesOf(t.Context(), scope, []sending.Key{bob.Tally.Key}); err != nil || len(list) != 0 {
+			t.Errorf("it shows %+v, %v", list, err)
 		}
 	},
 	"Providers": func(w *world, scope account.Scope, _ customer) {
@@ -607,6 +611,8 @@ func trespasses(bob customer) map[string]trespass {
 		"PutProviders, taken over":       {control.ErrNotFound, control.Tx{PutProviders: []publish.Provider{provider}}},
 		"PutIdentities":                  {control.ErrDenied, control.Tx{PutIdentities: []directory.Identity{bob.Identity}}},
 		"PutIdentities, taken over":      {control.ErrExists, control.Tx{PutIdentities: []directory.Identity{identity}}},
+		"PutSenders":                     {control.ErrDenied, control.Tx{PutSenders: []sending.Rule{bob.Sender}}},
+		"PutSenders, forgotten":          {control.ErrDenied, control.Tx{PutSenders: []sending.Rule{{Key: bob.Sender.Key}}}},
 		"Remove identity":                {control.ErrNotFound, control.Tx{Remove: []control.Removal{gone(control.KindIdentity, bob.Identity.ID)}}},
 		"PutDKIM":                        {control.ErrDenied, control.Tx{PutDKIM: []dkimkey.Domain{bob.DKIM}}},
 		"PutDKIM, taken over":            {control.ErrNotFound, control.Tx{PutDKIM: []dkimkey.Domain{keys}}},
@@ -682,7 +688,7 @@ func TestAnAccountChangesWhatIsItsOwn(t *testing.T) {
 		want := control.State{
 			Version: 2, Accounts: []account.Account{ann.Account}, Domains: []directory.Domain{ann.Domain}, Mailboxes: []directory.Mailbox{ann.Mailbox},
 			Rules: []directory.Rule{ann.Rule}, Outbounds: []directory.Outbound{ann.Outbound}, Departed: []directory.Departed{ann.Departed},
-			Sets: []zone.ExchangerSet{ann.Set}, Servers: []zone.NameServerSet{ann.Servers}, Identities: []directory.Identity{ann.Identity},
+			Sets: []zone.ExchangerSet{ann.Set}, Servers: []zone.NameServerSet{ann.Servers}, Identities: []directory.Identity{ann.Identity}, Senders: []sending.Rule{ann.Sender},
 		}
 		same(t, "what the account sees", want, st)
 		tx := ann.tx()
@@ -737,7 +743,7 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 	must(t, err)
 	operators := []string{"setting", "certificate_asset", "certificate_lock", "lease"} // nobody else has rows there
 	tables := w.tables(t)
-	if len(tables) != 36 {
+	if len(tables) != 37 {
 		t.Errorf("tables of accounts' rows: %v", tables)
 	}
 	counts := func(scope account.Scope, table string) (own, other int) {

@@ -10,6 +10,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/dkimkey"
 	"postroad/internal/core/publish"
+	"postroad/internal/core/sending"
 	"postroad/internal/core/transfer"
 	"postroad/internal/core/zone"
 	"postroad/internal/service/control"
@@ -102,6 +103,9 @@ func put(t *sqldb.Tx, tx *control.Tx, version int64) error {
 	if err := putIdentities(t, tx.PutIdentities); err != nil {
 		return err
 	}
+	if err := putSenders(t, tx.PutSenders); err != nil {
+		return err
+	}
 	if err := putDKIM(t, tx.PutDKIM); err != nil {
 		return err
 	}
@@ -136,6 +140,7 @@ func checkOwners(scope account.Scope, tx *control.Tx) error {
 		ownersOf(tx.PutZones, func(r *zone.Zone) account.ID { return r.Account }),
 		ownersOf(tx.PutProviders, func(r *publish.Provider) account.ID { return r.Account }),
 		ownersOf(tx.PutIdentities, func(r *directory.Identity) account.ID { return r.Account }),
+		ownersOf(tx.PutSenders, func(r *sending.Rule) account.ID { return r.Account }),
 		ownersOf(tx.PutDKIM, func(r *dkimkey.Domain) account.ID { return r.Account }),
 		ownersOf(tx.PutCertificates, func(r *cert.Name) account.ID { return r.Account }),
 		ownersOf(tx.PutDeparted, func(r *directory.Departed) account.ID { return r.Account }),
@@ -295,7 +300,7 @@ func sortRemovals(list []control.Removal) (goners, error) {
 			g.identities = append(g.identities, r.ID)
 		case control.KindCertificate:
 			g.certificates = append(g.certificates, r.ID)
-		case control.KindQueue, control.KindRecord, control.KindMX, control.KindDNSSEC, control.KindZoneKeys, control.KindPublish:
+		case control.KindQueue, control.KindSending, control.KindRecord, control.KindMX, control.KindDNSSEC, control.KindZoneKeys, control.KindPublish:
 			return goners{}, fmt.Errorf("%w: nothing is removed by the kind %q", control.ErrInvalid, r.Kind)
 		default:
 			return goners{}, fmt.Errorf("%w: nothing is of kind %q", control.ErrInvalid, r.Kind)

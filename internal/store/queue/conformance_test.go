@@ -519,8 +519,9 @@ func TestWhatTheOperatorSeesAndDoes(t *testing.T) {
 		counts(mail.Filter{Domain: "ead.example"}, mail.Counts{})
 		counts(mail.Filter{States: []mail.State{mail.StateHeld, mail.StateDead}}, mail.Counts{Messages: 2, Recipients: 2, Held: 2})
 		counts(mail.Filter{OlderThan: now.Add(-24 * time.Hour)}, mail.Counts{Messages: 1, Recipients: 1, Held: 1})
-		counts(mail.Filter{Login: "nobody@example.org"}, mail.Counts{})
-		counts(mail.Filter{Reply: "nothing"}, mail.Counts{})
+		for _, nobodys := range []mail.Sent{{Login: "nobody@example.org"}, {Domain: "example.org"}, {Account: "nobody"}, {Halted: true}} {
+			counts(mail.Filter{Sent: nobodys}, mail.Counts{})
+		}
 		counts(mail.Filter{IDs: []mail.ID{held.Message.ID}, Domain: "example.org"}, mail.Counts{Messages: 1, Recipients: 1, Held: 1})
 
 		var all []mail.ID

@@ -76,13 +76,30 @@ func newSelection(f mail.Filter) *selection {
 	if !f.OlderThan.IsZero() {
 		s.add("EXISTS (SELECT 1 FROM message WHERE id = message_id AND received < " + s.param(sqldb.Micros(f.OlderThan)) + ")")
 	}
-	if f.Login != "" {
-		s.add("EXISTS (SELECT 1 FROM message WHERE id = message_id AND login = " + s.param(f.Login) + ")")
-	}
-	if f.Reply != "" {
-		s.add("last_reply = " + s.param(f.Reply))
+	if f.Sent != (mail.Sent{}) {
+		s.sent(f.Sent)
 	}
 	return s
+}
+
+// sent selects what users have sent.
+func (s *selection) sent(f mail.Sent) {
+	where := "login <> ''"
+	if f.Account != "" {
+		where += " AND message.account_id = " + s.param(string(f.Account))
+	}
+	if f.Login != "" {
+		where += " AND login = " + s.param(f.Login)
+	}
+	if f.Domain != "" {
+		p := s.param("@" + f.Domain)
+		where += " AND substr(login, length(login) - length(" + p + ") + 1) = " + p
+	}
+	if f.Halted {
+		before, after, _ := strings.Cut(mail.Paused("\n"), "\n")
+		where += " AND last_reply = " + s.param(before) + " || login || " + s.param(after)
+	}
+	s.add("EXISTS (SELECT 1 FROM message WHERE id = message_id AND " + where + ")")
 }
 
 // host selects lanes whose key is the host, or begins with the host and a port or an outbound route.
@@ -142,7 +159,7 @@ func (s *Store) List(ctx context.Context, scope account.Scope, f mail.Filter, af
 // Count implements queue.Inspect. Counting everything reads the indices alone.
 func (s *Store) Count(ctx context.Context, scope account.Scope, f mail.Filter, now time.Time) (mail.Counts, error) {
 	var c mail.Counts
-	everything := scope.IsSystem() && len(f.IDs) == 0 && f.Domain == "" && f.Host == "" && len(f.States) == 0 && f.OlderThan.IsZero() && f.Login == "" && f.Reply == ""
+	everything := scope.IsSystem() && len(f.IDs) == 0 && f.Domain == "" && f.Host == "" && len(f.States) == 0 && f.OlderThan.IsZero() && f.Sent == (mail.Sent{})
 	err := s.db.Read(ctx, scope, func(tx *sqldb.Tx) error {
 		c = mail.Counts{}
 		if everything {
@@ -302,7 +319,11 @@ func (c *change) apply(tx *sqldb.Tx, rows []mail.Recipient) (blobs []string, err
 		case mail.Hold:
 			err = tx.Post(holdSQL, id, n)
 		case mail.Release:
-			err = tx.Post(releaseSQL, id, n, sqldb.Micros(c.now), c.age, c.age+releaseAge, c.filter.Reply)
+			reason := "" // that does not hold any more
+			if c.filter.Sent.Halted {
+				reason = r.LastReply
+			}
+			err = tx.Post(releaseSQL, id, n, sqldb.Micros(c.now), c.age, c.age+releaseAge, reason)
 			lanes.add(r.Lane, mail.StateWaiting, c.now)
 		case mail.Drop:
 			err = tx.Post(deleteRecipientSQL, id, n)

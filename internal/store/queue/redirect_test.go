@@ -271,18 +271,28 @@ func TestWhatWaitsForADomain(t *testing.T) {
 	})
 }
 
-// What was held for a login's pause is let go by its reason, and nothing else that the login has sent.
-func TestWhatIsHeldForALoginIsLetGoByTheReason(t *testing.T) {
+// What was held for the pause of users is let go by its reason, and nothing else that they have sent.
+func TestWhatIsHeldForUsersIsLetGoByTheReason(t *testing.T) {
+	for by, sent := range map[string]mail.Sent{
+		"address": {Login: "ann@here.example"}, "login": {Account: "a", Login: "ann@here.example"}, "domain": {Account: "a", Domain: "here.example"}, "account": {Account: "a"},
+	} {
+		t.Run(by, func(t *testing.T) { letGoByTheReason(t, sent) })
+	}
+}
+
+func letGoByTheReason(t *testing.T, sent mail.Sent) {
 	engines(t, func(w *world) {
 		t := w.t
 		now := at(time.Now())
 		ann, bob, kept := message([]byte("a"), mail.StateWaiting, now, lane), message([]byte("b"), mail.StateWaiting, now, lane), message([]byte("c"), mail.StateHeld, now, lane)
-		ann.Message.Client.Login, bob.Message.Client.Login, kept.Message.Client.Login = "ann@here.example", "bob@here.example", "ann@here.example"
+		ann.Message.Client.Login, bob.Message.Client.Login, kept.Message.Client.Login = "ann@here.example", "ann@sub.here.example", "ann@here.example"
+		ann.Message.Account, bob.Message.Account, kept.Message.Account = "a", "b", "a"
+		sent.Halted = true
 		w.accept(t, ann, bob, kept)
 		must(t, w.Redirect(t.Context(), account.System(), queue.Token{}, []queue.Redirection{
-			{Row: ann.Rows[0].Row, From: lane, Reply: "paused"}, {Row: bob.Rows[0].Row, From: lane, Reply: "paused"},
+			{Row: ann.Rows[0].Row, From: lane, Reply: mail.Paused("ann@here.example")}, {Row: bob.Rows[0].Row, From: lane, Reply: mail.Paused("ann@sub.here.example")},
 		}))
-		f := mail.Filter{Login: "ann@here.example", Reply: "paused", States: []mail.State{mail.StateHeld}}
+		f := mail.Filter{Sent: sent, States: []mail.State{mail.StateHeld}}
 		if n, lanes, err := w.Change(t.Context(), account.System(), f, mail.Release, now, nil); err != nil || n != 1 || len(lanes) != 1 {
 			t.Errorf("%d rows, lanes %v, %v", n, lanes, err)
 		}
@@ -290,7 +300,7 @@ func TestWhatIsHeldForALoginIsLetGoByTheReason(t *testing.T) {
 			of    mail.Stored
 			state mail.State
 			reply string
-		}{{ann, mail.StateWaiting, ""}, {bob, mail.StateHeld, "paused"}, {kept, mail.StateHeld, kept.Rows[0].LastReply}} {
+		}{{ann, mail.StateWaiting, ""}, {bob, mail.StateHeld, mail.Paused("ann@sub.here.example")}, {kept, mail.StateHeld, kept.Rows[0].LastReply}} {
 			if r, _ := w.row(t, c.of.Rows[0].Row); r.State != c.state || r.LastReply != c.reply {
 				t.Errorf("%s of %s: %+v", r.ID, c.of.Message.Client.Login, r)
 			}

@@ -36,10 +36,10 @@ func TestFiltersCompileInEveryCombination(t *testing.T) {
 				f.OlderThan = time.Now()
 			}
 			if bits&32 != 0 {
-				f.Login = "x"
+				f.Sent.Login, f.Sent.Account, f.Sent.Domain = "x", "x", "x"
 			}
 			if bits&64 != 0 {
-				f.Reply = "x"
+				f.Sent.Halted = true
 			}
 			for _, scope := range []account.Scope{account.System(), account.Of("a", "b"), account.Of()} {
 				if _, err := w.List(t.Context(), scope, f, "", 1); err != nil {

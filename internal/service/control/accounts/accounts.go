@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/sending"
 	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/told"
@@ -167,8 +168,17 @@ func (x *Access) PlanRemove(ctx context.Context, actor rights.Actor, st *rights.
 			p.Delta.RemoveOutbounds = append(p.Delta.RemoveOutbounds, o.ID)
 		}
 	}
+	for r := range st.Directory.SendingRules() {
+		if r.Account == a.ID {
+			p.Tx.PutSenders = append(p.Tx.PutSenders, sending.Rule{Key: r.Key})
+		}
+	}
+	p.Delta.PutSenders = p.Tx.PutSenders
 	p.Record(plan.Change{Kind: plan.KindAccount, Verb: plan.VerbRemove, Subject: a.Name, Account: a.ID, Before: info})
 	p.Say("Removes the account %s and %s.", a.Name, words.Plural(int64(len(tokens)), "token", "tokens"))
+	if len(p.Tx.PutSenders) > 0 {
+		p.Say("Limits and pauses of what its users have sent go with it.")
+	}
 	return p, nil
 }
 

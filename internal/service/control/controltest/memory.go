@@ -26,6 +26,7 @@ import (
 	"postroad/internal/core/mailbox"
 	"postroad/internal/core/notice"
 	"postroad/internal/core/publish"
+	"postroad/internal/core/sending"
 	"postroad/internal/core/trace"
 	"postroad/internal/core/zone"
 	"postroad/internal/proto/dns"
@@ -62,6 +63,7 @@ type Memory struct {
 	Providing  map[string]publish.Provider // by domain
 	Keys       map[string]dkimkey.Domain   // by domain
 	Identities map[string]directory.Identity
+	Senders    map[string]sending.Rule     // by account, kind and id
 	Certified  map[string]cert.Certificate // names with certificates, by name
 
 	// What others keep.
@@ -86,7 +88,7 @@ type Memory struct {
 // NewMemory is a store without anything in it.
 func NewMemory() *Memory {
 	return &Memory{
-		Providing: map[string]publish.Provider{}, Keys: map[string]dkimkey.Domain{}, Identities: map[string]directory.Identity{}, Certified: map[string]cert.Certificate{},
+		Providing: map[string]publish.Provider{}, Keys: map[string]dkimkey.Domain{}, Identities: map[string]directory.Identity{}, Senders: map[string]sending.Rule{}, Certified: map[string]cert.Certificate{},
 		Accounts: map[string]account.Account{}, Domains: map[string]directory.Domain{}, Mailboxes: map[string]directory.Mailbox{},
 		Rules: map[string]directory.Rule{}, Outbounds: map[string]directory.Outbound{}, Departed: map[string]directory.Departed{}, Sets: map[string]zone.ExchangerSet{}, Servers: map[string]zone.NameServerSet{}, Given: map[string]control.Token{},
 		Lists: map[string]control.RecipientList{}, Verifiers: map[string]string{}, Settings: map[string]string{},
@@ -144,6 +146,7 @@ func (m *Memory) Load(_ context.Context, scope account.Scope) (control.State, er
 		Servers:   inScope(scope, m.Servers, func(s zone.NameServerSet) account.ID { return s.Account }),
 
 		Identities: inScope(scope, m.Identities, func(i directory.Identity) account.ID { return i.Account }),
+		Senders:    inScope(scope, m.Senders, func(r sending.Rule) account.ID { return r.Account }),
 	}, nil
 }
 
@@ -189,6 +192,12 @@ func (m *Memory) Update(_ context.Context, scope account.Scope, version int64, t
 	}
 	put(m.Providing, tx.PutProviders, func(p publish.Provider) string { return p.Domain })
 	put(m.Identities, tx.PutIdentities, func(i directory.Identity) string { return i.ID })
+	for _, r := range tx.PutSenders {
+		key := string(r.Account) + " " + r.Label()
+		if m.Senders[key] = r; r.Empty() {
+			delete(m.Senders, key)
+		}
+	}
 	put(m.Keys, tx.PutDKIM, func(d dkimkey.Domain) string { return d.Name })
 	for _, n := range tx.PutCertificates {
 		c := m.Certified[n.Name]

@@ -54,6 +54,9 @@ func (a *Access) PlanAdd(ctx context.Context, actor rights.Actor, st *rights.Sta
 	p.Say("Adds the domain %s: %s.", words.Show(name), settings.Describe(&d))
 	bare := settings.New(d.ID, d.Account, d.Name, d.Created)
 	p.Sentences = slices.Concat(p.Sentences, settings.Changed(&bare, &d), says)
+	if rule, paused := st.Directory.DomainPausedFor(owner, name); paused {
+		p.Say("%s", rule.StillPaused())
+	}
 	if err := a.Zones.Host(ctx, st, &p, nil, &d); err != nil {
 		return plan.Plan{}, err
 	}

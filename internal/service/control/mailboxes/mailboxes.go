@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"postroad/internal/core/directory"
+	"postroad/internal/core/sending"
 	"postroad/internal/proto/smtp"
 	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/reading"
@@ -32,9 +33,8 @@ type Access struct {
 // Spec is a wanted mailbox.
 type Spec struct {
 	Address  string
-	Password *words.Secret    // nil: nobody can log in
-	Quota    int64            // octets; 0 without limit
-	Pause    *directory.Pause // of a mailbox that comes back as it was
+	Password *words.Secret // nil: nobody can log in
+	Quota    int64         // octets; 0 without limit
 }
 
 // Settings are what can be changed of a mailbox; nil fields are left as they are.
@@ -88,7 +88,7 @@ func (a *Access) add(p *plan.Plan, actor rights.Actor, st *rights.State, seen ma
 	if err := Check(actor, spec.Password, spec.Quota); err != nil {
 		return err
 	}
-	m := directory.Mailbox{ID: a.NewID(), Account: d.Account, Domain: d.Name, Local: at.Local, Quota: spec.Quota, Pause: spec.Pause}
+	m := directory.Mailbox{ID: a.NewID(), Account: d.Account, Domain: d.Name, Local: at.Local, Quota: spec.Quota}
 	info := undo.ShowMailbox(&m)
 	p.Say("Adds the mailbox %s.", at.String())
 	if spec.Password != nil {
@@ -96,6 +96,9 @@ func (a *Access) add(p *plan.Plan, actor rights.Actor, st *rights.State, seen ma
 		info.Password = "set"
 	} else {
 		p.Say("Nobody can log in to it until it has a password.")
+	}
+	if rule, paused := st.Directory.PausedFor(m.Account, m.Address()); paused {
+		p.Say("%s", rule.StillPaused())
 	}
 	if !d.Keeps() {
 		p.Say("It gets no mail while the domain's mode is %s, but at its routing address.", d.Effective())
@@ -183,6 +186,9 @@ func (a *Access) PlanRemove(ctx context.Context, actor rights.Actor, st *rights.
 	p.Unboxed = []string{m.ID}
 	p.Record(plan.Change{Kind: plan.KindMailbox, Verb: plan.VerbRemove, Subject: m.Address(), Domain: m.Domain, Account: m.Account, Before: undo.ShowMailbox(m)})
 	p.Say("Removes the mailbox %s.", m.Address())
+	if rule := st.Directory.SendingRule(sending.KeysOf(m.Account, m.Address())[0]); rule.Pause != nil {
+		p.Say("Its login stays paused: what it has sent and is held stays held, and whoever adds the mailbox again finds it paused.")
+	}
 	if held.Messages > 0 {
 		p.Warn("%s go with it and cannot be brought back.", words.Plural(held.Messages, "message", "messages"))
 	}

@@ -10,6 +10,7 @@ import (
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/publish"
+	"postroad/internal/core/sending"
 	"postroad/internal/core/transfer"
 	"postroad/internal/core/zone"
 )
@@ -36,6 +37,7 @@ type Tx struct {
 	PutFindings     []finding.Finding  // of domains in scope, after all else is written
 	DropFindings    []finding.Finding  // by domain and name; before PutFindings
 	PutIdentities   []directory.Identity
+	PutSenders      []sending.Rule // each takes the place of the one before; an empty one is removed
 	Remove          []Removal
 	Entries         []Entry
 	PutCertificates []cert.Name // names that are to have certificates; each takes the place of the one before
@@ -73,6 +75,7 @@ const (
 	KindRecord      Kind = "record"    // only in plans and audit entries: what was changed in a zone
 	KindProvider    Kind = "provider"  // how the zone of a domain is written to that others answer for, by the domain's name
 	KindIdentity    Kind = "identity"  // an address elsewhere as which a mailbox's login may send
+	KindSending     Kind = "sending"   // what was decided of a sender; nothing is removed by it
 	KindDKIM        Kind = "dkim"      // how a domain's mail is signed, by the domain's name
 	KindPublish     Kind = "publish"   // only in plans and audit entries: what was written there
 	KindQueue       Kind = "queue"     // only in plans and audit entries: what was done to queued mail

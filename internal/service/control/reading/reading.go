@@ -19,6 +19,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/mailbox"
 	"postroad/internal/core/routing"
+	"postroad/internal/core/sending"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/words"
 )
@@ -43,12 +44,12 @@ type Access struct {
 
 // Usage is a mailbox as listings show it.
 type Usage struct {
-	Address  string           `json:"address"`
-	Routing  string           `json:"routing_address,omitempty" doc:"Reaches the mailbox whatever the public MX says; absent while the domain is not proved"`
-	Messages int64            `json:"messages"`
-	Bytes    int64            `json:"bytes"`
-	Quota    int64            `json:"quota" doc:"Octets; 0 without limit"`
-	Paused   *directory.Pause `json:"paused,omitempty" doc:"Why its user may send nothing; absent: he may"`
+	Address  string         `json:"address"`
+	Routing  string         `json:"routing_address,omitempty" doc:"Reaches the mailbox whatever the public MX says; absent while the domain is not proved"`
+	Messages int64          `json:"messages"`
+	Bytes    int64          `json:"bytes"`
+	Quota    int64          `json:"quota" doc:"Octets; 0 without limit"`
+	Paused   *sending.Pause `json:"paused,omitempty" doc:"Why its user may send nothing: the pause of the login, of its domain or of its account; absent: he may"`
 }
 
 // MailboxDetail is a mailbox with its folders.
@@ -112,10 +113,16 @@ func (a *Access) List(ctx context.Context, actor rights.Actor, st *rights.State,
 	}
 	for _, m := range boxes {
 		u := usage[m.ID]
-		out = append(out, Usage{Address: m.Address(), Routing: a.routingAddress(st, m), Messages: u.Messages, Bytes: u.Bytes, Quota: m.Quota, Paused: m.Pause})
+		out = append(out, Usage{Address: m.Address(), Routing: a.routingAddress(st, m), Messages: u.Messages, Bytes: u.Bytes, Quota: m.Quota, Paused: paused(st, m)})
 	}
 	slices.SortFunc(out, func(x, y Usage) int { return cmp.Compare(x.Address, y.Address) })
 	return out, nil
+}
+
+// paused is why a mailbox's user may send nothing; nil: he may.
+func paused(st *rights.State, m *directory.Mailbox) *sending.Pause {
+	rule, _ := st.Directory.PausedFor(m.Account, m.Address())
+	return rule.Pause
 }
 
 // routingAddress is the address that reaches a mailbox whatever the public MX says; empty when there is none.
@@ -137,7 +144,7 @@ func (a *Access) Show(ctx context.Context, actor rights.Actor, st *rights.State,
 		return MailboxDetail{}, err
 	}
 	d := MailboxDetail{
-		Usage:   Usage{Address: m.Address(), Routing: a.routingAddress(st, m), Messages: held.Messages, Bytes: held.Bytes, Quota: m.Quota, Paused: m.Pause},
+		Usage:   Usage{Address: m.Address(), Routing: a.routingAddress(st, m), Messages: held.Messages, Bytes: held.Bytes, Quota: m.Quota, Paused: paused(st, m)},
 		Folders: []MailboxFolder{},
 	}
 	if a.Store == nil {

@@ -14,6 +14,7 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/mail"
+	"postroad/internal/core/sending"
 	"postroad/internal/obs"
 	"postroad/internal/service/control/boxes"
 	"postroad/internal/service/control/mailqueue"
@@ -35,7 +36,7 @@ type Keeper struct {
 // mail.Rerouted.
 const settingRerouting = "queued_mail_being_rerouted"
 
-// Of lists the domains whose queued mail is to be decided anew when a plan is applied, and the logins that it pauses or resumes.
+// Of lists the domains whose queued mail is to be decided anew when a plan is applied, and the senders that it pauses or resumes.
 func (k *Keeper) Of(before *directory.Snapshot, p *plan.Plan) []mail.Rerouted {
 	if k.Queue == nil {
 		return nil
@@ -54,11 +55,20 @@ func (k *Keeper) Of(before *directory.Snapshot, p *plan.Plan) []mail.Rerouted {
 		}
 		out = append(out, mail.Rerouted{Domain: name, Gone: true})
 	}
-	for i := range p.Delta.PutMailboxes {
-		m := &p.Delta.PutMailboxes[i]
-		if old, there := before.Mailbox(m.Domain, m.Local); there && (old.Pause == nil) != (m.Pause == nil) {
-			out = append(out, mail.Rerouted{Login: m.Address()})
+	for i := range p.Delta.PutSenders {
+		r := &p.Delta.PutSenders[i]
+		if old := before.SendingRule(r.Key); (old.Pause == nil) == (r.Pause == nil) {
+			continue
 		}
+		sent := mail.Rerouted{SentBy: r.Account}
+		switch r.Kind {
+		case sending.Login:
+			sent.Login = r.ID
+		case sending.Domain:
+			sent.Logins = r.ID
+		case sending.Account:
+		}
+		out = append(out, sent)
 	}
 	return out
 }

@@ -7,21 +7,46 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/dnssec"
+	"postroad/internal/core/sending"
 	"postroad/internal/service/control/settings"
 )
 
 // Mailbox is a mailbox as plans and audit entries show it.
 type Mailbox struct {
-	Address  string           `json:"address"`
-	Account  account.ID       `json:"account"`
-	Quota    int64            `json:"quota" doc:"Octets; 0 without limit"`
-	Paused   *directory.Pause `json:"paused,omitempty" doc:"Why its user may send nothing; absent: he may"`
-	Password string           `json:"password,omitempty" doc:"\"set\" or \"changed\"; never the password"`
+	Address  string     `json:"address"`
+	Account  account.ID `json:"account"`
+	Quota    int64      `json:"quota" doc:"Octets; 0 without limit"`
+	Password string     `json:"password,omitempty" doc:"\"set\" or \"changed\"; never the password"`
 }
 
 // ShowMailbox gives a mailbox as plans show it.
 func ShowMailbox(m *directory.Mailbox) Mailbox {
-	return Mailbox{Address: m.Address(), Account: m.Account, Quota: m.Quota, Paused: m.Pause}
+	return Mailbox{Address: m.Address(), Account: m.Account, Quota: m.Quota}
+}
+
+// Sender is what was decided of a sender, as plans and audit entries show it.
+type Sender struct {
+	Kind    sending.Kind   `json:"kind" enum:"login,domain,account"`
+	ID      string         `json:"id" doc:"Address of the login, name of the domain, id of the account"`
+	Account account.ID     `json:"account"`
+	Hour    *int64         `json:"hour,omitempty" doc:"Recipients in an hour that the operator gives it, 0 without limit; absent: what the installation does"`
+	Day     *int64         `json:"day,omitempty" doc:"The same in a day of UTC"`
+	OwnHour *int64         `json:"own_hour,omitempty" doc:"Recipients in an hour that its account has chosen of that; absent: all"`
+	OwnDay  *int64         `json:"own_day,omitempty" doc:"The same in a day of UTC"`
+	Paused  *sending.Pause `json:"paused,omitempty" doc:"Why it may send nothing; absent: it may"`
+}
+
+// ShowSender gives what was decided of a sender as plans show it.
+func ShowSender(r *sending.Rule) Sender {
+	return Sender{Kind: r.Kind, ID: r.ID, Account: r.Account, Hour: r.Given.Hour, Day: r.Given.Day, OwnHour: r.Own.Hour, OwnDay: r.Own.Day, Paused: r.Pause}
+}
+
+// Rule is what is shown, as it was decided.
+func (s *Sender) Rule() sending.Rule {
+	return sending.Rule{
+		Key:   sending.Key{Account: s.Account, Kind: s.Kind, ID: s.ID},
+		Given: sending.Choice{Hour: s.Hour, Day: s.Day}, Own: sending.Choice{Hour: s.OwnHour, Day: s.OwnDay}, Pause: s.Paused,
+	}
 }
 
 // Rule is an alias, forward, group or catch-all as listings show it.
@@ -120,7 +145,7 @@ type Zone struct {
 // Contents are the mailboxes, empty, and the rules that were in the domain, for the domain that takes its place.
 func (gone *RemovedDomain) Contents(d *directory.Domain, newID func() string) (boxes []directory.Mailbox, rules []directory.Rule) {
 	for _, m := range gone.Mailboxes {
-		boxes = append(boxes, directory.Mailbox{ID: newID(), Account: d.Account, Domain: d.Name, Local: localOf(m.Address), Quota: m.Quota, Pause: m.Paused})
+		boxes = append(boxes, directory.Mailbox{ID: newID(), Account: d.Account, Domain: d.Name, Local: localOf(m.Address), Quota: m.Quota})
 	}
 	for _, r := range gone.Rules {
 		rules = append(rules, directory.Rule{ID: newID(), Account: d.Account, Domain: d.Name, Local: localOf(r.Address), Kind: directory.RuleKind(r.Kind), Targets: r.Targets, Keep: r.Keep, Archive: r.Archive})

@@ -41,7 +41,6 @@ const (
 	RemoveDomain
 	AddMailbox
 	SetMailbox
-	PauseMailbox // or resume it
 	RemoveMailbox
 	AddRule
 	SetRule
@@ -62,6 +61,7 @@ const (
 	AddServers
 	SetServers
 	RemoveServers
+	SetSender
 )
 
 // Step is what takes a change back. Which fields count follows from Do.
@@ -80,6 +80,7 @@ type Step struct {
 	MX, Left *sets.Records // for SetExchangers: what was before, and what the change left
 	Set      *sets.Set
 	Servers  *sets.Servers
+	Sender   *Sender
 	Says     string // what does not come back; may be empty
 }
 
@@ -149,6 +150,8 @@ func Judge(st *rights.State, c *Change, now time.Time) (Step, error) {
 		case "remove":
 			return Step{Do: AddCertificate, Subject: c.Subject}, nil
 		}
+	case "sending":
+		return sender(st, c)
 	case "publish":
 		return Step{Do: Unpublish, Subject: c.Domain}, nil
 	case "token":
@@ -209,12 +212,6 @@ func mailbox(st *rights.State, c *Change) (Step, error) {
 		return Step{}, err
 	}
 	m, there := st.Directory.Mailbox(c.Domain, localOf(c.Subject))
-	if there && before != nil && after != nil && !before.Paused.Same(after.Paused) {
-		if !m.Pause.Same(after.Paused) {
-			return Step{}, words.Since("the mailbox " + c.Subject)
-		}
-		return Step{Do: PauseMailbox, Subject: c.Subject, Mailbox: before}, nil
-	}
 	switch {
 	case there != (after != nil), there && m.Quota != after.Quota:
 		return Step{}, domainGone(st, c, words.Since("the mailbox "+c.Subject))
@@ -231,6 +228,42 @@ func mailbox(st *rights.State, c *Change) (Step, error) {
 		s.Says = "The password stays as it is: the old one is not kept."
 	}
 	return s, nil
+}
+
+// sender takes back what a change has decided of a sender, and leaves alone what was decided besides.
+func sender(st *rights.State, c *Change) (Step, error) {
+	was, left, err := sides[Sender](c)
+	if err != nil {
+		return Step{}, err
+	}
+	if was == nil || left == nil {
+		return Step{}, words.Lost("its entry does not say what was changed")
+	}
+	if _, there := st.Accounts[was.Account]; !there {
+		return Step{}, words.Lost("the account is gone")
+	}
+	before, after := was.Rule(), left.Rule()
+	next := st.Directory.SendingRule(before.Key)
+	if !before.Given.Same(after.Given) {
+		if !next.Given.Same(after.Given) {
+			return Step{}, words.Since("the limits of " + c.Subject)
+		}
+		next.Given = before.Given
+	}
+	if !before.Own.Same(after.Own) {
+		if !next.Own.Same(after.Own) {
+			return Step{}, words.Since("the limits of " + c.Subject)
+		}
+		next.Own = before.Own
+	}
+	if !before.Pause.Same(after.Pause) {
+		if !next.Pause.Same(after.Pause) {
+			return Step{}, words.Since("whether " + c.Subject + " may send")
+		}
+		next.Pause = before.Pause
+	}
+	wanted := ShowSender(&next)
+	return Step{Do: SetSender, Subject: c.Subject, Sender: &wanted}, nil
 }
 
 // domainGone is err, or says that the domain of the change is not there any more.
@@ -335,7 +368,7 @@ func accounts(st *rights.State, c *Change) (Step, error) {
 	case after != nil:
 		return Step{Do: SetAccount, Subject: string(c.Account), Account: before}, nil
 	}
-	return Step{Do: AddAccount, Account: before, Says: "Its tokens do not come back."}, nil
+	return Step{Do: AddAccount, Account: before, Says: "Its tokens do not come back, nor limits and pauses of what its users send."}, nil
 }
 
 func exchangerSet(st *rights.State, c *Change) (Step, error) {
