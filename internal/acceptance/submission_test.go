@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,6 +75,32 @@ func TestALoginSendsAsItselfAndAsNobodyElse(t *testing.T) {
 			t.Errorf("the Received field does not tell of TLS and AUTH: %.300s", m.Body)
 		}
 	}
+}
+
+// mutt sends mail on both ports, after a login that shows nobody its password.
+func TestMuttSendsMailBySCRAM(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	o.zone("far.example", "@ MX 10 a\na A 127.0.0.11\n")
+	far := o.peer(11, sim.Script{})
+	r := &reader{instance: o.instance("")}
+	r.addMailbox("bob@here.example", "a pass phrase")
+	for n, server := range []string{"smtp://bob%40here.example@" + r.submit, "smtps://bob%40here.example@" + r.secure} {
+		rc := r.file("muttrc", fmt.Sprintf(`set smtp_url="%s/"
+set smtp_pass="a pass phrase"
+set smtp_authenticators="scram-sha-256"
+set ssl_starttls=yes ssl_force_tls=yes
+set certificate_file="%s"
+set ssl_verify_host=no ssl_verify_dates=no ssl_usesystemcerts=no
+set from="Bob <bob@here.example>" use_envelope_from=yes copy=no hostname=client.example
+`, server, filepath.Join(r.data, "self-signed.crt")))
+		r.client("Sent by mutt.\n", "mutt", "-n", "-F", rc, "-s", "by mutt", "x@far.example")
+		m := far.Await(n + 1)[n]
+		if m.From != "bob@here.example" || !bytes.Contains(m.Body, []byte("From: Bob <bob@here.example>")) || !bytes.Contains(m.Body, []byte("with ESMTPSA")) {
+			t.Errorf("by %s it arrives from %s:\n%s", server, m.From, m.Body)
+		}
+	}
+	eventually(t, "the logins in the log", func() bool { return strings.Count(r.log.String(), "mechanism=SCRAM-SHA-256") == 2 })
 }
 
 func TestSmartHostGetsItsLoginOverVerifiedTLSOnly(t *testing.T) {
