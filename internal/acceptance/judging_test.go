@@ -257,6 +257,29 @@ func TestWhatIsPutAsideWaitsForItsOwner(t *testing.T) {
 	}
 }
 
+// What was to go into a folder for junk does not leave when its domain's mail goes elsewhere before it was stored.
+func TestWhatIsPutAsideDoesNotLeaveWithItsDomain(t *testing.T) {
+	t.Parallel()
+	o, i := judging(t)
+	p := o.peer(11, sim.Script{})
+	i.run("mailbox", "add", "full@crm.example", "--quota", "1KiB")
+	long := strings.Repeat(strings.Repeat("x", 70)+"\r\n", 20)
+	junk := i.brings(stranger, "x.example", "soft.example", from("soft.example")+long, "full@crm.example")
+	wants(t, "asked to be put aside", junk, "250")
+	good := i.brings("127.0.0.2", "x.example", "crm.example", from("crm.example")+long, "full@crm.example")
+	wants(t, "of our own", good, "250")
+	eventually(t, "both wait for room", func() bool { return strings.Count(i.run("queue", "list"), "the mailbox is full") == 2 })
+	i.run("domain", "set", "crm.example", "--mode", "relay", "--recipients", "accept", "--next-hop", "127.0.0.11:"+o.port, "--yes")
+	p.Await(1)
+	i.says("queue list", "quarantined", "full@crm.example", "it was put aside, and would leave this installation now")
+	_, id, _ := strings.Cut(junk, "queued as ")
+	i.says("trace "+id, "it was put aside, and would leave this installation now")
+	i.run("queue", "release", id, "--yes")
+	if list := p.Await(2); !strings.Contains(string(list[1].Body), "dmarc=fail") {
+		t.Errorf("%s", list[1].Body)
+	}
+}
+
 func TestHowADomainJudgesIsItsOwnChoice(t *testing.T) {
 	t.Parallel()
 	o, i := judging(t)

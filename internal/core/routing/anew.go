@@ -101,8 +101,12 @@ func (v *View) again(r *mail.Recipient, dom *directory.Domain) Anew {
 	return stays // the message was delivered here, and its copy is on its way
 }
 
+// putAside is said of a row that policy has put aside for a mailbox, and that would leave by now.
+const putAside = "it was put aside, and would leave this installation now: it goes on when it is released"
+
 // RowsAnew makes the rows that a row becomes whose destinations were decided anew: the first in its place, and one more
-// for each further destination.
+// for each further destination. What was to go into a mailbox's folder for junk and leaves now is quarantined, as it would
+// have been at first; what somebody has let go before is not stopped again.
 func RowsAnew(r *mail.Recipient, to []Destination) []mail.Recipient {
 	rows := make([]mail.Recipient, len(to))
 	for i := range to {
@@ -113,6 +117,9 @@ func RowsAnew(r *mail.Recipient, to []Destination) []mail.Recipient {
 		}
 		if to[i].Copy && !r.Copy {
 			rows[i].Copy, rows[i].Notify, rows[i].ORcpt = true, smtp.NotifyNever, ""
+		}
+		if r.Junk && r.Lane.Transport() == mail.TransportLocal && to[i].Lane.Transport() != mail.TransportLocal {
+			rows[i].State, rows[i].LastReply, rows[i].LastHost = mail.StateQuarantined, putAside, ""
 		}
 	}
 	return rows

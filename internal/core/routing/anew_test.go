@@ -148,6 +148,32 @@ func TestRowsMadeAnewKeepWhatIsNotTheNextHop(t *testing.T) {
 	}
 }
 
+// TestWhatWasPutAsideDoesNotLeave: what was to go into a folder for junk is quarantined where it would leave by now.
+func TestWhatWasPutAsideDoesNotLeave(t *testing.T) {
+	t.Parallel()
+	out := []routing.Destination{{Transport: mail.TransportRelay, Lane: "relay/real.example:25", Address: "ann@dual.example"}}
+	box := []routing.Destination{{Transport: mail.TransportLocal, Lane: routing.LocalLane, Address: "ann@dual.example", Mailbox: "box"}}
+	for _, c := range []struct {
+		name string
+		row  mail.Recipient
+		to   []routing.Destination
+		want mail.State
+	}{
+		{"out of a mailbox", mail.Recipient{Junk: true, Lane: routing.LocalLane, State: mail.StateDeferred, LastReply: "452 full", LastHost: "x"}, out, mail.StateQuarantined},
+		{"from mailbox to mailbox", mail.Recipient{Junk: true, Lane: routing.LocalLane, State: mail.StateDeferred}, box, mail.StateDeferred},
+		{"let go before", mail.Recipient{Junk: true, Lane: "remote/dual.example", State: mail.StateWaiting}, out, mail.StateWaiting},
+		{"never put aside", mail.Recipient{Lane: routing.LocalLane, State: mail.StateWaiting}, out, mail.StateWaiting},
+	} {
+		got := routing.RowsAnew(&c.row, c.to)[0]
+		if got.State != c.want || !got.Junk && c.row.Junk {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+		if aside := got.State == mail.StateQuarantined; aside != strings.Contains(got.LastReply, "it was put aside") || aside && got.LastHost != "" {
+			t.Errorf("%s: %q by %q", c.name, got.LastReply, got.LastHost)
+		}
+	}
+}
+
 func TestRowsThatStayCostNothing(t *testing.T) {
 	v := today()
 	for _, r := range []mail.Recipient{

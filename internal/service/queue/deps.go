@@ -80,7 +80,8 @@ type Redirection struct {
 	Row  mail.Row
 	From mail.Lane
 	// To is what the row becomes, with lane, destination, mailbox and account: the first in its place, due at its Next;
-	// each further one a row of its own beside it, with a number that the store gives. None: the row is held.
+	// each further one a row of its own beside it, with a number that the store gives. Where its State is quarantined it
+	// becomes so, with its LastReply. None: the row is held.
 	To    []mail.Recipient
 	Reply string // of a row that is held: the reason, for listings
 }

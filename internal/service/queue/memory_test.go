@@ -259,7 +259,9 @@ func (m *memory) Redirect(_ context.Context, _ account.Scope, token queue.Token,
 				to.State = mail.StateWaiting
 			}
 			e.rows[to.N] = to
-			if l, ok := m.lanes[to.Lane]; !ok || l.Failures == 0 && to.Next.Before(l.Next) {
+			if l, ok := m.lanes[to.Lane]; to.State == mail.StateQuarantined {
+				continue
+			} else if !ok || l.Failures == 0 && to.Next.Before(l.Next) {
 				m.lanes[to.Lane] = queue.LaneState{Lane: to.Lane, Next: to.Next}
 			}
 		}

@@ -114,7 +114,15 @@ func (s *Service) turned(events []trace.Event, m *mail.Message, r *mail.Recipien
 	for i := range to.To {
 		e.Targets = append(e.Targets, trace.Target{Address: to.To[i].Destination, Lane: to.To[i].Lane})
 	}
-	return append(events, e)
+	events = append(events, e)
+	for i := range to.To {
+		if to.To[i].State == mail.StateQuarantined {
+			kept := event(m, &to.To[i], trace.Held, e.Step.At)
+			kept.Reply = to.To[i].LastReply
+			events = append(events, kept)
+		}
+	}
+	return events
 }
 
 // recordDown tells of deliveries that were not attempted because their destination could not be reached; s.mu is held.

@@ -16,6 +16,8 @@ const (
 		orcpt = $10, next_attempt = $11, state = CASE WHEN state = 'leased' THEN 'waiting' ELSE state END
 		WHERE message_id = $1 AND n = $2 AND lane = $3 AND (state = 'waiting' OR state = 'leased' OR state = 'deferred') AND @scope(account_id)`
 
+	setAsideSQL sqldb.Stmt = `UPDATE recipient SET state = 'quarantined', last_reply = $3, last_host = $4 WHERE message_id = $1 AND n = $2 AND @scope(account_id)`
+
 	haltSQL sqldb.Stmt = `UPDATE recipient SET state = 'held', last_reply = $4, last_host = ''
 		WHERE message_id = $1 AND n = $2 AND lane = $3 AND (state = 'waiting' OR state = 'leased' OR state = 'deferred') AND @scope(account_id)`
 
@@ -63,7 +65,13 @@ func redirect(tx *sqldb.Tx, r *queue.Redirection, lanes *schedule) error {
 	if err != nil || rows == 0 {
 		return err
 	}
-	lanes.add(to.Lane, mail.StateWaiting, to.Next)
+	if to.State == mail.StateQuarantined {
+		if err := tx.Post(setAsideSQL, id, n, to.LastReply, to.LastHost); err != nil {
+			return err
+		}
+	} else {
+		lanes.add(to.Lane, mail.StateWaiting, to.Next)
+	}
 	more := r.To[1:]
 	if len(more) == 0 {
 		return nil
@@ -82,7 +90,9 @@ func redirect(tx *sqldb.Tx, r *queue.Redirection, lanes *schedule) error {
 		if err := insertRow(tx, r.Row.ID, given-int64(len(more)-i), &row); err != nil {
 			return err
 		}
-		lanes.add(row.Lane, mail.StateWaiting, row.Next)
+		if row.State != mail.StateQuarantined {
+			lanes.add(row.Lane, mail.StateWaiting, row.Next)
+		}
 	}
 	return nil
 }

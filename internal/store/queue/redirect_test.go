@@ -72,6 +72,43 @@ func TestARedirectedRowKeepsItsAttemptsAndAges(t *testing.T) {
 	})
 }
 
+// TestARowIsPutAsideOnItsNewWay: it lies in its new lane, and is not due there.
+func TestARowIsPutAsideOnItsNewWay(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		m := message([]byte("x"), mail.StateLeased, time.Now(), lane)
+		m.Rows[0].Junk, m.Rows[0].LastReply, m.Rows[0].LastHost = true, "452 full", "x"
+		w.accept(t, m)
+		moved := redirection(m.Rows[0], elsewhere, elsewhere)
+		for i := range moved.To {
+			moved.To[i].State, moved.To[i].LastReply, moved.To[i].LastHost = mail.StateQuarantined, "put aside", ""
+		}
+		must(t, w.Redirect(t.Context(), account.System(), queue.Token{}, []queue.Redirection{moved}))
+		list, err := w.List(t.Context(), account.System(), mail.Filter{IDs: []mail.ID{m.Message.ID}}, "", 1)
+		must(t, err)
+		if rows := list[0].Rows; len(rows) != 2 {
+			t.Errorf("%+v", rows)
+		}
+		for i, r := range list[0].Rows {
+			want := moved.To[i]
+			want.N = i
+			if diff := cmp.Diff(want, r); diff != "" {
+				t.Error(diff)
+			}
+		}
+		if due := w.due(t, elsewhere, time.Now().Add(time.Hour)); len(due) != 0 {
+			t.Errorf("%d messages are due", len(due))
+		}
+		held, err := w.Lease(t.Context(), "node", time.Now(), 10, time.Minute)
+		must(t, err)
+		for _, h := range held {
+			if h.Token.Lane == elsewhere {
+				t.Error("its lane is scheduled")
+			}
+		}
+	})
+}
+
 func TestOnlyARowThatLiesWhereItIsSaidIsRedirected(t *testing.T) {
 	engines(t, func(w *world) {
 		t := w.t
