@@ -45,7 +45,7 @@ func TestIMAPExtensionsDoWhatTheyAnnounce(t *testing.T) {
 	r := newReader(t)
 	r.run("mailbox", "set", "ann@here.example", "--quota", "1MiB", "--yes")
 	c := r.session()
-	for _, name := range strings.Fields("IMAP4rev2 IMAP4rev1 SASL-IR ID ENABLE LITERAL+ IDLE NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN SPECIAL-USE CREATE-SPECIAL-USE " +
+	for name := range strings.FieldsSeq("IMAP4rev2 IMAP4rev1 SASL-IR ID ENABLE LITERAL+ IDLE NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN SPECIAL-USE CREATE-SPECIAL-USE " +
 		"LIST-EXTENDED LIST-STATUS STATUS=SIZE ESEARCH SEARCHRES CONDSTORE QRESYNC BINARY MULTIAPPEND UTF8=ACCEPT QUOTA QUOTA=RES-STORAGE APPENDLIMIT=52428800") {
 		c.says("CAPABILITY", `\* CAPABILITY(| .*) `+regexp.QuoteMeta(name)+`(| .*)`)
 	}
@@ -128,15 +128,15 @@ func TestIMAPTakesLittleBeforeALogin(t *testing.T) {
 			}
 			_, _ = io.WriteString(conn, c.send) // it may be ended meanwhile
 			lines := bufio.NewReader(conn)
-			heard := ""
+			var heard strings.Builder
 			for {
 				line, err := lines.ReadString('\n')
-				heard += line
+				heard.WriteString(line)
 				if strings.HasPrefix(line, c.want) {
 					break
 				}
 				if err != nil {
-					t.Errorf("%s at %s: %v, and was told\n%s", c.what, address, err, heard)
+					t.Errorf("%s at %s: %v, and was told\n%s", c.what, address, err, heard.String())
 					break
 				}
 			}

@@ -74,8 +74,12 @@ func TestNobodySendsAsADomainThatIsNotShownToBeTheirs(t *testing.T) {
 	}
 	s := directory.NewSnapshot(1,
 		[]directory.Domain{
-			{Name: "own.example", Account: "a", Proved: true}, {Name: "also.example", Account: "a", Proved: true}, {Name: "victim.example", Account: "a"},
-			{Name: "mail.bob.example", Account: "a"}, {Name: "bob.example", Account: "b", Proved: true}, {Name: "new.example", Account: "a"},
+			{Name: "own.example", Account: "a", Proved: true},
+			{Name: "also.example", Account: "a", Proved: true},
+			{Name: "victim.example", Account: "a"},
+			{Name: "mail.bob.example", Account: "a"},
+			{Name: "bob.example", Account: "b", Proved: true},
+			{Name: "new.example", Account: "a"},
 		},
 		[]directory.Mailbox{{ID: "1", Account: "a", Domain: "own.example", Local: "ann"}, {ID: "2", Account: "a", Domain: "new.example", Local: "ann"}},
 		[]directory.Rule{alias("also.example", "a"), alias("victim.example", "a"), alias("mail.bob.example", "a"), alias("bob.example", "b")}, nil)
