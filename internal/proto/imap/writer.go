@@ -53,6 +53,9 @@ func (w *Writer) Flush() error {
 	return w.err
 }
 
+// Err is why nothing more can be sent, nil while it can.
+func (w *Writer) Err() error { return w.err }
+
 func (w *Writer) send() {
 	if w.err == nil && len(w.buf) > 0 {
 		_, w.err = w.dst.Write(w.buf)

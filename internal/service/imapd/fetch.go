@@ -14,6 +14,7 @@ const (
 	factsAtATime  = 1000      // messages of a batch that no contents are read of
 	bodiesAtATime = 200       // messages of one that contents are read of
 	octetsAtATime = 512 << 10 // of their contents
+	octetsOfAll   = 32 << 20  // of the contents of all sessions' batches; when they are short, messages are read one by one
 )
 
 // fetching is one FETCH.
@@ -193,7 +194,10 @@ func (f *fetching) batch(batch []place) error {
 	}
 	f.gone = f.gone || len(facts) < len(batch)
 	var small []known // messages that are read together, and those before them that need no reading
-	octets := int64(0)
+	octets, most := int64(0), int64(octetsAtATime)
+	if f.service.held.Short() {
+		most = 0 // each for itself
+	}
 	for _, p := range batch {
 		i, ok := slices.BinarySearchFunc(facts, p.UID, func(fact mailbox.Fact, uid uint32) int { return int(int64(fact.UID) - int64(uid)) })
 		if !ok {
@@ -215,7 +219,7 @@ func (f *fetching) batch(batch []place) error {
 		if small = append(small, k); k.reads {
 			octets += k.fact.Size
 		}
-		if octets > octetsAtATime {
+		if octets > most {
 			if err := f.together(small); err != nil {
 				return err
 			}
@@ -239,11 +243,15 @@ type known struct {
 // together fetches messages that are small, with one look at the store.
 func (f *fetching) together(list []known) error {
 	var uids []uint32
+	octets := int64(0)
 	for _, k := range list {
 		if k.reads {
-			uids = append(uids, k.UID)
+			uids, octets = append(uids, k.UID), octets+k.fact.Size
 		}
 	}
+	// A client that reads slowly holds them for as long.
+	f.service.held.Force(octets)
+	defer f.service.held.Give(octets)
 	contents := make(map[uint32]*content, len(uids))
 	if len(uids) > 0 {
 		err := f.service.store.Bodies(f.context(), f.scope, f.box(), f.sel.folder, uids, func(uid uint32, body mailbox.Body, err error) error {
@@ -318,7 +326,7 @@ func (f *fetching) answer(k *known, c *content) error {
 		f.out.Status(imap.BYE, imap.CodeUnavailable, "A message cannot be read.")
 		return errQuit
 	}
-	return nil
+	return f.out.Err() // for a client that is gone nothing more is read
 }
 
 // prepare finds out what the items want to know.

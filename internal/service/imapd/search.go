@@ -10,8 +10,12 @@ import (
 	"postroad/internal/proto/imap/search"
 )
 
-// stillEvery is how often a client hears of a search that takes long: one that is gone is found so.
-const stillEvery = 5 * time.Second
+const (
+	// stillEvery is how often a client hears of a search that takes long: one that is gone is found so.
+	stillEvery = 2 * time.Second
+	// turnOctets is how much one search reads before others have their turn.
+	turnOctets = 4 << 20
+)
 
 // search answers SEARCH and UID SEARCH (RFC 9051 §6.4.4, RFC 4731, RFC 5182, RFC 7162 §3.1.5).
 func (s *session) search(r *imap.Request, c imap.Search) error {
@@ -217,44 +221,65 @@ func (q *searching) batch(found, batch []place) ([]place, error) {
 	return found, nil
 }
 
-// read gives which of some messages fit by what they say. Few searches read at a time.
+// read gives which of some messages fit by what they say.
 func (q *searching) read(list []place, known func(place) search.Facts) (map[uint32]bool, error) {
 	matched := map[uint32]bool{}
-	for part := range slices.Chunk(list, bodiesAtATime) {
+	for len(list) > 0 {
 		if err := q.goOn(); err != nil {
 			return nil, err
 		}
-		if err := q.readSome(part, known, matched); err != nil {
+		n, err := q.readSome(list[:min(len(list), bodiesAtATime)], known, matched)
+		if err != nil {
 			return nil, err
 		}
+		list = list[n:]
 	}
 	return matched, nil
 }
 
-// readSome judges some messages by what they say. Nothing is written to the client meanwhile, who may be slow.
-func (q *searching) readSome(part []place, known func(place) search.Facts, matched map[uint32]bool) error {
-	select {
-	case q.service.search <- struct{}{}:
-	case <-q.context().Done():
-		return q.context().Err()
+// errTurn says that others have their turn.
+var errTurn = errors.New("enough was read for one turn")
+
+// readSome judges some messages by what they say, and tells how many it has come to. Few searches read at a time, one of a
+// mailbox, and they take turns, so that whoever has many costs others no more than whoever has one. Nothing is written to
+// the client meanwhile, who may be slow.
+func (q *searching) readSome(part []place, known func(place) search.Facts, matched map[uint32]bool) (int, error) {
+	release, err := q.service.searches.take(q.context(), q.box())
+	if err != nil {
+		return 0, err
 	}
-	defer func() { <-q.service.search }()
-	return q.service.store.Bodies(q.context(), q.scope, q.box(), q.sel.folder, uidsOf(part), func(uid uint32, body mailbox.Body, err error) error {
-		for len(part) > 0 && part[0].UID < uid {
-			part = part[1:]
+	defer release()
+	rest, octets := part, int64(0)
+	err = q.service.store.Bodies(q.context(), q.scope, q.box(), q.sel.folder, uidsOf(part), func(uid uint32, body mailbox.Body, err error) error {
+		for len(rest) > 0 && rest[0].UID < uid {
+			rest = rest[1:]
 		}
-		if len(part) == 0 || part[0].UID != uid {
+		if len(rest) == 0 || rest[0].UID != uid {
 			return nil
 		}
 		if err == nil {
-			matched[uid], err = q.query.Matches(known(part[0]), reading{&content{body: body, size: body.Size()}})
+			octets += body.Size()
+			matched[uid], err = q.query.Matches(known(rest[0]), reading{&content{body: body, size: body.Size()}})
 		}
 		if errors.Is(err, mailbox.ErrCorrupt) {
 			q.damaged(uid, err) // and fits nothing
 			err = nil
 		}
-		return errors.Join(err, q.context().Err())
+		rest = rest[1:]
+		switch {
+		case err != nil:
+			return err
+		case q.ended():
+			return errQuit
+		case octets > turnOctets:
+			return errTurn
+		}
+		return q.context().Err()
 	})
+	if errors.Is(err, errTurn) {
+		return len(part) - len(rest), nil
+	}
+	return len(part), err
 }
 
 // reading is a message that is read as far as a search wants.

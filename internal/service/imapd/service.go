@@ -23,20 +23,22 @@ import (
 	"sync"
 	"time"
 
+	"postroad/internal/core/budget"
 	"postroad/internal/listen"
 	"postroad/internal/obs"
 )
 
 // Service serves IMAP sessions on any number of listeners.
 type Service struct {
-	cfg    Config
-	store  Store
-	logins Logins
-	log    *slog.Logger
-	m      *obs.Metrics
-	recent recents
-	large  chan struct{} // a slot for each large message that is taken apart
-	search chan struct{} // a slot for each search in contents
+	cfg      Config
+	store    Store
+	logins   Logins
+	log      *slog.Logger
+	m        *obs.Metrics
+	recent   recents
+	large    chan struct{}  // a slot for each large message that is taken apart
+	held     *budget.Budget // octets of messages on their way to clients
+	searches *turns         // of searches in contents
 
 	sessions *listen.Sessions
 	kinds    [2]listen.Kind // by Kind
@@ -52,7 +54,7 @@ func New(cfg Config, store Store, logins Logins, metrics *obs.Metrics, log *slog
 	}
 	s := &Service{
 		cfg: cfg.withDefaults(), store: store, logins: logins, m: metrics, log: log,
-		large: make(chan struct{}, 2), search: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), boxes: map[string]int{},
+		large: make(chan struct{}, 2), held: budget.New(octetsOfAll), searches: newTurns(max(1, runtime.NumCPU()/2)), boxes: map[string]int{},
 	}
 	s.sessions = listen.New(listen.Config{
 		Sessions: s.cfg.Sessions, PerCustomer: s.cfg.SessionsPerAddress, Strangers: true, Memory: s.cfg.Memory, TLSBuffers: tlsBuffers,
