@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postroad/cmd/postroad/cli"
+	"postroad/cmd/postroad/primary"
 	"postroad/cmd/postroad/trust"
 	"postroad/cmd/postroad/zones"
 )
@@ -30,6 +31,7 @@ func commands(a *cli.App) *cobra.Command {
 		accountCommand(a), tokenCommand(a), auditCommand(a), undoCommand(a),
 		configCommand(a), manCommand(a), versionCommand(a),
 	)
+	root.AddCommand(primary.Commands(a)...)
 	root.AddCommand(zones.Commands(a)...)
 	root.AddCommand(trust.Commands(a)...)
 	return root

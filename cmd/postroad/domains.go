@@ -19,7 +19,7 @@ import (
 type domainFlags struct {
 	account, mode, zone, recipients, unreachable string
 	exchangerSet, nameServerSet                  string
-	judge, spfFail, unchecked                    string
+	judge, spfFail, unchecked, primary           string
 	nextHops, gateways                           []string
 	hold, onboarding                             cli.Duration
 	dual, proved                                 bool
@@ -38,6 +38,7 @@ func (f *domainFlags) on(c *cobra.Command) {
 	c.Flags().StringVar(&f.judge, "judge", "", "what is done with what is found out about strangers' mail: enforce refuses or puts aside what its author's domain asks to be (default), note only writes it above the message, off checks nothing")
 	c.Flags().StringVar(&f.spfFail, "spf-fail", "", "what is done with mail that fails SPF and that DMARC does not stand for: accept (default), quarantine or reject")
 	c.Flags().StringVar(&f.unchecked, "unchecked", "", "what is done with mail that cannot be checked while DNS does not answer: accept (default), or 450 to refuse it for now")
+	c.Flags().StringVar(&f.primary, "primary", "", "domain at which its users have their mail, which is to forward it here; none for the one above (default)")
 	c.Flags().Var(&f.onboarding, "onboarding", "how long from now on unknown recipients are refused for now only, at most 30d; 0s ends it")
 	c.Flags().Var(&f.hold, "hold", "how long its mail is kept in the queue, at most 30d; 0s for the installation's time")
 	c.Flags().BoolVar(&f.proved, "proved", false, "the operator's word that ownership is shown; without proof a domain is inert")
@@ -56,6 +57,7 @@ func (f *domainFlags) body(c *cobra.Command) map[string]any {
 		"onboarding": {"onboarding_seconds", f.onboarding.Seconds}, "exchanger-set": {"exchanger_set", f.exchangerSet},
 		"nameserver-set": {"nameserver_set", f.nameServerSet},
 		"judge":          {"judge", f.judge}, "spf-fail": {"spf_fail", f.spfFail}, "unchecked": {"unchecked", f.unchecked},
+		"primary": {"primary", f.primary},
 	} {
 		if c.Flags().Changed(flag) {
 			out[field.key] = field.value
@@ -245,6 +247,7 @@ func printDomain(a *cli.App, d control.DomainDetail) {
 	line("gateways", strings.Join(d.Gateways, ", "))
 	line("judging", d.Judge+"; what fails SPF alone: "+d.SPFFail+"; while DNS does not answer: "+d.Unchecked)
 	line("forwarders", strings.Join(d.Forwarders, ", "))
+	line("primary", d.Primary)
 	if d.Onboarding != nil {
 		line("onboarding", "until "+sheet.When(*d.Onboarding))
 	}

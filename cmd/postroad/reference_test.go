@@ -72,7 +72,7 @@ func TestReferencePageIsTheCommandTree(t *testing.T) {
 
 func TestEveryChangingCommandTakesYes(t *testing.T) {
 	t.Parallel()
-	changing := map[string]bool{"add": true, "set": true, "remove": true, "import": true, "sync": true, "retry": true, "hold": true, "release": true, "drop": true, "undo": true, "edit": true, "replace": true, "prove": true, "allow": true, "deny": true, "notify": true, "on": true, "off": true, "publish": true, "roll": true, "renew": true, "rotate": true, "activate": true, "confirm": true, "pause": true, "resume": true}
+	changing := map[string]bool{"add": true, "set": true, "remove": true, "import": true, "sync": true, "retry": true, "hold": true, "release": true, "drop": true, "undo": true, "edit": true, "replace": true, "prove": true, "allow": true, "deny": true, "notify": true, "on": true, "off": true, "publish": true, "roll": true, "renew": true, "rotate": true, "activate": true, "confirm": true, "pause": true, "resume": true, "probe": true}
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
 		if has := c.Flags().Lookup("yes") != nil; has != changing[c.Name()] && !c.HasSubCommands() {

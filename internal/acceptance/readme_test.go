@@ -40,6 +40,7 @@ func (n *named) examples(block string) (ran int) {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(block) {
+		line, _, _ = strings.Cut(line, "   # ")
 		words := strings.Fields(strings.NewReplacer("127.0.0.1:2525", n.smtp, "@127.0.0.1 -p 2053", "@"+host+" -p "+port).Replace(line))
 		switch {
 		case len(words) == 0:
@@ -117,5 +118,31 @@ func TestExamplesOfZonesRun(t *testing.T) {
 	n.wants("www.acme.example", "AAAA", "2001:db8::80")
 	if serial := n.serial("acme.example"); serial != 2030010104 {
 		t.Errorf("serial %d", serial)
+	}
+}
+
+// TestExamplesOfPrimariesRun runs the commands of docs/primaries.md as they stand there, one after the other.
+func TestExamplesOfPrimariesRun(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("../../docs/primaries.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := newOutside(t).naming()
+	n.run("domain", "add", "crm.acme.com", "--proved")
+	for _, local := range []string{"ann", "bob"} {
+		n.run("mailbox", "add", local+"@crm.acme.com")
+	}
+	ran := 0
+	for i, block := range strings.Split(string(b), "```\n") {
+		if i%2 == 1 {
+			ran += n.examples(block)
+		}
+	}
+	if ran < 7 {
+		t.Errorf("only %d commands", ran)
+	}
+	if list := n.forwards("crm.acme.com"); len(list) != 2 || list["ann@crm.acme.com"].State == "unprobed" || list["bob@crm.acme.com"].State == "unprobed" {
+		t.Errorf("%+v", list)
 	}
 }

@@ -63,6 +63,8 @@ type Metrics struct {
 	JudgeActions *prometheus.CounterVec
 	JudgeSeconds prometheus.Histogram
 
+	ForwardProbes *prometheus.CounterVec
+
 	QueueMessages   prometheus.Gauge
 	QueueRecipients prometheus.Gauge
 	QueueDue        prometheus.Gauge
@@ -148,6 +150,7 @@ func Definitions() []Definition {
 		{Name: "postroad_judge_results_total", Kind: Counter, Labels: []string{"method", "result"}, Help: "Results of checking who sent a message: spf, dkim per signature, dmarc per author domain."},
 		{Name: "postroad_judge_actions_total", Kind: Counter, Labels: []string{"action"}, Help: "Decisions per recipient about strangers' mail: accept, quarantine, reject or defer."},
 		{Name: "postroad_judge_seconds", Kind: Histogram, buckets: slow(), Help: "Seconds that a message waited after its end for its checks."},
+		{Name: "postroad_forward_probes_total", Kind: Counter, Labels: []string{"result"}, Help: "Test messages of forwards at primaries: sent, and what they told: intact, rewritten, refused or missing."},
 
 		{Name: "postroad_queue_messages", Kind: Gauge, Help: "Messages in the queue."},
 		{Name: "postroad_queue_recipients", Kind: Gauge, Help: "Rows in the queue."},
@@ -228,6 +231,8 @@ func NewMetrics() *Metrics {
 		JudgeResults: b.counters("postroad_judge_results_total"),
 		JudgeActions: b.counters("postroad_judge_actions_total"),
 		JudgeSeconds: b.histogram("postroad_judge_seconds"),
+
+		ForwardProbes: b.counters("postroad_forward_probes_total"),
 
 		QueueMessages:   b.gauges("postroad_queue_messages").WithLabelValues(),
 		QueueRecipients: b.gauges("postroad_queue_recipients").WithLabelValues(),

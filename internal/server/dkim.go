@@ -36,6 +36,11 @@ func (s *Server) joinForwarding(ctx context.Context, v *view) (*forwarding.Servi
 	return f, nil
 }
 
+// probes is what messages are sent by that try forwards at primaries.
+func (s *Server) probes() control.ProbeOptions {
+	return control.ProbeOptions{Outbox: s.queue, Signer: s.dkim, Key: s.box.Derive("probes of forwards")}
+}
+
 // queueHold is how long mail is kept in the queue.
 func (s *Server) queueHold() time.Duration {
 	if s.cfg.Queue.Hold > 0 {

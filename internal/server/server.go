@@ -243,7 +243,7 @@ func (s *Server) join(ctx context.Context) error {
 		Hops: view.hops, Facts: s.verify, Returns: forwarder, Forwards: forwarder, Dial: s.tries, Fetcher: s.verify, Answers: s.self.Answers, Verifier: verifier,
 		Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Addresses: s.cfg.Addresses, Listeners: s.self.listeners, Machine: hasAddress,
 		DeliverPort: uint16(s.cfg.Deliver.Port), TrustedNetworks: s.cfg.Receive.TrustedNetworks, //nolint:gosec // config checks the range
-		Certificates: s.certificateOptions(), Writer: &providers.Service{}, Seal: s.box, Providers: providers.Kinds(), Keyring: s.dkim, Hold: s.queueHold(), Post: poster{&notices.Letters{Hostname: s.cfg.Hostname, Queue: s.queue, Dir: view, Signer: s.dkim}}, Support: s.cfg.Support.URL, Clients: s.clients(), Sending: s.sending, Metrics: s.metrics, Log: s.log,
+		Certificates: s.certificateOptions(), Writer: &providers.Service{}, Seal: s.box, Providers: providers.Kinds(), Keyring: s.dkim, Hold: s.queueHold(), Post: poster{&notices.Letters{Hostname: s.cfg.Hostname, Queue: s.queue, Dir: view, Signer: s.dkim}}, Probes: s.probes(), Support: s.cfg.Support.URL, Clients: s.clients(), Sending: s.sending, Metrics: s.metrics, Log: s.log,
 	})
 	view.directory = s.control.Directory
 	s.access = access.New(tokens(s.stores.control))
@@ -260,7 +260,7 @@ func (s *Server) join(ctx context.Context) error {
 		Sessions: s.cfg.Limits.Sessions, SessionsPerAddress: s.cfg.Limits.SessionsPerAddress, Memory: memory, Boxes: s.mailstore,
 		Trace: tracer, Facts: s.verify, Recorder: s.recorder(), Turns: s.queue, Findings: findings{s.stores.control}, Signer: s.dkim, Forwarder: forwarder,
 		Judge:   judging{judge.New(judge.Config{Hostname: s.cfg.Hostname, Findings: findings{s.stores.control}, Known: s.resolver.Known(), Patterns: forwarder}, s.resolver, view, s.metrics, s.log)},
-		Sending: s.sending,
+		Sending: s.sending, Probes: s.control,
 	}, queueing{s.queue}, view, blobs{s.stores.blobs}, logins, s.metrics, s.log)
 	s.joinIMAP(s.certs.TLS(), memory, logins)
 	if err := s.control.Start(ctx); err != nil {
@@ -333,6 +333,7 @@ func (s *Server) watchModes(v *view) {
 	s.meanwhile(checks.NewDelegations(v, s.control, s.log).Run)
 	s.meanwhile(func(ctx context.Context) { s.keys.Run(ctx, s.control) })
 	s.meanwhile(checks.NewIdentities(v, s.control, s.log).Run)
+	s.meanwhile(func(ctx context.Context) { checks.Forwards(ctx, s.control, s.log) })
 }
 
 // tellPeople has people told of what happens to their domains' mail.

@@ -125,6 +125,7 @@ type Domain struct {
 	ExchangerSet, NameServerSet string
 	Judging                     Judging     // how mail from strangers is judged
 	Forwarders                  []Forwarder // the customer's own servers that forward to us
+	Primary                     string      // where its users have their mail, an A-label; empty for what follows from Name
 
 	hops string // text of NextHops, made once by a Snapshot
 }

@@ -41,6 +41,12 @@ const (
 // ForwardFuse: a forward sends more to other servers than is good for anybody: what is over waits.
 const ForwardFuse Name = "FORWARD_FUSE"
 
+// The findings about forwards that a domain's primary has to make.
+const (
+	ForwardMissing      Name = "FORWARD_MISSING"       // mail for an address at the primary does not come here
+	ForwardRewritesBody Name = "FORWARD_REWRITES_BODY" // it comes, and the primary has changed it
+)
+
 // OwnershipLost: the proof of the domain's ownership is gone.
 const OwnershipLost Name = "OWNERSHIP_LOST"
 
@@ -137,6 +143,10 @@ func (n Name) Sentence() string {
 		return "Mail for this domain comes here around its filter, and is refused for now."
 	case ForwardFuse:
 		return "A forward of this domain gets more mail than it may send to other servers: what is over waits and leaves slowly."
+	case ForwardMissing:
+		return "Mail for an address at this domain's primary is not forwarded here: whoever looks after the primary sets up the forward (postroad primary export), then it is probed again."
+	case ForwardRewritesBody:
+		return "The primary changes what it forwards to this domain, so that the signatures of its senders break and it may be taken for forged: it is to leave subject and text alone (no disclaimer, no mark for outside mail, no rewritten links) for what it forwards."
 	case OwnershipLost:
 		return "What showed the ownership of this domain is gone from DNS: unless it comes back, the domain's mail is no longer taken here after a while."
 	case DKIMNotPublished:

@@ -47,6 +47,7 @@ func (a *api) register() {
 	a.registerPublishing()
 	a.registerDKIM()
 	a.registerIdentities()
+	a.registerPrimaries()
 	a.registerClients()
 	a.registerCertificates()
 	a.registerForwardShow()
@@ -105,6 +106,7 @@ type DomainSettings struct {
 	SPFFail           *string   `json:"spf_fail,omitempty" doc:"What is done with mail that fails SPF and that DMARC does not stand for: accept, quarantine or reject"`
 	Unchecked         *string   `json:"unchecked,omitempty" doc:"What is done with mail that cannot be checked while DNS does not answer: accept or 450"`
 	Forwarders        *[]string `json:"forwarders,omitempty" doc:"Trusted forwarders: names, addresses or networks of the customer's own servers that forward to us"`
+	Primary           *string   `json:"primary,omitempty" doc:"Domain at which its users have their mail: one above it, one of the same account, or any by the operator's word; empty for what follows from its name"`
 	OnboardingSeconds *int64    `json:"onboarding_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long from now on unknown recipients are refused for now only; 0 ends it"`
 	HoldSeconds       *int64    `json:"hold_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long its mail is kept in the queue; 0 for the installation's time"`
 	ExchangerSet      *string   `json:"exchanger_set,omitempty" doc:"Exchanger set to follow, by name or id; none for none. It says MX, SPF and gateways."`
@@ -117,7 +119,7 @@ func (s *DomainSettings) settings() control.DomainSettings {
 		Mode: s.Mode, Zone: s.Zone, NextHops: s.NextHops, Recipients: s.Recipients, Unreachable: s.Unreachable, Dual: s.Dual, Gateways: s.Gateways,
 		Onboarding: seconds(s.OnboardingSeconds), Hold: seconds(s.HoldSeconds), Proved: s.Proved,
 		ExchangerSet: s.ExchangerSet, NameServerSet: s.NameServerSet,
-		Judge: s.Judge, SPFFail: s.SPFFail, Unchecked: s.Unchecked, Forwarders: s.Forwarders,
+		Judge: s.Judge, SPFFail: s.SPFFail, Unchecked: s.Unchecked, Forwarders: s.Forwarders, Primary: s.Primary,
 	}
 }
 

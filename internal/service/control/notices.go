@@ -7,6 +7,7 @@ import (
 
 	"postroad/internal/core/account"
 	"postroad/internal/service/control/certificates"
+	"postroad/internal/service/control/primaries"
 	"postroad/internal/service/control/publishing"
 	"postroad/internal/service/control/signing"
 	"postroad/internal/service/control/told"
@@ -26,6 +27,8 @@ type Memory interface {
 	certificates.Store
 	// Private parts of zones' keys.
 	signing.Keys
+	// What is known of forwards at primaries.
+	primaries.Store
 }
 
 // NoticeInfo is a notice as listings show it.

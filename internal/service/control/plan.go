@@ -88,6 +88,9 @@ func (s *Service) Apply(ctx context.Context, actor Actor, plan Plan) (Applied, e
 	if plan.Publish != nil {
 		return s.applyPublish(ctx, actor, plan)
 	}
+	if len(plan.Probes) > 0 {
+		return s.applyProbes(ctx, actor, plan)
+	}
 	if plan.Version != s.Version() {
 		return Applied{}, ErrVersion
 	}

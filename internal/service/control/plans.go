@@ -41,6 +41,7 @@ const (
 	VerbHold    = plan.VerbHold
 	VerbRelease = plan.VerbRelease
 	VerbDrop    = plan.VerbDrop
+	VerbProbe   = plan.VerbProbe
 )
 
 // The kinds.
@@ -69,6 +70,7 @@ const (
 	KindSending     = plan.KindSending
 	KindDKIM        = plan.KindDKIM
 	KindPublish     = plan.KindPublish
+	KindPrimary     = plan.KindPrimary
 	KindQueue       = plan.KindQueue
 	KindCertificate = plan.KindCertificate
 )

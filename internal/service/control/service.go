@@ -33,6 +33,7 @@ import (
 	"postroad/internal/service/control/mailboxes"
 	"postroad/internal/service/control/mailqueue"
 	"postroad/internal/service/control/ownership"
+	"postroad/internal/service/control/primaries"
 	"postroad/internal/service/control/publishing"
 	"postroad/internal/service/control/reading"
 	"postroad/internal/service/control/recipients"
@@ -91,6 +92,8 @@ type Options struct {
 	Hold    time.Duration
 	// Post sends letters; nil: none are sent.
 	Post Poster
+	// Probes is what messages are sent by that try forwards at primaries.
+	Probes ProbeOptions
 	// Certificates says whether certificates are fetched, and what names need for it.
 	Certificates CertificateOptions
 	// Answers reports whether mail for an address comes back to us; nil: for Addresses alone it does.
@@ -138,6 +141,7 @@ type Service struct {
 	publishing   publishing.Access
 	dkim         dkim.Access
 	identities   identities.Access
+	primaries    primaries.Access
 	mailboxes    mailboxes.Access
 	domains      domains.Access
 	ways         ways.Access
@@ -197,6 +201,10 @@ func New(o Options) *Service {
 	}
 	s.publishing.Keys = s.dkim.Wanted
 	s.identities.Keys, s.identities.Addresses, s.identities.Hostname, s.identities.NewID, s.identities.Posts = o.Store, o.Addresses, o.Hostname, newID, o.Post != nil
+	s.primaries = primaries.Access{
+		Options: o.Probes, Store: o.Store, Findings: o.Store, Queue: o.Queue, Hostname: o.Hostname, RoutingDomain: o.RoutingDomain, View: o.world, Elsewhere: s.elsewhere,
+		Metrics: o.Metrics, Log: o.Log,
+	}
 	s.certificates = certificates.Access{Store: o.Store, Installation: o.Certificates}
 	s.recipients = recipients.Access{Store: o.Store, Fetcher: o.Fetcher}
 	s.signing = signing.Access{Zones: o.Store, Keys: o.Store, Findings: o.Store, Parents: o.Parents}

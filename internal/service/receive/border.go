@@ -77,6 +77,7 @@ func (b *border) pass(begun []byte) error {
 		}
 	}
 	b.count()
+	b.content.watch(header)
 	if !ok || !message.HasField(header, authres.Name) {
 		_, err := b.content.Write(begun)
 		return err

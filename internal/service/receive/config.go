@@ -51,6 +51,7 @@ type Config struct {
 	Signer             Signer          // signs mail of our own users; nil: nobody does
 	Forwarder          Forwarder       // makes forwarded mail believable; nil: it is forwarded as it came
 	Judge              Judge           // judges strangers' mail; nil: nobody does
+	Probes             Probes          // knows probes of forwards that come back; nil: nobody does
 	Sending            Sending         // holds what logins send against limits; nil: nobody does
 	Boxes              Boxes           // tells at RCPT which mailboxes are full; nil: delivery alone judges
 }

@@ -100,6 +100,15 @@ func (s *session) accept(id mail.ID, c *content) error {
 		s.say(250, smtp.Enhanced{2, 0, 0}, "the message is here already")
 		return nil
 	}
+	if none, err := s.probes(header, c); err != nil || none {
+		c.abort()
+		if err != nil {
+			s.notStored(id, err)
+			return nil
+		}
+		s.say(250, smtp.Enhanced{2, 0, 0}, "the test of a forward has come back")
+		return nil
+	}
 	if r, ok := s.judge(header, whole, &passed); !ok {
 		c.abort()
 		s.service.m.MessagesRefused.WithLabelValues("content").Inc()

@@ -11,6 +11,7 @@ import (
 	"postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
 	"postroad/internal/core/policy"
+	"postroad/internal/core/primary"
 	"postroad/internal/core/routing"
 	"postroad/internal/core/trace"
 	"postroad/internal/proto/dkim"
@@ -79,6 +80,15 @@ type Forwarder interface {
 type Sending interface {
 	// Take counts a recipient of a login's mail, or says why it must not be taken now, as the text of a reply.
 	Take(login string, owner account.ID) (refusal string)
+}
+
+// Probes knows the messages that try whether other servers forward mail to us (docs/primaries.md).
+type Probes interface {
+	// ProbeBack takes one that has come back for a recipient, and reports whether it is one: what it tells is durable then,
+	// and it is not to be delivered. An error is temporary.
+	ProbeBack(ctx context.Context, r *primary.Return) (bool, error)
+	// ProbeReported takes a report about one in the same way.
+	ProbeReported(ctx context.Context, r *primary.Return) (bool, error)
 }
 
 // Turns starts mail that waits for a domain's own server.

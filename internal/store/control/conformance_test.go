@@ -21,6 +21,7 @@ import (
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/notice"
+	"postroad/internal/core/primary"
 	"postroad/internal/core/publish"
 	"postroad/internal/core/sending"
 	"postroad/internal/core/transfer"
@@ -47,7 +48,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 			},
 			Verifiers: map[string]string{c.Mailbox.Address(): c.Verifier}, Tokens: []control.Token{c.Token},
 			Findings: []finding.Finding{c.Finding}, Entries: []control.Entry{c.Entry}, Answers: []verify.Answer{c.Answer}, Lists: []control.RecipientList{c.List},
-			Tallies: []sending.Count{c.Tally}, Forwards: forwarding.Counts{Sent: []forwarding.Sent{c.Sent}, Brought: []forwarding.Brought{c.Brought}}, Memories: []notice.Memory{c.Memory}, Notices: []notice.Notice{c.Notice}, TTLs: []time.Duration{48 * time.Hour}, Providers: []publish.Provider{c.Provider}, DKIM: []dkimkey.Domain{c.DKIM}, Certificates: []cert.Certificate{c.Certificate},
+			Tallies: []sending.Count{c.Tally}, Probes: []primary.Probe{c.Probe}, Forwards: forwarding.Counts{Sent: []forwarding.Sent{c.Sent}, Brought: []forwarding.Brought{c.Brought}}, Memories: []notice.Memory{c.Memory}, Notices: []notice.Notice{c.Notice}, TTLs: []time.Duration{48 * time.Hour}, Providers: []publish.Provider{c.Provider}, DKIM: []dkimkey.Domain{c.DKIM}, Certificates: []cert.Certificate{c.Certificate},
 			Zones: []zone.Zone{c.Zone}, ZoneKeys: []dnssec.SealedKey{c.ZoneKey}, Transfers: c.Transfer, Journals: map[string][]transfer.Step{},
 			Copies: map[string]transfer.Copy{c.Domain.Name: {Records: []dns.Record{}, Signatures: []dns.Record{}}},
 		}

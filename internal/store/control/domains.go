@@ -15,17 +15,17 @@ import (
 const (
 	allDomainsSQL sqldb.Stmt = `SELECT id, account_id, name, proved, mode, mode_since, auto, auto_since, zone, next_hops, recipients, unreachable,
 		dual, gateways, onboarding, leaving_until, leaving_from, hold, created, exchanger_set, nameserver_set,
-		proof_by, proof_at, proof_ns, proof_lost, proof_txt, judge, spf_fail, unchecked, forwarders FROM domain WHERE @scope(account_id)`
+		proof_by, proof_at, proof_ns, proof_lost, proof_txt, judge, spf_fail, unchecked, forwarders, primary_domain FROM domain WHERE @scope(account_id)`
 	domainsSQL   sqldb.Stmt = `SELECT id, account_id, name, mode, next_hops FROM domain WHERE @in(id, $1) AND @scope(account_id)`
 	addDomainSQL sqldb.Stmt = `INSERT INTO domain (id, account_id, name, proved, mode, mode_since, auto, auto_since, zone, next_hops, recipients,
 		unreachable, dual, gateways, onboarding, leaving_until, leaving_from, hold, created, exchanger_set, nameserver_set,
-		proof_by, proof_at, proof_ns, proof_lost, proof_txt, judge, spf_fail, unchecked, forwarders)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)`
+		proof_by, proof_at, proof_ns, proof_lost, proof_txt, judge, spf_fail, unchecked, forwarders, primary_domain)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)`
 	setDomainSQL sqldb.Stmt = `UPDATE domain SET account_id = $2, name = $3, proved = $4, mode = $5, mode_since = $6, auto = $7, auto_since = $8,
 		zone = $9, next_hops = $10, recipients = $11, unreachable = $12, dual = $13, gateways = $14, onboarding = $15, leaving_until = $16,
 		leaving_from = $17, hold = $18, created = $19, exchanger_set = $20, nameserver_set = $21,
 		proof_by = $22, proof_at = $23, proof_ns = $24, proof_lost = $25, proof_txt = $26, judge = $27, spf_fail = $28,
-		unchecked = $29, forwarders = $30 WHERE id = $1 AND @scope(account_id)`
+		unchecked = $29, forwarders = $30, primary_domain = $31 WHERE id = $1 AND @scope(account_id)`
 
 	moveVerifiersSQL sqldb.Stmt = `UPDATE verifier SET account_id = $2
 		WHERE mailbox_id IN (SELECT id FROM mailbox WHERE domain = $1) AND @scope(account_id)`
@@ -56,7 +56,7 @@ func loadDomains(t *sqldb.Tx, shared *shared) ([]directory.Domain, error) {
 	dest := []any{
 		&d.ID, &owner, &d.Name, &d.Proved, &mode, &d.ModeSince, &auto, &d.AutoSince, &zone, &hops, &recipients, &unreachable,
 		&d.Dual, &gateways, &d.Onboarding, &d.Leaving.Until, &from, &hold, &d.Created, &set, &servers,
-		&by, &d.Proof.At, &d.Proof.NS, &d.Proof.Lost, &d.Proof.TXTOnly, &judge, &spfFail, &unchecked, &forwarders,
+		&by, &d.Proof.At, &d.Proof.NS, &d.Proof.Lost, &d.Proof.TXTOnly, &judge, &spfFail, &unchecked, &forwarders, &d.Primary,
 	}
 	err := each(t, allDomainsSQL, nil, func(rows *sqldb.Rows) error {
 		if err := rows.Scan(dest...); err != nil {
@@ -67,6 +67,7 @@ func loadDomains(t *sqldb.Tx, shared *shared) ([]directory.Domain, error) {
 		d.Recipients, d.Unreachable = directory.RecipientPolicy(shared.text(recipients)), directory.UnreachablePolicy(shared.text(unreachable))
 		d.ExchangerSet, d.NameServerSet = shared.text(set), shared.text(servers)
 		d.Proof.By, d.Proof.NS = shared.text(by), shared.text(d.Proof.NS)
+		d.Primary = shared.text(d.Primary)
 		d.Hold = time.Duration(hold) * time.Microsecond
 		d.Judging = directory.Judging{
 			Mode: directory.JudgeMode(shared.text(judge)), SPFFail: directory.Severity(shared.text(spfFail)), Unchecked: directory.Severity(shared.text(unchecked)),
@@ -145,7 +146,7 @@ func putDomains(t *sqldb.Tx, list []directory.Domain) error {
 		if err := t.Post(stmt, d.ID, d.Account, d.Name, d.Proved, d.Mode, d.ModeSince, d.Auto, d.AutoSince, d.Zone, hops, d.Recipients, d.Unreachable,
 			d.Dual, gateways, d.Onboarding, d.Leaving.Until, d.Leaving.From, d.Hold.Microseconds(), d.Created,
 			d.ExchangerSet, d.NameServerSet, d.Proof.By, d.Proof.At, d.Proof.NS, d.Proof.Lost, d.Proof.TXTOnly,
-			d.Judging.Mode, d.Judging.SPFFail, d.Judging.Unchecked, forwarders); err != nil {
+			d.Judging.Mode, d.Judging.SPFFail, d.Judging.Unchecked, forwarders, d.Primary); err != nil {
 			return err
 		}
 	}
@@ -154,7 +155,7 @@ func putDomains(t *sqldb.Tx, list []directory.Domain) error {
 
 // moveDomain gives what lies in a domain to the domain's new account.
 func moveDomain(t *sqldb.Tx, d *directory.Domain) error {
-	for _, stmt := range []sqldb.Stmt{moveVerifiersSQL, moveMailboxesSQL, moveRulesSQL, moveOutboundsSQL, moveFindingsSQL, moveAnswersSQL, moveListSQL, moveListedSQL, moveLifetimeSQL, moveProviderSQL, moveDKIMSQL, moveIdentitiesSQL, moveCertificatesSQL, moveZoneSQL, movePeersSQL, moveSecondarySQL, moveJournalSQL, moveZoneKeysSQL} {
+	for _, stmt := range []sqldb.Stmt{moveVerifiersSQL, moveMailboxesSQL, moveRulesSQL, moveOutboundsSQL, moveFindingsSQL, moveAnswersSQL, moveListSQL, moveListedSQL, moveLifetimeSQL, moveProviderSQL, moveDKIMSQL, moveIdentitiesSQL, moveForwardProbesSQL, moveCertificatesSQL, moveZoneSQL, movePeersSQL, moveSecondarySQL, moveJournalSQL, moveZoneKeysSQL} {
 		if err := t.Post(stmt, d.Name, d.Account); err != nil {
 			return err
 		}
@@ -177,7 +178,7 @@ func removeDomains(t *sqldb.Tx, ids []string) error {
 	}
 	for _, stmt := range []sqldb.Stmt{
 		removeDomainVerifiersSQL, removeDomainMailboxesSQL, removeDomainRulesSQL, removeDomainOutboundsSQL, removeDomainFindingsSQL,
-		removeDomainAnswersSQL, removeListsSQL, emptyListsSQL, removeZonesSQL, removeZonePeersSQL, removeSecondariesSQL, removeJournalsSQL, removeDomainMemoriesSQL, removeLifetimeSQL, removeProvidersSQL, removeDKIMSQL, removeDomainIdentitiesSQL, removeDomainCertificatesSQL,
+		removeDomainAnswersSQL, removeListsSQL, emptyListsSQL, removeZonesSQL, removeZonePeersSQL, removeSecondariesSQL, removeJournalsSQL, removeDomainMemoriesSQL, removeLifetimeSQL, removeProvidersSQL, removeDKIMSQL, removeDomainIdentitiesSQL, removeDomainForwardProbesSQL, removeDomainCertificatesSQL,
 	} {
 		if err := t.Post(stmt, names); err != nil {
 			return err

@@ -20,7 +20,9 @@ import (
 	"postroad/internal/core/dnssec"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/finding"
+	"postroad/internal/core/mail"
 	"postroad/internal/core/notice"
+	"postroad/internal/core/primary"
 	"postroad/internal/core/publish"
 	"postroad/internal/core/sending"
 	"postroad/internal/core/transfer"
@@ -87,6 +89,7 @@ type customer struct {
 	Sent        forwarding.Sent
 	Brought     forwarding.Brought
 	Sender      sending.Rule
+	Probe       primary.Probe
 	Memory      notice.Memory
 	Notice      notice.Notice
 	Transfer    transfer.Settings
@@ -107,8 +110,8 @@ func newCustomer(name string) customer {
 			Onboarding: created.Add(3 * time.Hour), Leaving: directory.Leaving{Until: created.Add(48 * time.Hour), From: directory.ModeLocal}, Hold: 30*24*time.Hour + time.Microsecond, Created: created,
 			ExchangerSet: "set-" + name, NameServerSet: "servers-" + name,
 			Judging:    directory.Judging{Mode: directory.JudgeNote, SPFFail: directory.SeverityReject, Unchecked: directory.SeverityDefer},
-			Forwarders: []directory.Forwarder{{Name: "mail." + name}, {Network: netip.MustParsePrefix("192.0.2.0/28")}},
-			Proof:      directory.Proof{By: directory.ProofTXT, At: created.Add(time.Minute), NS: "ns1." + domain + " ns2." + domain, Lost: created.Add(time.Hour), TXTOnly: true},
+			Forwarders: []directory.Forwarder{{Name: "mail." + name}, {Network: netip.MustParsePrefix("192.0.2.0/28")}}, Primary: name + ".primary.example",
+			Proof: directory.Proof{By: directory.ProofTXT, At: created.Add(time.Minute), NS: "ns1." + domain + " ns2." + domain, Lost: created.Add(time.Hour), TXTOnly: true},
 		},
 		Mailbox:  directory.Mailbox{ID: "mailbox-" + name, Account: id, Domain: domain, Local: "bøb+" + name, Quota: 1 << 40},
 		Verifier: "verifier of " + name,
@@ -153,6 +156,11 @@ func newCustomer(name string) customer {
 				NotBefore: created, NotAfter: created.Add(2160 * time.Hour), Issuer: "Ä, R1", By: cert.DNS01, Given: created.Add(time.Minute), Problem: cert.Elsewhere, Detail: "ü",
 				Tried: created.Add(time.Hour), Next: created.Add(2 * time.Hour), Failures: 3,
 			},
+		},
+		Probe: primary.Probe{
+			Account: id, Domain: domain, Forward: primary.Forward{Address: "bøb@" + domain, From: "bøb@" + name + ".primary.example", To: "bøb@" + domain}, Serial: "serial-" + name,
+			State: primary.StateSent, Queue: mail.ID("queue-" + name), Sent: created, Within: time.Minute + time.Microsecond, Left: created.Add(time.Second), Verdict: primary.Rewritten,
+			Judged: created.Add(time.Minute), After: time.Hour + time.Microsecond, Hop: "mx [192.0.2.1]", Detail: "ü", Since: created.Add(time.Hour),
 		},
 		Tally: sending.Count{
 			Key: sending.KeysOf(id, "b@"+domain)[0], Tally: sending.Tally{Hour: 500_000, HourCount: 3, Day: 20_000, DayCount: 1 << 40},
@@ -230,6 +238,7 @@ func (w *world) add(t *testing.T, name string) customer {
 	use := forwarding.Use{Sent: c.Sent, From: created, Share: time.Hour}
 	_, err = w.AddForwardCounts(t.Context(), system, forwarding.Added{Uses: []forwarding.Use{use}, Brought: []forwarding.Brought{c.Brought}}, time.Time{})
 	must(t, err)
+	must(t, w.PutForwardProbes(t.Context(), system, []primary.Probe{c.Probe}))
 	must(t, w.MarkZoneKeys(t.Context(), system, []string{c.ZoneKey.ID}, c.ZoneKey.Unused))
 	must(t, w.NoteCertificate(t.Context(), system, c.Certificate.Name.Name, c.Certificate.Status))
 	return c
@@ -256,6 +265,7 @@ type dump struct {
 	ZoneKeys     []dnssec.SealedKey
 	Tallies      []sending.Count
 	Forwards     forwarding.Counts
+	Probes       []primary.Probe
 	Memories     []notice.Memory
 	Notices      []notice.Notice
 	TTLs         []time.Duration
@@ -365,6 +375,8 @@ func (w *world) dump(t *testing.T) dump {
 		must(t, err)
 		same(t, "the record by its forward", f.Last, one)
 	}
+	d.Probes, err = w.ForwardProbes(ctx, system, "")
+	must(t, err)
 	d.Memories, err = w.Memories(ctx, system)
 	must(t, err)
 	d.Notices, err = w.Store.Notices(ctx, system, "", "", 1000)

@@ -472,6 +472,13 @@ var foreigners = map[string]foreign{
 			must(t, w.keep(scope, "ann.example", "anybody", own))
 		}
 	},
+	"ForwardProbes":       foreignProbes,
+	"OpenForwardProbes":   foreignOpenProbes,
+	"ForwardProbe":        foreignProbe,
+	"CountForwardProbes":  foreignProbeCount,
+	"PutForwardProbes":    foreignPutProbes,
+	"SetForwardProbe":     foreignSetProbe,
+	"RemoveForwardProbes": foreignRemoveProbes,
 	"SetSetting": func(w *world, scope account.Scope, _ customer) {
 		t := w.t
 		if err := w.SetSetting(t.Context(), scope, settingName, "made up"); !errors.Is(err, control.ErrDenied) {
@@ -743,7 +750,7 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 	must(t, err)
 	operators := []string{"setting", "certificate_asset", "certificate_lock", "lease"} // nobody else has rows there
 	tables := w.tables(t)
-	if len(tables) != 37 {
+	if len(tables) != 38 {
 		t.Errorf("tables of accounts' rows: %v", tables)
 	}
 	counts := func(scope account.Scope, table string) (own, other int) {

@@ -25,6 +25,7 @@ import (
 	"postroad/internal/core/mail"
 	"postroad/internal/core/mailbox"
 	"postroad/internal/core/notice"
+	"postroad/internal/core/primary"
 	"postroad/internal/core/publish"
 	"postroad/internal/core/sending"
 	"postroad/internal/core/trace"
@@ -65,12 +66,14 @@ type Memory struct {
 	Identities map[string]directory.Identity
 	Senders    map[string]sending.Rule     // by account, kind and id
 	Certified  map[string]cert.Certificate // names with certificates, by name
+	Probed     map[string]primary.Probe    // forwards at primaries, by address
 
 	// What others keep.
 	Boxes      map[string]mailbox.Mailbox
 	Stored     map[string][]mailbox.Message // by mailbox; of its Junk with "/Junk" behind
 	Bodies     map[string]string            // by mailbox/uid
 	Queued     []mail.Listed
+	Outgoing   []string // contents of what was made here
 	Traced     []trace.Row
 	Rerouted   []mail.Rerouted
 	Exchangers map[string]facts.MXAnswer // by domain; others do not exist
@@ -88,7 +91,7 @@ type Memory struct {
 // NewMemory is a store without anything in it.
 func NewMemory() *Memory {
 	return &Memory{
-		Providing: map[string]publish.Provider{}, Keys: map[string]dkimkey.Domain{}, Identities: map[string]directory.Identity{}, Senders: map[string]sending.Rule{}, Certified: map[string]cert.Certificate{},
+		Providing: map[string]publish.Provider{}, Keys: map[string]dkimkey.Domain{}, Identities: map[string]directory.Identity{}, Senders: map[string]sending.Rule{}, Certified: map[string]cert.Certificate{}, Probed: map[string]primary.Probe{},
 		Accounts: map[string]account.Account{}, Domains: map[string]directory.Domain{}, Mailboxes: map[string]directory.Mailbox{},
 		Rules: map[string]directory.Rule{}, Outbounds: map[string]directory.Outbound{}, Departed: map[string]directory.Departed{}, Sets: map[string]zone.ExchangerSet{}, Servers: map[string]zone.NameServerSet{}, Given: map[string]control.Token{},
 		Lists: map[string]control.RecipientList{}, Verifiers: map[string]string{}, Settings: map[string]string{},
@@ -104,8 +107,8 @@ func Options(m *Memory) control.Options {
 		Certificates: control.CertificateOptions{Agreed: true, Limit: 2, Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5")}, Authority: "authority.example"},
 		Writer:       elsewhereZones{}, Post: nowhere{}, Seal: openly{}, Providers: []string{"rfc2136"},
 		Store: m, Box: unsealed{}, Names: inDNS{m}, Signer: pen, Parents: pen, Boxes: m, Queue: inQueue{m}, Traces: inTraces{m}, Resolver: dnsOf{m}, Fetcher: elsewhere{}, Hostname: "mx.host.example", RoutingDomain: "in.mx.host.example",
-		Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5")},
-		Verifier:  func(p string) (string, error) { return "verifier of " + p, nil },
+		Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5")}, Probes: control.ProbeOptions{Outbox: outbox{m}, Key: []byte("a key of tests")},
+		Verifier: func(p string) (string, error) { return "verifier of " + p, nil },
 	}
 }
 
@@ -260,7 +263,7 @@ func (m *Memory) remove(r control.Removal) {
 		delete(m.Servers, r.ID)
 	case control.KindZone:
 		delete(m.Hosted, r.ID)
-	case control.KindTSIGKey, control.KindTransfer, control.KindSecondary, control.KindCatalog, control.KindQueue, control.KindRecord, control.KindMX, control.KindDNSSEC, control.KindZoneKeys:
+	case control.KindTSIGKey, control.KindTransfer, control.KindSecondary, control.KindCatalog, control.KindPrimary, control.KindQueue, control.KindRecord, control.KindMX, control.KindDNSSEC, control.KindZoneKeys:
 	}
 }
 

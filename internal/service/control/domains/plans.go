@@ -22,6 +22,9 @@ func (a *Access) New(actor rights.Actor, st *rights.State, name string, owner ac
 		return directory.Domain{}, err
 	}
 	d := settings.New(a.NewID(), owner, name, now())
+	if err := settings.Primary(actor, st.Directory, &d, set); err != nil {
+		return directory.Domain{}, err
+	}
 	return d, a.Ours.Settle(actor, &d, set, now())
 }
 
@@ -82,6 +85,9 @@ func (a *Access) PlanSet(ctx context.Context, actor rights.Actor, st *rights.Sta
 	d := *old
 	d.NextHops = slices.Clone(old.NextHops)
 	if err := a.Ours.Settle(actor, &d, set, now()); err != nil {
+		return plan.Plan{}, err
+	}
+	if err := settings.Primary(actor, st.Directory, &d, set); err != nil {
 		return plan.Plan{}, err
 	}
 	if err := a.Exchangers.Choose(ctx, st, old, &d, set); err != nil {

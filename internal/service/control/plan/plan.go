@@ -14,6 +14,7 @@ import (
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
 	"postroad/internal/core/mail"
+	"postroad/internal/core/primary"
 	"postroad/internal/core/publish"
 	"postroad/internal/core/zone"
 	"postroad/internal/service/control/rights"
@@ -38,12 +39,13 @@ const (
 	VerbHold    Verb = "hold"    // queue: kept until released
 	VerbRelease Verb = "release" // queue: held rows back to waiting
 	VerbDrop    Verb = "drop"    // queue: removed without a report
+	VerbProbe   Verb = "probe"   // forwards at a primary: tried
 )
 
 // Change is one typed change of a plan. Before and After are what listings show of the thing; no secret is in them.
 type Change struct {
 	Kind    Kind       `json:"kind" doc:"Kind of the thing, in command words"`
-	Verb    Verb       `json:"verb" enum:"add,set,remove,retry,hold,release,drop"`
+	Verb    Verb       `json:"verb" enum:"add,set,remove,retry,hold,release,drop,probe"`
 	Subject string     `json:"subject" doc:"Name or address of the thing"`
 	Domain  string     `json:"domain,omitempty" doc:"Domain that the change concerns"`
 	Account account.ID `json:"account" doc:"Account that the thing belongs to"`
@@ -92,6 +94,8 @@ type Plan struct {
 	Letters []Letter `json:"-"`
 	// Publish is what is written into a zone that others answer for; then nothing is configured.
 	Publish *Publication `json:"-"`
+	// Probes are sent to the primary of one domain; then nothing is configured.
+	Probes []primary.Probe `json:"-"`
 }
 
 // Publication is a change of a zone at its provider.

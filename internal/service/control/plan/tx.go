@@ -78,6 +78,7 @@ const (
 	KindSending     Kind = "sending"   // what was decided of a sender; nothing is removed by it
 	KindDKIM        Kind = "dkim"      // how a domain's mail is signed, by the domain's name
 	KindPublish     Kind = "publish"   // only in plans and audit entries: what was written there
+	KindPrimary     Kind = "primary"   // only in plans and audit entries: what was sent to a domain's primary
 	KindQueue       Kind = "queue"     // only in plans and audit entries: what was done to queued mail
 	KindCertificate Kind = "cert"      // of a name, by which it is removed
 )

@@ -36,6 +36,7 @@ func Back(now, before *Info, at time.Time) Domain {
 		set.Judge, set.SPFFail, set.Unchecked = text(now.Judge, before.Judge), text(now.SPFFail, before.SPFFail), text(now.Unchecked, before.Unchecked)
 	}
 	set.Forwarders = list(now.Forwarders, before.Forwarders, false)
+	set.Primary = text(now.Primary, before.Primary)
 	if before.Recipients != "" {
 		set.Recipients = text(now.Recipients, before.Recipients)
 	}

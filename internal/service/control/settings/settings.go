@@ -32,6 +32,7 @@ type Domain struct {
 	SPFFail     *string   // accept (default), quarantine, reject
 	Unchecked   *string   // accept (default), 450
 	Forwarders  *[]string // servers of the customer that forward to us: names, addresses, networks
+	Primary     *string   // domain at which its users have their mail; empty or "none" for what follows from its name. It is not written by Settle
 	// ExchangerSet and NameServerSet are names or ids of the sets to follow, "none" for none. They are not written by Settle.
 	ExchangerSet, NameServerSet *string
 

@@ -38,6 +38,7 @@ type Info struct {
 	SPFFail       string     `json:"spf_fail" enum:"accept,quarantine,reject" doc:"What is done with mail that fails SPF and that DMARC does not stand for"`
 	Unchecked     string     `json:"unchecked" enum:"accept,450" doc:"What is done with mail that cannot be checked while DNS does not answer"`
 	Forwarders    []string   `json:"forwarders,omitempty" doc:"Trusted forwarders: the customer's own servers that forward to us"`
+	Primary       string     `json:"primary,omitempty" doc:"Domain at which its users have their mail; absent for what follows from its name"`
 	Onboarding    *time.Time `json:"onboarding_until,omitempty" doc:"Until then unknown recipients are refused for now only"`
 	LeavingUntil  *time.Time `json:"leaving_until,omitempty" doc:"Until then mail from strangers is still taken and handed on"`
 	LeavingFrom   string     `json:"leaving_from,omitempty" doc:"The effective mode before"`
@@ -70,6 +71,7 @@ func Show(d *directory.Domain, now time.Time) Info {
 	info.ProofBy, info.ProofAt, info.ProofLostAt, info.ProofEndsAt = d.Proof.By, known(d.Proof.At), known(d.Proof.Lost), known(d.Proof.Ends())
 	judging := d.Judging.Effective()
 	info.Judge, info.SPFFail, info.Unchecked, info.Forwarders = string(judging.Mode), string(judging.SPFFail), string(judging.Unchecked), ShowForwarders(d.Forwarders)
+	info.Primary = d.Primary
 	info.OperatorHops = len(d.NextHops) > 0 && d.NextHops[0].Operator
 	if u := idna.ToUnicode(d.Name); u != d.Name {
 		info.Unicode = u
@@ -213,7 +215,7 @@ func Same(a, b *directory.Domain) bool {
 		a.Recipients == b.Recipients && a.Unreachable == b.Unreachable && a.Dual == b.Dual && slices.Equal(a.Gateways, b.Gateways) &&
 		a.Onboarding.Equal(b.Onboarding) && a.Leaving == b.Leaving && a.Hold == b.Hold &&
 		a.ExchangerSet == b.ExchangerSet && a.NameServerSet == b.NameServerSet &&
-		a.Judging.Effective() == b.Judging.Effective() && slices.Equal(a.Forwarders, b.Forwarders)
+		a.Judging.Effective() == b.Judging.Effective() && slices.Equal(a.Forwarders, b.Forwarders) && a.Primary == b.Primary
 }
 
 // Changed tells, as sentences, which settings besides the route differ.
@@ -241,6 +243,9 @@ func Changed(a, b *directory.Domain) []string {
 		out = append(out, Admitted(b))
 	}
 	out = append(out, changedJudging(a, b)...)
+	if a.Primary != b.Primary {
+		out = append(out, "Users of "+name+" have their mail at "+words.Show(b.UsersAt())+", which is to forward it here.")
+	}
 	if !a.Onboarding.Equal(b.Onboarding) {
 		if b.Onboarding.IsZero() {
 			out = append(out, "Unknown recipients of "+name+" are refused for good from now on.")
