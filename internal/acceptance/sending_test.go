@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -168,9 +169,32 @@ func TestP3_2ALoginThatSendsTooMuchIsPausedAndItsMailHeld(t *testing.T) {
 	if rows := i.queued("bob@bob.example"); len(rows) != 1 || strings.Contains(rows[0], " held ") {
 		t.Errorf("another login's mail: %q", rows)
 	}
-	if told := i.told("ann.example", 1); told[0].Event != "sending-paused" || !strings.Contains(told[0].Text, login) {
-		t.Errorf("told: %+v", told)
+	// Each login that is paused is told of once, to its account and to the operator, and before that it comes near its limit.
+	tells := func(event string, logins ...string) {
+		t.Helper()
+		var list []noticed
+		eventually(t, fmt.Sprint(event, " of ", logins), func() bool {
+			list = slices.DeleteFunc(ask[[]noticed](i, "notice", "list", "--domain", "ann.example"), func(n noticed) bool { return n.Event != event })
+			return len(list) >= 2*len(logins)
+		})
+		slices.Reverse(list)
+		for k, login := range logins {
+			for _, n := range list[2*k : 2*k+2] {
+				if text := strings.Join(strings.Fields(n.Text), " "); !strings.Contains(text, "What was seen: "+login) && !strings.Contains(text, "What was seen: the login "+login) {
+					t.Errorf("told: %+v", n)
+				}
+			}
+		}
+		if len(list) != 2*len(logins) {
+			t.Errorf("told: %+v", list)
+		}
 	}
+	const second = "eve@ann.example"
+	tells("sending-near-limit", login)
+	tells("sending-paused", login)
+	i.addMailbox(second, "password of all")
+	i.asksFor(second, 12)
+	tells("sending-paused", login, second)
 	if out := ann.run("mailbox", "list"); !strings.Contains(out, " limit ") {
 		t.Errorf("the owner sees\n%s", out)
 	}

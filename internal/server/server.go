@@ -339,7 +339,7 @@ func (s *Server) watchModes(v *view) {
 // tellPeople has people told of what happens to their domains' mail.
 func (s *Server) tellPeople(v *view) {
 	tells := notices.New(notices.Config{
-		Hostname: s.cfg.Hostname, Wait: s.cfg.Notices.Wait, Interval: s.cfg.Notices.Interval, Hold: s.cfg.Queue.Hold, Turn: s.turn("notices"), Signer: s.dkim,
+		Hostname: s.cfg.Hostname, Wait: s.cfg.Notices.Wait, Interval: s.cfg.Notices.Interval, Hold: s.cfg.Queue.Hold, Turn: s.turn("notices"), Signer: s.dkim, Near: s.sending.Near,
 	}, s.stores.control, s.stores.control, s.queue, v, s.control, s.log)
 	s.meanwhile(tells.Run)
 }

@@ -7,6 +7,7 @@ package notice
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"postroad/internal/core/account"
@@ -27,8 +28,12 @@ const (
 	ForwardFuse       Event = "forward-fuse"         // a forward gets more mail than it may send to other servers
 	OwnershipLost     Event = "ownership-lost"       // what showed a domain's ownership is gone
 	SendingPaused     Event = "sending-paused"       // a login tried to send more than it may, and is paused
+	SendingNear       Event = "sending-near-limit"   // somebody has had nearly all recipients of an hour or a day
 	CertExpiring      Event = "certificate-expiring" // a certificate runs out soon and was not renewed
 )
+
+// partly reports whether each part of an event's evidence is told by itself.
+func (e Event) partly() bool { return e == SendingPaused || e == SendingNear }
 
 // EventOf is the event that a finding is told as; empty for findings of which nobody is told.
 func EventOf(name finding.Name) Event {
@@ -81,7 +86,7 @@ type Memory struct {
 	Told    time.Time // when people were told last that it had begun; zero: never
 	Open    bool      // they were told that it had begun, and not that it has ended
 	Held    int64     // PrimaryDown: the most that was held
-	Detail  string    // ModeSwitched: what is still to be told, a line each
+	Detail  string    // ModeSwitched: what is still to be told, a line each; SendingPaused, SendingNear: what was told and holds
 }
 
 // Notice is one thing that one account is told.
@@ -143,8 +148,11 @@ func Look(r Rules, now time.Time, remembered []Memory, seen []Seen, switches []S
 	for _, s := range seen {
 		k := key{s.Domain, s.Event}
 		if id, there := owner(s.Domain); there && id == s.Account && !holds[k] {
-			holds[k] = true
-			l.holds(k, s)
+			if holds[k] = true; k.event.partly() {
+				l.parts(k, s)
+			} else {
+				l.holds(k, s)
+			}
 		}
 	}
 	for _, k := range l.keys() {
@@ -195,6 +203,37 @@ func (l *look) holds(k key, s Seen) {
 	l.next[k] = m
 }
 
+// parts is about something that is so of one or more now, each of which is told once. People are told of every login that is
+// paused, once the first has been for a while; that somebody comes near a limit they are told at once, while they can do
+// something, and not again and again.
+func (l *look) parts(k key, s Seen) {
+	m, there := l.next[k]
+	if !there {
+		m = Memory{Domain: s.Domain, Event: s.Event, Account: s.Account}
+	}
+	if m.Since.IsZero() {
+		m.Since = s.Since
+	}
+	now := strings.Split(s.Evidence, finding.Between)
+	told := slices.DeleteFunc(strings.Split(m.Detail, "\n"), func(part string) bool { return !slices.Contains(now, part) })
+	fresh := slices.DeleteFunc(now, func(part string) bool { return slices.Contains(told, part) })
+	ready, since := l.now.Sub(m.Since) >= l.Wait, m.Since
+	if s.Event == SendingNear {
+		ready = l.again(&m)
+	}
+	if len(fresh) > 0 && ready {
+		if m.Open {
+			since = l.now
+		}
+		m.Open, m.Told = true, l.now
+		s.Evidence = strings.Join(fresh, finding.Between)
+		l.tell(s.Event, s.Domain, s.Account, false, s.Event == SendingNear, begun(&s, since))
+		told = append(told, fresh...)
+	}
+	m.Detail = strings.Join(told, "\n")
+	l.next[k] = m
+}
+
 // ended is about something that is not so any more. The end is told only of what people wait for, and only if they were
 // told of the beginning.
 func (l *look) ended(k key) {
@@ -202,8 +241,8 @@ func (l *look) ended(k key) {
 	if m.Open && m.Event == PrimaryDown {
 		l.tell(m.Event, m.Domain, m.Account, true, false, back(&m, l.now))
 	}
-	m.Since, m.Open, m.Held = time.Time{}, false, 0
-	if l.again(&m) {
+	m.Since, m.Open, m.Held, m.Detail = time.Time{}, false, 0, ""
+	if l.again(&m) || m.Event == SendingPaused {
 		delete(l.next, k)
 		return
 	}

@@ -23,6 +23,7 @@ var (
 type teller struct {
 	memory map[string]notice.Memory
 	owners map[string]account.ID
+	text   string // of the last notice
 }
 
 // look gives what is told, a line each: who, event, "over" for its end, and when it is sent if that is not at once.
@@ -42,6 +43,7 @@ func (l *teller) look(after time.Duration, seen []notice.Seen, switches ...notic
 	var out []string
 	for _, n := range r.Notice {
 		line := fmt.Sprintf("%s %s", n.Account, n.Event)
+		l.text = n.Text
 		if n.Ended {
 			line += " over"
 		}
@@ -192,5 +194,76 @@ func TestNoticesSayWhatHappenedInPlainWords(t *testing.T) {
 				t.Errorf("%s has the line %q", event, line)
 			}
 		}
+	}
+}
+
+// A second login that is paused while people know of the first is told as well, each once, and so is one that is paused again.
+func TestEachPausedLoginIsToldOnce(t *testing.T) {
+	t.Parallel()
+	paused := func(logins ...string) []notice.Seen {
+		if len(logins) == 0 {
+			return nil
+		}
+		s := seen(notice.SendingPaused, "d.example", "ann")
+		s[0].Evidence = strings.Join(logins, finding.Between)
+		return s
+	}
+	const both = "ann sending-paused, operator sending-paused"
+	l := newTeller()
+	for i, step := range []struct {
+		after time.Duration
+		seen  []notice.Seen
+		told  string
+		names string
+	}{
+		{time.Minute, paused("a: x"), "", ""},
+		{5 * time.Minute, paused("a: x", "b: x"), both, "a: x; b: x"},
+		{6 * time.Minute, paused("a: x", "b: x"), "", ""},
+		{7 * time.Minute, paused("a: x", "b: x", "c: x"), both, "c: x"},
+		{8 * time.Minute, paused("a: x", "c: x"), "", ""}, // b is resumed
+		{9 * time.Minute, paused("a: x", "b: x", "c: x"), both, "b: x"},
+		{10 * time.Minute, paused(), "", ""},
+		{11 * time.Minute, paused("a: x"), both, "a: x"}, // it has been so for long enough
+		{24 * time.Hour, paused("a: x"), "", ""},
+	} {
+		if got := l.look(step.after, step.seen); got != step.told {
+			t.Errorf("step %d: %q, want %q", i+1, got, step.told)
+		}
+		if step.names != "" && !strings.Contains(strings.Join(strings.Fields(l.text), " "), "What was seen: "+step.names+" What it means") {
+			t.Errorf("step %d tells\n%s", i+1, l.text)
+		}
+	}
+}
+
+// That somebody comes near a limit is told at once, each once, not more often than the rules say, and to the operator once a day.
+func TestWhoComesNearALimitIsTold(t *testing.T) {
+	t.Parallel()
+	near := func(parts ...string) []notice.Seen {
+		s := seen(notice.SendingNear, "d.example", "ann")
+		s[0].Evidence = strings.Join(parts, finding.Between)
+		return s
+	}
+	l := newTeller()
+	for i, step := range []struct {
+		after time.Duration
+		seen  []notice.Seen
+		told  string
+	}{
+		{time.Second, near("a at 5"), "ann sending-near-limit, operator sending-near-limit due 1 06:00"},
+		{time.Minute, near("a at 5", "b at 5"), ""},
+		{time.Hour, nil, ""},
+		{2 * time.Hour, near("a at 7"), ""},
+		{6*time.Hour + time.Minute, near("a at 7"), "ann sending-near-limit, operator sending-near-limit due 2 06:00"},
+		{13 * time.Hour, near("a at 7"), ""},
+		{14 * time.Hour, near("a at 7", "b at 7"), "ann sending-near-limit, operator sending-near-limit due 2 06:00"},
+		{15 * time.Hour, nil, ""},
+		{30 * time.Hour, nil, ""},
+	} {
+		if got := l.look(step.after, step.seen); got != step.told {
+			t.Errorf("step %d: %q, want %q", i+1, got, step.told)
+		}
+	}
+	if len(l.memory) != 0 {
+		t.Errorf("still remembered: %+v", l.memory)
 	}
 }

@@ -109,6 +109,12 @@ func begun(s *Seen, since time.Time) words {
 		w.means = "Such a login is often one whose password was stolen. Its user reads mail as before. What it has sent and was not delivered yet is held, and nothing of it is lost."
 		w.do = "Ask the user. If the mail is not his, give the mailbox another password and drop what is held. Then let it send again: postroad mailbox resume ADDRESS; what is held then goes on its way."
 		w.command = append(w.command, "postroad mailbox list --domain "+s.Domain, "postroad sending list --domain "+s.Domain)
+	case SendingNear:
+		w.subject = d + ": nearly all that may be sent is sent"
+		w.what = fmt.Sprintf("At %s users of %s had sent nearly all that they may in an hour or in a day.", when(since), d)
+		w.means = "Who reaches the limit is told so (450) until the hour or the day is over, and what was taken before goes on its way. Who then goes on again and again may be paused."
+		w.do = "Nothing, if the mail is meant and the limit is enough. If it is not enough, ask the operator for another one. If nobody knows of the mail, give the mailbox another password."
+		w.command = append(w.command, "postroad sending list --domain "+s.Domain)
 	case CertExpiring:
 		w.subject = d + ": a certificate runs out soon and was not renewed"
 		w.what = fmt.Sprintf("Since %s a certificate of a name of %s has been close to its end, and could not be renewed.", when(since), d)

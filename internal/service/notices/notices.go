@@ -39,6 +39,8 @@ type Config struct {
 	// Turn reports whether this node tells people from now on, for the time given, where several could; nil: it does.
 	Turn   func(ctx context.Context, now time.Time, lasts time.Duration) (bool, error)
 	Signer Signer // signs notices; nil: nobody does
+	// Near gives what users have sent that is nearly all they may; nil: nobody knows.
+	Near func(ctx context.Context) ([]notice.Seen, error)
 }
 
 const (
@@ -118,6 +120,13 @@ func (s *Service) look(ctx context.Context, now time.Time) error {
 	down, err := s.down(ctx, snap, remembered, now)
 	if err != nil {
 		return err
+	}
+	if s.cfg.Near != nil {
+		near, err := s.cfg.Near(ctx)
+		if err != nil {
+			return err
+		}
+		seen = append(seen, near...)
 	}
 	list, upTo, err := s.store.Switches(ctx, account.System(), switches)
 	if err != nil {

@@ -311,3 +311,42 @@ func TestNodesThatShareAStore(t *testing.T) {
 		refuses(t, one, "c@one.example", "ann", "login")
 	})
 }
+
+func TestWhoComesNearALimitIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, &kept{all: map[sending.Key]sending.Count{}}, service.Config{
+			Login: sending.Limits{Hour: 10}, Domain: sending.Limits{Day: 11}, Account: sending.Limits{Day: 15},
+		})
+		defer s.Stop(t.Context())
+		sees := func(want ...string) {
+			t.Helper()
+			list, err := s.Near(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, n := range list {
+				got = append(got, string(n.Account)+" "+n.Domain+": "+n.Evidence)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("seen: %q", got)
+			}
+		}
+		const day = " recipients of the day 2000-01-01"
+		takes(t, s, "a@two.example", "ann", 7)
+		takes(t, s, "a@two.example", "bob", 1)
+		sees()
+		takes(t, s, "a@two.example", "ann", 1)
+		login := "ann two.example: the login a@two.example has had 80 % or more of its 10 recipients of the hour from 2000-01-01 00:00 UTC on"
+		sees(login)
+		takes(t, s, "b@two.example", "ann", 1)
+		domain := "the domain two.example has had 80 % or more of its 11" + day
+		sees("ann two.example: " + domain + "; " + strings.TrimPrefix(login, "ann two.example: "))
+		time.Sleep(time.Hour)
+		sees("ann two.example: " + domain)
+		takes(t, s, "b@one.example", "ann", 3)
+		sees("ann one.example: the account of one.example has had 80 % or more of its 15"+day, "ann two.example: "+domain)
+		time.Sleep(24 * time.Hour)
+		sees()
+	})
+}

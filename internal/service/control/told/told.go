@@ -26,7 +26,7 @@ type NoticeInfo struct {
 	At      time.Time  `json:"at"`
 	Account account.ID `json:"account" doc:"Who is told"`
 	Domain  string     `json:"domain"`
-	Event   string     `json:"event" enum:"mode-switched,primary-down,routing-loop,gateway-bypassed,stranded-mailboxes,forward-fuse,ownership-lost,certificate-expiring,sending-paused"`
+	Event   string     `json:"event" enum:"mode-switched,primary-down,routing-loop,gateway-bypassed,stranded-mailboxes,forward-fuse,ownership-lost,certificate-expiring,sending-paused,sending-near-limit"`
 	Ended   bool       `json:"ended,omitempty" doc:"It tells that the event is over"`
 	Subject string     `json:"subject"`
 	Text    string     `json:"text"`
