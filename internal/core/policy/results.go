@@ -156,11 +156,11 @@ func Checks(e *Evidence, t Trust) []Check {
 	out := append(make([]Check, 0, 3+len(e.DKIM)), spfCheck(e, t))
 	for i := range e.DKIM {
 		r := &e.DKIM[i]
-		text := "DKIM " + string(r.Word)
+		key := ""
 		if r.Domain != "" {
-			text += " for " + r.Domain + ", key " + r.Selector
+			key = " for " + r.Domain + ", key " + r.Selector
 		}
-		out = append(out, Check{Method: "dkim", Result: string(r.Word), Sentence: sentence(text + ": " + r.Reason)})
+		out = append(out, Check{Method: "dkim", Result: string(r.Word), Sentence: sentence("DKIM " + string(r.Word) + key + ": " + r.Reason)})
 	}
 	if len(e.DKIM) == 0 {
 		out = append(out, Check{Method: "dkim", Result: "none", Sentence: "There is no DKIM signature."})

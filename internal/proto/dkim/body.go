@@ -29,7 +29,7 @@ func NewBody(wanted ...Canonicalization) *Body {
 		case c == Simple && b.simple == nil:
 			b.simple = &simpleBody{sum: sha256.New()}
 		case c == Relaxed && b.relaxed == nil:
-			b.relaxed = &relaxedBody{sum: sha256.New(), out: make([]byte, 0, gathered)}
+			b.relaxed = &relaxedBody{sum: sha256.New()}
 		}
 	}
 	return b
@@ -136,16 +136,39 @@ type relaxedBody struct {
 	// space, then cr, stand after the last octet that was hashed and its line ends.
 	space, cr bool
 	some      bool
-	out       []byte
+	out       []byte // what is put together; only while octets come
 }
 
 // gathered is how many octets are put together before they are hashed.
-const gathered = 1 << 10
+const gathered = 2 << 10
 
-// plain says which octets mean nothing to relaxed canonicalization. LF means something only after a CR.
-func plain(o byte) bool { return o != ' ' && o != '\t' && o != '\r' }
+var twoSpaces = []byte("  ")
+
+// run is how many octets stay as they are, of those that p begins with; the first one does. Single spaces between words are
+// among them, and LF, which means something only after a CR.
+func run(p []byte) int {
+	const most = 128 // what is looked at again when little of it stays
+	p = p[:min(len(p), most)]
+	if i := bytes.IndexByte(p, '\r'); i >= 0 {
+		p = p[:i]
+	}
+	if i := bytes.IndexByte(p, '\t'); i >= 0 {
+		p = p[:i]
+	}
+	if i := bytes.Index(p, twoSpaces); i >= 0 {
+		p = p[:i]
+	}
+	return len(bytes.TrimSuffix(p, twoSpaces[:1]))
+}
 
 func (r *relaxedBody) write(p []byte) {
+	b := borrow()
+	r.out = (*b)[:0]
+	defer func() {
+		r.flush()
+		*b, r.out = r.out, nil
+		giveBack(b)
+	}()
 	for len(p) > 0 {
 		o := p[0]
 		if r.cr {
@@ -168,20 +191,18 @@ func (r *relaxedBody) write(p []byte) {
 			p = p[1:]
 			continue
 		}
-		// A run of what stays as it is, single spaces between words included.
-		n := 1
-		for n < len(p) && (plain(p[n]) || p[n] == ' ' && n+1 < len(p) && plain(p[n+1])) {
-			n++
-		}
+		n := run(p)
 		r.text(p[:n])
 		p = p[n:]
 	}
-	r.flush()
 }
 
 // text hashes octets of a line, and before them what was held back.
 func (r *relaxedBody) text(p []byte) {
 	r.some = true
+	if len(r.out)+len("\r\n ")+len(p) > gathered {
+		r.flush()
+	}
 	if r.ends == 1 {
 		r.out = append(r.out, '\r', '\n')
 		r.ends = 0
@@ -193,10 +214,7 @@ func (r *relaxedBody) text(p []byte) {
 		r.out = append(r.out, ' ')
 		r.space = false
 	}
-	if len(r.out)+len(p) > cap(r.out) {
-		r.flush()
-	}
-	if len(p) > cap(r.out)/2 {
+	if len(p) > gathered/2 {
 		r.flush()
 		_, _ = r.sum.Write(p)
 		return

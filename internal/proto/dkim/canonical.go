@@ -86,12 +86,12 @@ func trimLineEnd(b []byte) []byte {
 	return bytes.TrimSuffix(b, []byte("\n"))
 }
 
-// withoutSignature gives a signature field without the value of its b= tag, as it is hashed (RFC 6376 §3.7): white
-// space around the value goes too, every other octet stays.
-func withoutSignature(raw []byte) ([]byte, error) {
+// signatureAt is where the value of a signature field's b= tag stands, which is left out when the field is hashed (RFC 6376
+// §3.7): white space around the value goes too, every other octet stays. Both ends lie within the field's line.
+func signatureAt(raw []byte) (from, to int, err error) {
 	colon := bytes.IndexByte(raw, ':')
 	if colon < 0 {
-		return nil, fmt.Errorf("%w: no field", ErrSyntax)
+		return 0, 0, fmt.Errorf("%w: no field", ErrSyntax)
 	}
 	raw = trimLineEnd(raw)
 	for at := colon + 1; at < len(raw); {
@@ -100,11 +100,9 @@ func withoutSignature(raw []byte) ([]byte, error) {
 			end = at + i
 		}
 		if i := bytes.IndexByte(raw[at:end], '='); i >= 0 && string(bytes.Trim(raw[at:at+i], white)) == "b" {
-			out := make([]byte, 0, len(raw))
-			out = append(out, raw[:at+i+1]...)
-			return append(out, raw[end:]...), nil
+			return at + i + 1, end, nil
 		}
 		at = end + 1
 	}
-	return nil, fmt.Errorf("%w: b= is missing", ErrSyntax)
+	return 0, 0, fmt.Errorf("%w: b= is missing", ErrSyntax)
 }

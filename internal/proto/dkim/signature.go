@@ -64,7 +64,7 @@ func KeyName(selector, domain string) string { return selector + "._domainkey." 
 func ParseSignature(field message.Field) (*Signature, error) {
 	s := &Signature{Field: field}
 	var err error
-	if s.Tags, err = ParseTags(string(field.Body())); err != nil {
+	if s.Tags, err = ParseTags(field.Text()); err != nil {
 		return s, err
 	}
 	name := func(tag string) string {

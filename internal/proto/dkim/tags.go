@@ -16,9 +16,32 @@ const white = " \t\r\n"
 
 // Tags is a tag list (RFC 6376 §3.2): values by name, without white space at both ends.
 type Tags struct {
-	values map[string]string
+	list []tag
+	at   map[string]int // the places of names in list, where there are many
 	// First is the name of the first tag.
 	First string
+}
+
+type tag struct{ name, value string }
+
+// few is how many tags are looked through one by one.
+const few = 16
+
+// add takes a tag, unless there is one of its name.
+func (t *Tags) add(name, value string) bool {
+	if _, twice := t.Get(name); twice {
+		return false
+	}
+	t.list = append(t.list, tag{name, value})
+	if len(t.list) == few+1 {
+		t.at = make(map[string]int, 2*few)
+		for i := range t.list {
+			t.at[t.list[i].name] = i
+		}
+	} else if t.at != nil {
+		t.at[name] = len(t.list) - 1
+	}
+	return true
 }
 
 // ParseTags reads a tag list. Names are taken as they are written, case included; a name that stands twice, a part
@@ -27,7 +50,7 @@ func ParseTags(text string) (Tags, error) { return parseTags(text, false) }
 
 // parseTags passes over empty tags on wish: they stand in many a key record, and do no harm there.
 func parseTags(text string, passEmpty bool) (Tags, error) {
-	t := Tags{values: make(map[string]string, 12)}
+	t := Tags{list: make([]tag, 0, few)}
 	for rest, more := text, true; more; {
 		var part string
 		part, rest, more = strings.Cut(rest, ";")
@@ -37,24 +60,21 @@ func parseTags(text string, passEmpty bool) (Tags, error) {
 		}
 		name, value, ok := strings.Cut(part, "=")
 		name, value = strings.Trim(name, white), strings.Trim(value, white)
-		switch _, twice := t.values[name]; {
+		switch {
 		case part == "":
 			return Tags{}, fmt.Errorf("%w: an empty tag, \";;\"", ErrSyntax)
 		case !ok || !tagName(name):
 			return Tags{}, fmt.Errorf("%w: %q is no tag", ErrSyntax, cut(part))
-		case twice:
-			return Tags{}, fmt.Errorf("%w: %s= stands twice", ErrSyntax, name)
 		case !tagValue(value):
 			return Tags{}, fmt.Errorf("%w: %s= has characters that it may not have", ErrSyntax, name)
+		case !t.add(name, value):
+			return Tags{}, fmt.Errorf("%w: %s= stands twice", ErrSyntax, name)
 		}
-		if len(t.values) == 0 {
-			t.First = name
-		}
-		t.values[name] = value
 	}
-	if len(t.values) == 0 {
+	if len(t.list) == 0 {
 		return Tags{}, fmt.Errorf("%w: it is empty", ErrSyntax)
 	}
+	t.First = t.list[0].name
 	return t, nil
 }
 
@@ -80,13 +100,24 @@ func tagValue(s string) bool {
 
 // Get gives a tag's value, and whether there is such a tag.
 func (t Tags) Get(name string) (string, bool) {
-	value, ok := t.values[name]
-	return value, ok
+	if t.at != nil {
+		i, ok := t.at[name]
+		if !ok {
+			return "", false
+		}
+		return t.list[i].value, true
+	}
+	for i := range t.list {
+		if t.list[i].name == name {
+			return t.list[i].value, true
+		}
+	}
+	return "", false
 }
 
 // Need gives the value of a tag that must be there and must not be empty.
 func (t Tags) Need(name string) (string, error) {
-	value, ok := t.values[name]
+	value, ok := t.Get(name)
 	switch {
 	case !ok:
 		return "", fmt.Errorf("%w: %s= is missing", ErrSyntax, name)
@@ -120,7 +151,7 @@ func (t Tags) Base64(name string) ([]byte, error) {
 
 // Time reads a value of seconds since 1970; without such a tag it is the zero time.
 func (t Tags) Time(name string) (time.Time, error) {
-	value, ok := t.values[name]
+	value, ok := t.Get(name)
 	if !ok {
 		return time.Time{}, nil
 	}

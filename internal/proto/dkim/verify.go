@@ -73,6 +73,9 @@ type Result struct {
 
 // Signatures are the DKIM signatures of one message.
 type Signatures struct {
+	// Records remembers what key records say; nil: each is read anew.
+	Records *Records
+
 	header *Header
 	list   []read
 	more   int
@@ -209,7 +212,10 @@ func (s *Signatures) Len() int { return len(s.list) + s.more }
 // together, the last one: policy. now is held against x=.
 func (s *Signatures) Verify(ctx context.Context, body *Body, lookup Lookup, now time.Time) []Result {
 	results := make([]Result, 0, len(s.list)+1)
-	keys := newKeyCache(lookup)
+	keys := lookup
+	if len(s.list) > 1 {
+		keys = newKeyCache(lookup)
+	}
 	for i := range s.list {
 		r := &s.list[i]
 		if r.result.Word == "" {
@@ -239,17 +245,24 @@ func (s *Signatures) verify(ctx context.Context, r *read, body *Body, keys Looku
 		r.result.Word, r.result.Reason = Fail, "the body was changed after it was signed"
 		return
 	}
-	covered := s.header.AppendCovered(nil, r.Names, r.Header, r.place)
-	hash, err := Sum(covered, r.Field.Raw, r.Header)
+	hash, err := s.hash(r)
 	if err != nil {
 		r.result.Word, r.result.Reason = Neutral, "the signature "+err.Error()
 		return
 	}
-	found := r.Check(ctx, hash, keys)
+	found := r.check(ctx, hash, keys, s.Records.parse)
 	r.result.Word, r.result.Reason, r.result.Bits, r.result.Testing = found.Word, found.Reason, found.Bits, found.Testing
 	if found.Strict && found.Word == Pass && identityDomain(r.result.Identity) != r.Domain {
 		r.result.Word, r.result.Reason = PermError, "the key is for "+r.Domain+" alone, and i= is of a domain below it"
 	}
+}
+
+// hash is that of what a signature covers of the header, and of itself.
+func (s *Signatures) hash(r *read) ([]byte, error) {
+	b := borrow()
+	defer giveBack(b)
+	*b = s.header.AppendCovered((*b)[:0], r.Names, r.Header, r.place)
+	return Sum(*b, r.Field.Raw, r.Header)
 }
 
 // Verify reads the signatures of a header and looks at them: see [Signatures.Verify]. The body was hashed by their
@@ -287,6 +300,10 @@ type Checked struct {
 
 // Check fetches the key of a signature and holds the signature against the hash of what was signed ([Sum]).
 func (s *Signature) Check(ctx context.Context, hash []byte, lookup Lookup) Checked {
+	return s.check(ctx, hash, lookup, ParseRecord)
+}
+
+func (s *Signature) check(ctx context.Context, hash []byte, lookup Lookup, parse func(text string) (Record, error)) Checked {
 	texts, err := lookup(ctx, s.KeyName())
 	switch {
 	case errors.Is(err, ErrNoRecord) || err == nil && len(texts) == 0:
@@ -297,7 +314,7 @@ func (s *Signature) Check(ctx context.Context, hash []byte, lookup Lookup) Check
 	// The first text that is for DKIM decides, unless another one lets the signature pass.
 	var found Checked
 	for _, text := range texts[:min(len(texts), maxRecords)] {
-		this := s.checkWith(hash, text)
+		this := s.checkWith(hash, text, parse)
 		if this.Word == Pass {
 			return this
 		}
@@ -308,8 +325,8 @@ func (s *Signature) Check(ctx context.Context, hash []byte, lookup Lookup) Check
 	return found
 }
 
-func (s *Signature) checkWith(hash []byte, text string) Checked {
-	key, err := ParseRecord(text)
+func (s *Signature) checkWith(hash []byte, text string, parse func(text string) (Record, error)) Checked {
+	key, err := parse(text)
 	c := Checked{Bits: key.Bits, Testing: key.Testing, Strict: key.Strict, Word: PermError}
 	switch {
 	case errors.Is(err, ErrSyntax):

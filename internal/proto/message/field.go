@@ -34,6 +34,25 @@ func (f Field) Body() []byte {
 	return unfold(b)
 }
 
+// Text returns Body as a string.
+func (f Field) Text() string {
+	b := f.Raw
+	if f.Name != "" {
+		if i := bytes.IndexByte(b, ':'); i >= 0 {
+			b = b[i+1:]
+		}
+	}
+	if b = trimLineEnd(b); bytes.IndexByte(b, '\n') < 0 {
+		return string(b)
+	}
+	var out strings.Builder
+	out.Grow(len(b))
+	for line := range bytes.Lines(b) {
+		out.Write(trimLineEnd(line))
+	}
+	return out.String()
+}
+
 // Value returns Body without white space at both ends.
 func (f Field) Value() string {
 	return string(bytes.Trim(f.Body(), " \t"))
@@ -127,11 +146,56 @@ func Fields(header []byte) iter.Seq[Field] {
 			n := fieldLen(header)
 			raw := header[:n:n]
 			header = header[n:]
-			if !yield(Field{Name: string(raw[:nameLen(raw)]), Raw: raw}) {
+			if !yield(Field{Name: fieldName(raw[:nameLen(raw)]), Raw: raw}) {
 				return
 			}
 		}
 	}
+}
+
+// fieldName is a name as a string; those that most messages have cost no memory.
+func fieldName(name []byte) string {
+	switch string(name) {
+	case "Received":
+		return "Received"
+	case "From":
+		return "From"
+	case "To":
+		return "To"
+	case "Cc":
+		return "Cc"
+	case "Subject":
+		return "Subject"
+	case "Date":
+		return "Date"
+	case "Message-ID":
+		return "Message-ID"
+	case "Message-Id":
+		return "Message-Id"
+	case "In-Reply-To":
+		return "In-Reply-To"
+	case "References":
+		return "References"
+	case "Reply-To":
+		return "Reply-To"
+	case "Return-Path":
+		return "Return-Path"
+	case "MIME-Version":
+		return "MIME-Version"
+	case "Content-Type":
+		return "Content-Type"
+	case "Content-Transfer-Encoding":
+		return "Content-Transfer-Encoding"
+	case "DKIM-Signature":
+		return "DKIM-Signature"
+	case "Authentication-Results":
+		return "Authentication-Results"
+	case "List-Unsubscribe":
+		return "List-Unsubscribe"
+	case "List-Id":
+		return "List-Id"
+	}
+	return string(name)
 }
 
 // fieldLen returns the length of the first line of b with its continuations.

@@ -140,3 +140,15 @@ func FuzzFields(f *testing.F) {
 		}
 	})
 }
+
+// TestTextIsBody: both are the same octets.
+func TestTextIsBody(t *testing.T) {
+	t.Parallel()
+	for _, header := range []string{"", "A: b\r\n", "A: b\r\n c\r\n\td\n e\r f\r\n", "A:\r\n", "A:", "no field\r\n more\r\n", "A: b\r\n\r\n", "A: x\n"} {
+		for f := range Fields([]byte(header)) {
+			if f.Text() != string(f.Body()) {
+				t.Errorf("%q: %q, %q", header, f.Text(), f.Body())
+			}
+		}
+	}
+}

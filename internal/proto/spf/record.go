@@ -63,7 +63,8 @@ func Parse(text string) (*Record, error) {
 			return nil, fmt.Errorf("%w: it has the octet 0x%02x, which is no printable ASCII", ErrSyntax, c)
 		}
 	}
-	r := &Record{}
+	const usual = 16
+	r := &Record{Mechanisms: make([]Mechanism, 0, min(strings.Count(text, " "), usual))}
 	redirect, exp := false, false
 	for term := range strings.SplitSeq(text[len(version):], " ") {
 		if term == "" {
