@@ -49,7 +49,7 @@ func BenchmarkJudge(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		j := s.Begin(policy.Arrival{Client: netip.MustParseAddr("203.0.113.5"), Helo: "mx.far.test", Sender: "bob@far.test", Recipient: rows[0].Original})
-		j.Header(signed)
+		j.Header(signed, rows)
 		_, _ = j.Write(body)
 		r := j.Judge(rows)
 		j.End()

@@ -60,6 +60,7 @@ type Service struct {
 	resolver Resolver
 	dir      Directory
 	places   chan struct{}
+	records  dkim.Records
 	m        *obs.Metrics
 	log      *slog.Logger
 }
@@ -90,6 +91,7 @@ type Judgement struct {
 	header  []byte
 	signed  *dkim.Signatures
 	body    *dkim.Body
+	unasked bool // no recipient's domain wants anything checked
 	keys    keyring
 	authors []author
 	problem string // why there is no author
@@ -105,21 +107,31 @@ type author struct {
 // keyring has what DNS said of keys.
 type keyring struct {
 	mu    sync.Mutex
-	known map[string]keyAnswer
+	known []keyAnswer // at most dkim.MaxSignatures
 }
 
 type keyAnswer struct {
+	name  string
 	texts []string
 	err   error
 }
 
-func (k *keyring) put(name string, a keyAnswer) {
+func (k *keyring) put(a keyAnswer) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.known == nil {
-		k.known = map[string]keyAnswer{}
+	k.known = append(k.known, a)
+}
+
+// get gives what DNS said of a key; false where nobody could ask for it.
+func (k *keyring) get(name string) (a keyAnswer, ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, a := range k.known {
+		if a.name == name {
+			return a, true
+		}
 	}
-	k.known[name] = a
+	return keyAnswer{}, false
 }
 
 // Begin begins to find out about a message, with the first recipient that was taken. End must be called.
@@ -188,24 +200,28 @@ func (s *Service) domain(address string) *directory.Domain {
 	return d
 }
 
-// Header takes the header as it came, the empty line after it left out. What is looked up for it begins. The octets are
-// kept until End and must not change.
-func (j *Judgement) Header(header []byte) {
+// Header takes the header as it came, the empty line after it left out. What is looked up for it begins, where any of the
+// rows, which are all that the message is for, wants it. The octets are kept until End and must not change.
+func (j *Judgement) Header(header []byte, rows []mail.Recipient) {
 	s := j.service
 	j.header = header
+	if j.unasked = !s.wanted(rows); j.unasked {
+		return
+	}
 	j.signed = dkim.Read(header)
+	j.signed.Records = &s.records
 	j.body = dkim.NewBody(j.signed.Canonicalizations()...)
 	var domains []string
 	domains, j.problem = authorsOf(header)
 	for _, name := range j.signed.KeyNames() {
-		var a keyAnswer
+		a := keyAnswer{name: name}
 		if s.known(func(dns policy.DNS) { a.texts, a.err = policy.Key(context.Background(), dns, name) }) {
-			j.keys.put(name, a)
+			j.keys.put(a)
 			continue
 		}
 		s.spawn(j, func(ctx context.Context) {
 			texts, err := policy.Key(ctx, s.resolver, name)
-			j.keys.put(name, keyAnswer{texts, err})
+			j.keys.put(keyAnswer{name, texts, err})
 		}, func() {})
 	}
 	j.authors = make([]author, len(domains))
@@ -352,23 +368,38 @@ func (b *bench) clientNames() naming {
 	return *b.names
 }
 
-// rule decides for one recipient. That of a routing address belongs to the domain of its mailbox; what is taken for a
-// domain that has left is only noted, since its new home judges it.
+// owner is the domain that judges for a recipient. A routing address belongs to the domain of its mailbox; what is taken for
+// a domain that has left is only noted, since its new home judges it.
+func (s *Service) owner(row *mail.Recipient) *directory.Domain {
+	if d := s.domain(row.Original); d != nil {
+		return d
+	}
+	if d := s.domain(row.Destination); d != nil {
+		return d
+	}
+	return &directory.Domain{Judging: directory.Judging{Mode: directory.JudgeNote}}
+}
+
+// wanted reports whether any recipient's domain wants anything checked.
+func (s *Service) wanted(rows []mail.Recipient) bool {
+	for i := range rows {
+		if s.owner(&rows[i]).Judging.Mode != directory.JudgeOff {
+			return true
+		}
+	}
+	return false
+}
+
+// rule decides for one recipient. What nobody wanted checked when the message began is not checked.
 func (b *bench) rule(row *mail.Recipient) policy.Ruling {
 	s := b.j.service
-	d := s.domain(row.Original)
-	if d == nil {
-		d = s.domain(row.Destination)
-	}
-	if d == nil {
-		d = &directory.Domain{Judging: directory.Judging{Mode: directory.JudgeNote}}
-	}
+	d := s.owner(row)
 	if known, ok := b.settled[d.Name]; ok {
 		return *known
 	}
 	r := policy.Ruling{Verdict: policy.Verdict{Action: policy.Accept}}
-	if d.Judging.Mode == directory.JudgeOff {
-		r.Verdict = policy.Judge(nil, d.Judging, policy.Trust{})
+	if b.j.unasked || d.Judging.Mode == directory.JudgeOff {
+		r.Verdict = policy.Judge(nil, directory.Judging{Mode: directory.JudgeOff}, policy.Trust{})
 	} else {
 		e, trust := b.evidence(d)
 		r.Verdict = policy.Judge(e, d.Judging, trust)
@@ -480,14 +511,10 @@ func (b *bench) evaluate(d dmarc.Discovery, ids []dmarc.Identifier) (out dmarc.O
 
 // lookup gives a key that was asked for.
 func (b *bench) lookup(_ context.Context, name string) ([]string, error) {
-	j := b.j
-	j.keys.mu.Lock()
-	a, ok := j.keys.known[name]
-	j.keys.mu.Unlock()
-	if !ok {
-		return policy.Key(b.context(), j.service.resolver, name)
+	if a, ok := b.j.keys.get(name); ok {
+		return a.texts, a.err
 	}
-	return a.texts, a.err
+	return policy.Key(b.context(), b.j.service.resolver, name)
 }
 
 // count counts results.

@@ -137,13 +137,13 @@ func ask(t *testing.T, s *judge.Service, client, helo, sender, header string, to
 	t.Helper()
 	j := s.Begin(policy.Arrival{Client: netip.MustParseAddr(client), Helo: helo, Sender: sender, Recipient: to[0]})
 	defer j.End()
-	j.Header([]byte(header))
-	if _, err := j.Write([]byte("body\r\n")); err != nil {
-		t.Fatal(err)
-	}
 	rows := make([]mail.Recipient, len(to))
 	for i := range to {
 		rows[i] = mail.Recipient{Original: to[i], Destination: to[i]}
+	}
+	j.Header([]byte(header), rows)
+	if _, err := j.Write([]byte("body\r\n")); err != nil {
+		t.Fatal(err)
 	}
 	return j.Judge(rows)
 }
@@ -356,7 +356,7 @@ func TestGivenUp(t *testing.T) {
 		w := dns(zones)
 		w.silent = true
 		j := service(w).Begin(policy.Arrival{Client: netip.MustParseAddr("192.0.2.25"), Sender: "bob@far.test", Recipient: "u@plain.example"})
-		j.Header([]byte(header))
+		j.Header([]byte(header), []mail.Recipient{{Original: "u@plain.example"}})
 		begun := time.Now()
 		j.End()
 		if time.Since(begun) > 0 || w.now != 0 {
@@ -480,5 +480,21 @@ func TestPanic(t *testing.T) {
 	r := ask(t, s, "192.0.2.25", "x", "bob@far.test", header, "u@plain.example")[0]
 	if r.Action != policy.Accept || !strings.Contains(string(r.Field), "spf=temperror") || !strings.Contains(string(r.Field), "dmarc=temperror") {
 		t.Errorf("%s, %q", r.Action, r.Field)
+	}
+}
+
+// TestNothingIsAskedForWhoWantsNothing: where all recipients' domains have nothing checked, nobody is asked; where one has,
+// it is judged as ever, whoever was first.
+func TestNothingIsAskedForWhoWantsNothing(t *testing.T) {
+	t.Parallel()
+	w := dns(zones)
+	signature := "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=far.test; s=s1; h=from; bh=frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY=; b=AAAA\r\n"
+	r := ask(t, service(w), "192.0.2.26", "x", "bob@far.test", signature+header, "u@off.example", "v@off.example")
+	if w.asked != 0 || r[1].Action != policy.Accept || len(r[1].Field)+len(r[1].Checks) != 0 {
+		t.Errorf("%d questions, %+v", w.asked, r[1])
+	}
+	r = ask(t, service(w), "192.0.2.26", "x", "bob@far.test", signature+header, "u@off.example", "u@plain.example")
+	if r[0].Action != policy.Accept || r[1].Action != policy.Reject || len(r[1].Checks) != 3 {
+		t.Errorf("%+v", r)
 	}
 }

@@ -16,14 +16,15 @@ import (
 type border struct {
 	content *content
 	judging Judgement // nil: nobody judges
-	ids     []string  // our names in such results
-	held    []byte    // header so far, and then as it came
-	through bool      // the header has been passed on
+	rows    []mail.Recipient
+	ids     []string // our names in such results
+	held    []byte   // header so far, and then as it came
+	through bool     // the header has been passed on
 }
 
 // newBorder makes the border for the content in hand.
 func (s *session) newBorder(c *content) *border {
-	return &border{content: c, judging: s.tx.judging, ids: []string{s.service.cfg.Hostname}}
+	return &border{content: c, judging: s.tx.judging, rows: s.tx.rows, ids: []string{s.service.cfg.Hostname}}
 }
 
 // Write takes the next octets of the content.
@@ -71,7 +72,7 @@ func (b *border) pass(begun []byte) error {
 	}
 	if b.judging != nil {
 		b.held = slices.Clone(header)
-		b.judging.Header(b.held)
+		b.judging.Header(b.held, b.rows)
 		if _, err := b.judging.Write(body); err != nil {
 			return err
 		}
@@ -154,7 +155,11 @@ func (s *session) rule() (r smtp.Reply, refused bool) {
 // apply writes a ruling into its row. What is put aside stays away from its reader, or here where it would leave; nobody
 // is told of it, nor of what SPF says its sender did not send.
 func apply(row *mail.Recipient, r *policy.Ruling) {
-	row.Head = slices.Concat(r.Field, row.Head)
+	if len(row.Head) == 0 {
+		row.Head = slices.Clip(r.Field)
+	} else {
+		row.Head = slices.Concat(r.Field, row.Head)
+	}
 	if r.Action == policy.Quarantine || r.Untold {
 		row.Notify, row.ORcpt = smtp.NotifyNever, ""
 	}

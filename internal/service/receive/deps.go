@@ -105,8 +105,9 @@ type Judge interface {
 
 // Judgement is the judging of one message, by one goroutine: Header, Write, Judge, End.
 type Judgement interface {
-	// Header takes the header as it came, the empty line after it left out; the octets do not change until End.
-	Header(header []byte)
+	// Header takes the header as it came, the empty line after it left out; the octets do not change until End. rows are all
+	// that the message is for.
+	Header(header []byte, rows []mail.Recipient)
 	// Write takes the next octets of the body.
 	io.Writer
 	// Judge decides for each row, within seconds.

@@ -37,7 +37,7 @@ func (b *bench) Begin(a policy.Arrival) receive.Judgement {
 	return &sitting{bench: b}
 }
 
-func (s *sitting) Header(header []byte) { s.header += string(header) }
+func (s *sitting) Header(header []byte, _ []mail.Recipient) { s.header += string(header) }
 
 func (s *sitting) Write(p []byte) (int, error) {
 	s.body += string(p)
