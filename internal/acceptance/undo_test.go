@@ -136,3 +136,57 @@ func TestS5_20WhatHasChangedSinceIsNotUndone(t *testing.T) {
 		t.Errorf("undo x: exit %d", code)
 	}
 }
+
+func TestS5_20SigningAndIdentitiesAreUndone(t *testing.T) {
+	t.Parallel()
+	i := twoDomains(t)
+	i.run("domain", "add", "sign.example", "--proved") // nobody sends as it, so that the program itself changes nothing of it
+	settings := func() string {
+		var b strings.Builder
+		for _, d := range ask[[]struct {
+			Domain     string
+			On         bool
+			Algorithms string
+			Rotate     int `json:"rotate_days"`
+			Keys       []struct{ Selector, State string }
+		}](i, "dkim", "list") {
+			if d.Domain == "sign.example" {
+				fmt.Fprintf(&b, "%+v\n", d)
+			}
+		}
+		return b.String() + i.run("identity", "list")
+	}
+	newest := func(domain string) entries { return ask[entries](i, "audit", "--domain", domain, "--limit", "1") }
+	selector := func() string {
+		for _, k := range ask[struct{ Keys []struct{ Selector string } }](i, "dkim", "show", "sign.example").Keys {
+			return k.Selector
+		}
+		return ""
+	}
+	for _, c := range []struct{ line, domain, action string }{
+		{"dkim on sign.example", "sign.example", "dkim add"},
+		{"dkim on sign.example --rotate 90", "sign.example", "dkim set"},
+		{"dkim on sign.example --algorithms ed25519", "sign.example", "dkim set"},
+		{"dkim remove sign.example SELECTOR", "sign.example", "dkim remove"},
+		{"dkim off sign.example", "sign.example", "dkim set"},
+		{"identity add ann@here.example ann@sign.example", "here.example", "identity add"},
+		{"identity remove ann@here.example ann@sign.example", "here.example", "identity remove"},
+	} {
+		before := settings()
+		c.line = strings.Replace(c.line, "SELECTOR", selector(), 1)
+		i.run(append(strings.Fields(c.line), "--yes")...)
+		done := settings()
+		e := newest(c.domain)[0]
+		if done == before || e.Action != c.action || !e.CanUndo {
+			t.Errorf("%s: the newest entry is %+v", c.line, e)
+		}
+		i.run("undo", fmt.Sprint(e.ID), "--yes")
+		if after := settings(); c.action == "dkim add" && strings.Contains(after, "published") || c.action != "dkim add" && after != before {
+			t.Errorf("%s: before\n%s\nafter it was undone\n%s", c.line, before, after)
+		}
+		i.run("undo", fmt.Sprint(newest(c.domain)[0].ID), "--yes")
+		if again := settings(); again != done {
+			t.Errorf("%s: done\n%s\ndone again\n%s", c.line, done, again)
+		}
+	}
+}

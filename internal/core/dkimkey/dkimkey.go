@@ -76,12 +76,44 @@ type Domain struct {
 	Algorithms []Algorithm   // of keys that are made; never empty
 	Rotate     time.Duration // how old a key becomes before another takes its place; 0: as old as it likes
 	Keys       []Key         // those made last come last
+	// Kept are keys as they were before people took them out of use: what did that finds them when it is taken back. Their
+	// Until is when they are forgotten.
+	Kept []Key
+}
+
+// keptFor is how long a key is kept that was taken out of use.
+const keptFor = 30 * 24 * time.Hour
+
+// Keep keeps a key as it is for a change that is taken back. A key that has retired in the place of another one has no private
+// part to keep.
+func (d *Domain) Keep(k *Key, now time.Time) {
+	was := *k
+	was.Until = now.Add(keptFor)
+	d.Kept = append(slices.DeleteFunc(d.Kept, func(o Key) bool { return o.Selector == k.Selector }), was)
+}
+
+// Forget drops keys that have been kept for long enough, and reports whether there were any.
+func (d *Domain) Forget(now time.Time) bool {
+	n := len(d.Kept)
+	d.Kept = slices.DeleteFunc(slices.Clone(d.Kept), func(k Key) bool { return !now.Before(k.Until) })
+	return len(d.Kept) < n
+}
+
+// Take takes the key that was made at a time out of those that are kept; false where it is not one of them any more.
+func (d *Domain) Take(selector string, made, now time.Time) (Key, bool) {
+	for i := range d.Kept {
+		if k := d.Kept[i]; k.Selector == selector && k.Made.Equal(made) && now.Before(k.Until) {
+			d.Kept = slices.Delete(slices.Clone(d.Kept), i, i+1)
+			return k, true
+		}
+	}
+	return Key{}, false
 }
 
 // Clone is a copy that shares nothing that is changed in place.
 func (d *Domain) Clone() Domain {
 	out := *d
-	out.Algorithms, out.Keys = slices.Clone(d.Algorithms), slices.Clone(d.Keys)
+	out.Algorithms, out.Keys, out.Kept = slices.Clone(d.Algorithms), slices.Clone(d.Keys), slices.Clone(d.Kept)
 	return out
 }
 
@@ -131,7 +163,8 @@ func (d *Domain) Lacks() []Algorithm {
 func (d *Domain) Selector(a Algorithm, now time.Time) string {
 	base := "pr" + now.UTC().Format("20060102") + string(a[0])
 	for n, name := 2, base; ; n++ {
-		if _, taken := d.Key(name); !taken {
+		_, taken := d.Key(name)
+		if !taken && !slices.ContainsFunc(d.Kept, func(k Key) bool { return k.Selector == name }) {
 			return name
 		}
 		name = base + strconv.Itoa(n)
@@ -194,26 +227,36 @@ func (d *Domain) active(a Algorithm) []*Key {
 	return out
 }
 
-// retire ends a key's signing. Its private part is forgotten: nobody needs it any more.
+// retire ends a key's signing. Its private part is forgotten.
 func (k *Key) retire(now time.Time, keep time.Duration) {
 	k.State, k.Since, k.Until, k.Sealed = Retired, now, now.Add(keep), nil
 }
 
 // RetireAll ends the signing of all keys. Those that never signed go at once.
 func (d *Domain) RetireAll(now time.Time, keep time.Duration) {
-	kept := d.Keys[:0:0]
+	d.retire(now, keep, func(*Key) bool { return true })
+}
+
+// retire ends the signing of some keys, as people want it; they are kept as they were.
+func (d *Domain) retire(now time.Time, keep time.Duration, which func(k *Key) bool) {
+	left := d.Keys[:0:0]
 	for i := range d.Keys {
 		k := d.Keys[i]
-		switch k.State {
-		case Published:
-			continue
-		case Active:
+		if which(&k) && k.State != Retired {
+			d.Keep(&k, now)
+			if k.State == Published {
+				continue
+			}
 			k.retire(now, keep)
-		case Retired:
 		}
-		kept = append(kept, k)
+		left = append(left, k)
 	}
-	d.Keys = kept
+	d.Keys = left
+}
+
+// Retire ends the signing of a key as people want it; it is kept as it was.
+func (d *Domain) Retire(selector string, now time.Time, keep time.Duration) {
+	d.retire(now, keep, func(k *Key) bool { return k.Selector == selector })
 }
 
 // Aged reports whether a domain's keys are to be replaced by their age, and nothing replaces them yet.
@@ -229,19 +272,5 @@ func (k *Key) Owner(domain string) string { return k.Selector + "._domainkey." +
 
 // Narrow ends the keys of algorithms that the domain is not signed with.
 func (d *Domain) Narrow(now time.Time, keep time.Duration) {
-	kept := d.Keys[:0:0]
-	for i := range d.Keys {
-		k := d.Keys[i]
-		if !slices.Contains(d.Algorithms, k.Algorithm) {
-			switch k.State {
-			case Published:
-				continue
-			case Active:
-				k.retire(now, keep)
-			case Retired:
-			}
-		}
-		kept = append(kept, k)
-	}
-	d.Keys = kept
+	d.retire(now, keep, func(k *Key) bool { return !slices.Contains(d.Algorithms, k.Algorithm) })
 }

@@ -68,3 +68,38 @@ func TestAdvanceGoesOneWay(t *testing.T) {
 		t.Errorf("%+v", d.Keys)
 	}
 }
+
+// What people take out of use is kept for a month, and what another key has replaced is not.
+func TestKeysThatAreTakenOutOfUseAreKeptForAWhile(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
+	d := dkimkey.Domain{Name: "acme.example", Algorithms: dkimkey.Both(), Keys: []dkimkey.Key{
+		{Selector: "old", Algorithm: dkimkey.RSA, State: dkimkey.Active, Made: now, Sealed: []byte("1")},
+		{Selector: "pr20261228e", Algorithm: dkimkey.Ed25519, State: dkimkey.Published, Made: now, Sealed: []byte("2")},
+		{Selector: "next", Algorithm: dkimkey.RSA, State: dkimkey.Published, Made: now, Seen: now, Sealed: []byte("3")},
+	}}
+	d.Advance(now.Add(time.Hour), 24*time.Hour)
+	if len(d.Kept) != 0 {
+		t.Errorf("a key that was replaced is kept: %+v", d.Kept)
+	}
+	d.RetireAll(now, 24*time.Hour)
+	if len(d.Kept) != 2 || len(d.Keys) != 2 || d.Keys[1].Sealed != nil {
+		t.Fatalf("%+v", d)
+	}
+	if name := d.Selector(dkimkey.Ed25519, now.Add(30*24*time.Hour)); name != "pr20261228e2" {
+		t.Errorf("a new key would be called %s", name)
+	}
+	if _, ok := d.Take("next", now.Add(time.Second), now); ok {
+		t.Error("a key of another time is taken")
+	}
+	if _, ok := d.Take("next", now, now.Add(30*24*time.Hour)); ok {
+		t.Error("a key is taken when its time is over")
+	}
+	before := d.Clone()
+	if k, ok := d.Take("next", now, now.Add(29*24*time.Hour)); !ok || string(k.Sealed) != "3" || k.State != dkimkey.Active || len(d.Kept) != 1 || len(before.Kept) != 2 {
+		t.Errorf("%+v, left %+v", k, d.Kept)
+	}
+	if d.Forget(now.Add(29*24*time.Hour)) || !d.Forget(now.Add(30*24*time.Hour)) || len(d.Kept) != 0 || len(before.Kept) != 2 {
+		t.Errorf("%+v", d.Kept)
+	}
+}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/service/control/dkim"
+	"postroad/internal/service/control/identities"
 	"postroad/internal/service/control/signing"
 	"postroad/internal/service/control/transfers"
 	"postroad/internal/service/control/words"
@@ -52,6 +54,10 @@ func (s *Service) Audit(ctx context.Context, actor Actor, domain string, before 
 			can = ofZone(&e)
 		case signing.Undoable(e.Action):
 			can = s.signing.CanUndo(ctx, actor, st, &e)
+		case dkim.Undoable(e.Action):
+			can = s.dkim.CanUndo(ctx, actor, st, &e)
+		case identities.Undoable(e.Action):
+			can = identities.CanUndo(actor, st, &e)
 		case transfers.Undoable(e.Action):
 			can = ofTransfer(&e)
 		default:

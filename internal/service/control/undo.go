@@ -4,8 +4,10 @@ import (
 	"context"
 
 	"postroad/internal/core/directory"
+	"postroad/internal/service/control/dkim"
 	"postroad/internal/service/control/domains"
 	"postroad/internal/service/control/exchangers"
+	"postroad/internal/service/control/identities"
 	"postroad/internal/service/control/sendings"
 	"postroad/internal/service/control/settings"
 	"postroad/internal/service/control/signing"
@@ -37,6 +39,12 @@ func (s *Service) PlanUndo(ctx context.Context, actor Actor, id int64) (Plan, er
 	}
 	if transfers.Undoable(list[0].Action) {
 		return s.Transfers().PlanUndo(ctx, actor, &list[0])
+	}
+	if dkim.Undoable(list[0].Action) {
+		return s.weighedPlan(ctx, actor, func(st *state) (Plan, error) { return s.dkim.PlanUndo(ctx, actor, st, &list[0]) })
+	}
+	if identities.Undoable(list[0].Action) {
+		return identities.PlanUndo(actor, s.current.Load(), &list[0], newID)
 	}
 	step, err := undoing(s.current.Load(), &list[0])
 	if err != nil {

@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	dkimDomainsSQL sqldb.Stmt = `SELECT domain, account_id, stopped, algorithms, rotate, keys FROM dkim WHERE @scope(account_id) ORDER BY domain`
-	dkimSQL        sqldb.Stmt = `SELECT domain, account_id, stopped, algorithms, rotate, keys FROM dkim WHERE domain = $1 AND @scope(account_id)`
-	putDKIMSQL     sqldb.Stmt = `INSERT INTO dkim (domain, account_id, stopped, algorithms, rotate, keys) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (domain) DO UPDATE SET stopped = excluded.stopped, algorithms = excluded.algorithms, rotate = excluded.rotate, keys = excluded.keys
+	dkimDomainsSQL sqldb.Stmt = `SELECT domain, account_id, stopped, algorithms, rotate, keys, kept FROM dkim WHERE @scope(account_id) ORDER BY domain`
+	dkimSQL        sqldb.Stmt = `SELECT domain, account_id, stopped, algorithms, rotate, keys, kept FROM dkim WHERE domain = $1 AND @scope(account_id)`
+	putDKIMSQL     sqldb.Stmt = `INSERT INTO dkim (domain, account_id, stopped, algorithms, rotate, keys, kept) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (domain) DO UPDATE SET stopped = excluded.stopped, algorithms = excluded.algorithms, rotate = excluded.rotate, keys = excluded.keys, kept = excluded.kept
 		WHERE @scope(dkim.account_id)`
 	removeDKIMSQL sqldb.Stmt = `DELETE FROM dkim WHERE @in(domain, $1) AND @scope(account_id)`
 	moveDKIMSQL   sqldb.Stmt = `UPDATE dkim SET account_id = $2 WHERE domain = $1 AND @scope(account_id)`
@@ -44,9 +44,9 @@ func (s *Store) dkim(ctx context.Context, scope account.Scope, stmt sqldb.Stmt, 
 		out = nil
 		return each(tx, stmt, args, func(rows *sqldb.Rows) error {
 			var d dkimkey.Domain
-			var algorithms, keys string
+			var algorithms, keys, kept string
 			var rotate int64
-			if err := rows.Scan(&d.Name, &d.Account, &d.Off, &algorithms, &rotate, &keys); err != nil {
+			if err := rows.Scan(&d.Name, &d.Account, &d.Off, &algorithms, &rotate, &keys, &kept); err != nil {
 				return err
 			}
 			d.Rotate = time.Duration(rotate) * time.Microsecond
@@ -54,6 +54,9 @@ func (s *Store) dkim(ctx context.Context, scope account.Scope, stmt sqldb.Stmt, 
 				return err
 			}
 			if err := readList(keys, &d.Keys); err != nil {
+				return err
+			}
+			if err := readList(kept, &d.Kept); err != nil {
 				return err
 			}
 			out = append(out, d)
@@ -74,7 +77,11 @@ func putDKIM(t *sqldb.Tx, list []dkimkey.Domain) error {
 		if err != nil {
 			return err
 		}
-		if err := t.Post(putDKIMSQL, d.Name, d.Account, d.Off, algorithms, d.Rotate.Microseconds(), keys); err != nil {
+		kept, err := listText(d.Kept)
+		if err != nil {
+			return err
+		}
+		if err := t.Post(putDKIMSQL, d.Name, d.Account, d.Off, algorithms, d.Rotate.Microseconds(), keys, kept); err != nil {
 			return err
 		}
 	}

@@ -149,6 +149,7 @@ func newCustomer(name string) customer {
 				Selector: "pr20261128r", Algorithm: dkimkey.RSA, Record: "v=DKIM1; p=x", Sealed: []byte("\x00sealed"), State: dkimkey.Retired, Since: created,
 				Made: created.Add(time.Second), Seen: created.Add(time.Minute), Until: created.Add(time.Hour), Imported: true,
 			}},
+			Kept: []dkimkey.Key{{Selector: "pr20261127e", Algorithm: dkimkey.Ed25519, Record: "v=DKIM1; p=y", Sealed: []byte("\xff"), State: dkimkey.Active, Since: created, Made: created}},
 		},
 		Certificate: cert.Certificate{
 			Name: cert.Name{Name: "mail." + domain, Account: id, Domain: domain, Source: cert.Added, Created: created, Asked: created.Add(time.Second)},

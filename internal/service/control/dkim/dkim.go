@@ -191,6 +191,7 @@ func (a *Access) change(ctx context.Context, p *plan.Plan, d *directory.Domain, 
 		c.Before = Show(old)
 	}
 	p.Record(c)
+	next.Forget(time.Now())
 	p.Tx.PutDKIM = append(p.Tx.PutDKIM, *next)
 	if d.Zone == directory.ZoneHosted {
 		return a.publish(ctx, p, d, old, next)
@@ -283,6 +284,7 @@ func (a *Access) PlanRemove(ctx context.Context, actor rights.Actor, st *rights.
 	}
 	next := old.Clone()
 	next.Keys = slices.DeleteFunc(next.Keys, func(o dkimkey.Key) bool { return o.Selector == k.Selector })
+	next.Keep(k, time.Now().UTC())
 	p.Say("The key %s of %s and its record go at once.", k.Selector, words.Show(d.Name))
 	if k.State != dkimkey.Published {
 		p.Warn("Mail on its way that bears a signature of the key %s fails with it: dkim rotate replaces a key without that.", k.Selector)

@@ -105,6 +105,9 @@ func (a *Access) PlanRound(ctx context.Context, actor rights.Actor, st *rights.S
 	}) {
 		return p, a.change(ctx, &p, d, verb, &old, &next)
 	}
+	if next.Forget(now) {
+		p.Tx.PutDKIM, p.Upkeep = append(p.Tx.PutDKIM, next), true
+	}
 	if there && d.Zone == directory.ZoneHosted {
 		return p, a.publish(ctx, &p, d, &old, &old)
 	}

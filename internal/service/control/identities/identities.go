@@ -324,11 +324,18 @@ func PlanRemove(actor rights.Actor, st *rights.State, mailbox, address string) (
 	if old == nil {
 		return plan.Plan{}, words.Missing("The mailbox " + box.Address() + " has no identity " + words.Quote(address) + ".")
 	}
-	p.Remove(plan.KindIdentity, old.ID)
-	p.Delta.RemoveIdentities = append(p.Delta.RemoveIdentities, old.ID)
-	p.Record(plan.Change{Kind: plan.KindIdentity, Verb: plan.VerbRemove, Subject: old.Address, Domain: box.Domain, Account: box.Account, Before: show(st, box, old, time.Now())})
-	p.Say("The mailbox %s no longer sends as %s.", box.Address(), old.Address)
+	remove(&p, actor, st, box, old, time.Now().UTC())
 	return p, nil
+}
+
+func remove(p *plan.Plan, actor rights.Actor, st *rights.State, box *directory.Mailbox, i *directory.Identity, now time.Time) {
+	p.Remove(plan.KindIdentity, i.ID)
+	p.Delta.RemoveIdentities = append(p.Delta.RemoveIdentities, i.ID)
+	p.Record(plan.Change{
+		Kind: plan.KindIdentity, Verb: plan.VerbRemove, Subject: i.Address, Domain: box.Domain, Account: box.Account,
+		Before: former{show(st, box, i, now), box.ID, actor.Operator},
+	})
+	p.Say("The mailbox %s no longer sends as %s.", box.Address(), i.Address)
 }
 
 // errNone says that DNS has no such records.
