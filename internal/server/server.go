@@ -238,9 +238,10 @@ func (s *Server) join(ctx context.Context) error {
 	if err := s.joinSending(ctx); err != nil {
 		return err
 	}
+	judges := judge.New(judge.Config{Hostname: s.cfg.Hostname, Findings: findings{s.stores.control}, Known: s.resolver.Known(), Patterns: forwarder}, s.resolver, view, s.metrics, s.log)
 	s.control = control.New(control.Options{
 		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Traces: s.traces(), Names: s.names(), Signer: s.signer, Parents: s.signer, Box: s.box, Exchange: s.exchange(), Resolver: s.resolver, DNS: s.resolver, ProofSecret: proofSecret,
-		Hops: view.hops, Facts: s.verify, Returns: forwarder, Forwards: forwarder, Dial: s.tries, Fetcher: s.verify, Answers: s.self.Answers, Verifier: verifier,
+		Hops: view.hops, Facts: s.verify, Returns: forwarder, Forwards: forwarder, Judge: judges, Dial: s.tries, Fetcher: s.verify, Answers: s.self.Answers, Verifier: verifier,
 		Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Addresses: s.cfg.Addresses, Listeners: s.self.listeners, Machine: hasAddress,
 		DeliverPort: uint16(s.cfg.Deliver.Port), TrustedNetworks: s.cfg.Receive.TrustedNetworks, //nolint:gosec // config checks the range
 		Certificates: s.certificateOptions(), Writer: &providers.Service{}, Seal: s.box, Providers: providers.Kinds(), Keyring: s.dkim, Hold: s.queueHold(), Post: poster{&notices.Letters{Hostname: s.cfg.Hostname, Queue: s.queue, Dir: view, Signer: s.dkim}}, Probes: s.probes(), Support: s.cfg.Support.URL, Clients: s.clients(), Sending: s.sending, Metrics: s.metrics, Log: s.log,
@@ -259,7 +260,7 @@ func (s *Server) join(ctx context.Context) error {
 		MessageSize: s.cfg.Limits.MessageSize, Recipients: s.cfg.Limits.Recipients,
 		Sessions: s.cfg.Limits.Sessions, SessionsPerAddress: s.cfg.Limits.SessionsPerAddress, Memory: memory, Boxes: s.mailstore,
 		Trace: tracer, Facts: s.verify, Recorder: s.recorder(), Turns: s.queue, Findings: findings{s.stores.control}, Signer: s.dkim, Forwarder: forwarder,
-		Judge:   judging{judge.New(judge.Config{Hostname: s.cfg.Hostname, Findings: findings{s.stores.control}, Known: s.resolver.Known(), Patterns: forwarder}, s.resolver, view, s.metrics, s.log)},
+		Judge:   judging{judges},
 		Sending: s.sending, Probes: s.control,
 	}, queueing{s.queue}, view, blobs{s.stores.blobs}, logins, s.metrics, s.log)
 	s.joinIMAP(s.certs.TLS(), memory, logins)

@@ -126,6 +126,12 @@ func Explanation(w io.Writer, e control.Explanation) {
 		}
 		say(w, "  %s%s\n", Clean(r.Sentence), age)
 	}
+	if len(e.Judging) > 0 {
+		say(w, "How it would be judged:\n")
+	}
+	for _, sentence := range e.Judging {
+		say(w, "  %s\n", Clean(sentence))
+	}
 	say(w, "Why not otherwise:\n")
 	for _, n := range e.WhyNot {
 		say(w, "  %s\n", Clean(n.Sentence))

@@ -70,6 +70,7 @@ type Options struct {
 	Facts       inspect.Facts    // what is known of other servers, for explanations; nil: nothing is
 	Forwards    Forwards         // knows how forwarded mail fares; nil: nobody does
 	Returns     routing.Returns  // finds senders of forwarded mail, for explanations; nil: none is rewritten
+	Judge       inspect.Judge    // tells how strangers' mail would be judged; nil: nobody does
 	Dial        inspect.Dial     // tries whether another server answers, for proposals; nil: nobody does
 	Sending     sendings.Counter // of what our own users send; nil: nothing is counted
 	// Verifier makes the SCRAM verifier of a password (RFC 5802 §3). It is slow on purpose and called from several
@@ -179,7 +180,7 @@ func New(o Options) *Service {
 	s := &Service{
 		o: o,
 		explainer: inspect.Explainer{
-			Resolver: o.Resolver, World: o.world, Facts: o.Facts, Dial: o.Dial, DeliverPort: o.DeliverPort, TrustedNetworks: o.TrustedNetworks,
+			Resolver: o.Resolver, World: o.world, Facts: o.Facts, Judge: o.Judge, Dial: o.Dial, DeliverPort: o.DeliverPort, TrustedNetworks: o.TrustedNetworks,
 		},
 		queue: mailqueue.Access{Queue: o.Queue}, traces: traces.Access{Traces: o.Traces},
 		hosted: zones.Access{Store: o.Store, Names: o.Names, Elsewhere: (&transfers.Access{Store: o.Store}).Written},

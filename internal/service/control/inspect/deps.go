@@ -2,7 +2,9 @@ package inspect
 
 import (
 	"context"
+	"net/netip"
 
+	"postroad/internal/core/directory"
 	"postroad/internal/core/facts"
 	"postroad/internal/core/routing"
 )
@@ -20,4 +22,10 @@ type Resolver interface {
 	MX(ctx context.Context, name string) facts.MXAnswer
 	// Addrs asks for the addresses of a host.
 	Addrs(ctx context.Context, host string) facts.AddrAnswer
+}
+
+// Judge finds out who sent what strangers bring.
+type Judge interface {
+	// Foresee tells in sentences what would be found out about a message for a domain before it is there.
+	Foresee(ctx context.Context, d *directory.Domain, client netip.Addr, sender string) []string
 }

@@ -34,6 +34,7 @@ type Explainer struct {
 	World func(*directory.Snapshot) routing.View
 	Dial  Dial  // tries other servers, for proposals; nil: nobody does
 	Facts Facts // learns what a decision lacks; nil: it is explained as it stands
+	Judge Judge // tells how strangers would be judged; nil: nobody does
 	// DeliverPort is the port of exchangers found by MX records.
 	DeliverPort uint16
 	// TrustedNetworks are those of the configuration: a client in them is explained as trusted.
@@ -51,6 +52,7 @@ type Explanation struct {
 	NextHops      []ExplainHop         `json:"next_hops" doc:"Where copies go that leave, in the order in which it is tried"`
 	Reasons       []ExplainReason      `json:"reasons"`
 	WhyNot        []ExplainNot         `json:"why_not" doc:"The ways that it does not take, and why"`
+	Judging       []string             `json:"judging" doc:"What would be found out about a stranger's mail, in sentences; empty without a client and a sender"`
 	Destinations  []ExplainDestination `json:"destinations" doc:"Every final destination"`
 }
 
@@ -106,7 +108,12 @@ func (e *Explainer) Explain(ctx context.Context, actor rights.Actor, st *rights.
 		return Explanation{}, err
 	}
 	session.UTF8 = rcpt.NeedsUTF8() || session.Sender.NeedsUTF8()
-	return e.explain(ctx, actor, st, session, rcpt), nil
+	out := e.explain(ctx, actor, st, session, rcpt)
+	d, ours := st.Directory.Domain(rcpt.Domain)
+	if ours && e.Judge != nil && session.Kind == routing.Stranger && session.Client.IsValid() && !session.Sender.IsNull() && out.Reply.Code < 500 {
+		out.Judging = e.Judge.Foresee(ctx, d, session.Client, session.Sender.String())
+	}
+	return out, nil
 }
 
 // explain decides for a session and tells why, as far as the actor may see it.
@@ -118,7 +125,7 @@ func (e *Explainer) explain(ctx context.Context, actor rights.Actor, st *rights.
 	out := Explanation{
 		Address: rcpt.String(), EffectiveMode: string(d.EffectiveMode), Class: string(d.Class),
 		Reply:     ExplainReply{Code: d.Reply.Code, Enhanced: d.Reply.Enhanced.String(), Text: d.Reply.Text},
-		Mailboxes: []string{}, NextHops: []ExplainHop{}, Reasons: []ExplainReason{}, Destinations: []ExplainDestination{},
+		Mailboxes: []string{}, NextHops: []ExplainHop{}, Reasons: []ExplainReason{}, Judging: []string{}, Destinations: []ExplainDestination{},
 	}
 	out.WhyNot = whyNot(st, &d, rcpt)
 	if !actor.Operator {
