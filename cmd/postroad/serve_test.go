@@ -38,6 +38,7 @@ func serving(t *testing.T, data, wants string, args ...string) (out *sim.Output,
 	select {
 	case <-out.Said(wants):
 	case code := <-ended:
+		ended <- code
 		t.Fatalf("the server ended with %d\n%s%s", code, out, errs)
 	case <-time.After(time.Minute):
 		t.Fatalf("the server does not say %q\n%s%s", wants, out, errs)

@@ -55,6 +55,7 @@ func certificatesFrom(t *testing.T, o sim.ACMEOptions, config string, env ...str
 // certificate is what `cert show --json` tells.
 type certificate struct {
 	Name, Domain, Source, State, Challenge, Problem, Detail, Remedy string
+	AdvisedFrom                                                     string `json:"advised_from"`
 }
 
 // holds waits until a name has a certificate that holds.
@@ -211,6 +212,8 @@ func TestP2_1CertificatesByTLSALPN01(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	eventually(t, "it is shown", func() bool { return c.shown(c.secure, "mx.test.example", nil) == "mx.test.example" })
+	eventually(t, "the authority has said when it is to be renewed", func() bool { return c.holds("mx.test.example").AdvisedFrom != "" })
+	c.says("cert show mx.test.example", "advised       renewal from ")
 }
 
 func TestP2_1CertificatesFromAnAuthorityThatKnowsItsCustomersOnly(t *testing.T) {

@@ -21,6 +21,8 @@ func Certificate(out io.Writer, c *control.CertificateInfo) {
 		{"challenge", c.Challenge},
 		{"last attempt", moment(c.Tried)},
 		{"next attempt", moment(c.Next)},
+		{"advised", window(c.AdvisedFrom, c.AdvisedUntil)},
+		{"advised for", c.AdvisedPage},
 		{"problem", c.Problem},
 		{"seen", c.Detail},
 		{"to do", c.Remedy},
@@ -29,6 +31,14 @@ func Certificate(out io.Writer, c *control.CertificateInfo) {
 			say(out, "%-13s %s\n", line[0], Clean(line[1]))
 		}
 	}
+}
+
+// window is from when until when the authority would like a certificate to be renewed; empty where it has said nothing.
+func window(from, until *time.Time) string {
+	if from == nil || until == nil {
+		return ""
+	}
+	return "renewal from " + moment(from) + " to " + moment(until) + ", by the authority"
 }
 
 // moment is a moment; empty for none.

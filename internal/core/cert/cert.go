@@ -46,6 +46,7 @@ type Status struct {
 	Tried     time.Time // the last attempt
 	Next      time.Time // the next one; zero: now
 	Failures  int       // in a row
+	Advice    Advice    // of the authority, for the certificate that is there
 }
 
 // Certificate is a name with its status.
@@ -63,8 +64,11 @@ func (c *Certificate) There(now time.Time) bool {
 // authorities advise.
 const renewalFraction = 3
 
-// RenewAt is when the certificate is to be renewed.
+// RenewAt is when the certificate is to be renewed: when its authority would like that, else with a third of its life left.
 func (s *Status) RenewAt() time.Time {
+	if !s.Advice.From.IsZero() {
+		return s.heed()
+	}
 	return s.NotAfter.Add(-s.NotAfter.Sub(s.NotBefore) / renewalFraction)
 }
 

@@ -138,3 +138,49 @@ func TestNamesUnderADomain(t *testing.T) {
 		}
 	}
 }
+
+// RFC 9773 §4.3.
+func TestACertificateIsRenewedWhenItsAuthorityWouldLikeThat(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		from, until        time.Duration // of the window, from the beginning of a life of 90 days
+		earliest, latest   time.Duration // of the renewal
+		due, afterFourDays bool          // a day after it came
+	}{
+		"a window later on":            {58 * day, 60 * day, 58 * day, 60 * day, false, false},
+		"one that has passed":          {-day, -time.Hour, 6 * time.Hour, 6 * time.Hour, true, true},
+		"one that is open":             {2 * day, 4 * day, 2 * day, 4 * day, false, true},
+		"one when people are told":     {85 * day, 89 * day, 76*day - 84*time.Hour, 76*day - 84*time.Hour, false, false},
+		"one behind the end":           {100 * day, 200 * day, 72 * day, 73 * day, false, false},
+		"one that is as long as a era": {-1000 * day, 80000 * day, 6 * time.Hour, 73 * day, false, false},
+	} {
+		x := lasting(90 * day)
+		x.Given = begin
+		x.Advice = cert.Advice{From: begin.Add(c.from), Until: begin.Add(c.until)}
+		at := x.RenewAt().Sub(begin)
+		if at < c.earliest || at > c.latest {
+			t.Errorf("%s: renewed after %s", name, at)
+		}
+		if name != "one that is as long as a era" && (x.Due(begin.Add(day)) != c.due || x.Due(begin.Add(4*day)) != c.afterFourDays) {
+			t.Errorf("%s: renewed after %s", name, at)
+		}
+	}
+	times := map[time.Duration]bool{}
+	for i := range 50 {
+		x := lasting(90 * day)
+		x.Given = begin.Add(time.Duration(i) * time.Second)
+		x.Advice = cert.Advice{From: begin.Add(50 * day), Until: begin.Add(60 * day)}
+		times[x.RenewAt().Sub(begin).Truncate(day)] = true
+		if again := x; !again.RenewAt().Equal(x.RenewAt()) {
+			t.Error("the time in the window is another one for each who looks")
+		}
+	}
+	if len(times) < 8 {
+		t.Errorf("many certificates are renewed on %d days of ten", len(times))
+	}
+	short := lasting(6 * day)
+	short.Given, short.Advice = begin, cert.Advice{From: begin.Add(-day), Until: begin}
+	if at := short.RenewAt().Sub(begin); at != 6*time.Hour {
+		t.Errorf("a short life is renewed after %s", at)
+	}
+}

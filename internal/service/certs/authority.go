@@ -250,13 +250,13 @@ func (a *authority) forget(ctx context.Context) error {
 
 // issue gets a certificate for a name by the first of the ways that works, and tells which one it was. The error is that
 // of the last way that was tried.
-func (a *authority) issue(ctx context.Context, name string, ways []way, csr []byte) (chain []byte, by cert.Challenge, err error) {
+func (a *authority) issue(ctx context.Context, name, replaces string, ways []way, csr []byte) (chain []byte, by cert.Challenge, err error) {
 	account, err := a.registered(ctx)
 	if err != nil {
 		return nil, "", err
 	}
 	for _, w := range ways {
-		chain, err = a.attempt(ctx, account, name, w, csr)
+		chain, err = a.attempt(ctx, account, name, replaces, w, csr)
 		var shown *unshownError
 		if err != nil && problem(err) == "accountDoesNotExist" {
 			return nil, "", errors.Join(err, a.forget(ctx)) // the next attempt registers another one
@@ -278,10 +278,10 @@ func (e *unshownError) Error() string { return e.cause.Error() }
 func (e *unshownError) Unwrap() error { return e.cause }
 
 // attempt gets a certificate in one way (RFC 8555 §7.1).
-func (a *authority) attempt(ctx context.Context, account acme.Account, name string, w way, csr []byte) ([]byte, error) {
-	order, err := a.client.NewOrder(ctx, account, acme.Order{Identifiers: []acme.Identifier{{Type: "dns", Value: name}}})
+func (a *authority) attempt(ctx context.Context, account acme.Account, name, replaces string, w way, csr []byte) ([]byte, error) {
+	order, err := a.newOrder(ctx, account, name, replaces)
 	if err != nil {
-		return nil, said(err)
+		return nil, err
 	}
 	for _, url := range order.Authorizations {
 		authz, err := a.client.GetAuthorization(ctx, account, url)
@@ -359,15 +359,17 @@ func (a *authority) leave(ctx context.Context, account acme.Account, authz acme.
 
 // order is one wish for a certificate, as the library gives it to an issuer.
 type order struct {
-	a    ca
-	name string
-	ways []way
-	by   cert.Challenge // which way it was
+	a        ca
+	name     string
+	replaces string // how the authority knows the certificate before; empty: it does not, or there is none
+	ways     []way
+	by       cert.Challenge // which way it was
 }
 
-// ca issues certificates.
+// ca issues certificates, and says when it would like them to be renewed.
 type ca interface {
-	issue(ctx context.Context, name string, ways []way, csr []byte) (chain []byte, by cert.Challenge, err error)
+	issue(ctx context.Context, name, replaces string, ways []way, csr []byte) (chain []byte, by cert.Challenge, err error)
+	advise(ctx context.Context, leaf *x509.Certificate) (cert.Advice, error)
 }
 
 // issuerKey is where certificates lie in the vault, whoever has given them: after a change of the authority those of the
@@ -379,7 +381,7 @@ func (*order) IssuerKey() string { return issuerKey }
 
 // Issue implements certmagic.Issuer. What is no certificate for the key and the name is refused.
 func (o *order) Issue(ctx context.Context, request *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
-	chain, by, err := o.a.issue(ctx, o.name, o.ways, request.Raw)
+	chain, by, err := o.a.issue(ctx, o.name, o.replaces, o.ways, request.Raw)
 	if err != nil {
 		return nil, err
 	}

@@ -14,8 +14,7 @@
 //
 // # Known limits
 //
-// Keys are ECDSA P-256. Names with a wildcard are not known. The authority is not asked when it would like a certificate to
-// be renewed (RFC 9773).
+// Keys are ECDSA P-256. Names with a wildcard are not known.
 package certs
 
 import (
@@ -96,6 +95,8 @@ type Service struct {
 	looked  map[string]look      // candidates, by name
 	looking bool                 // they are being looked up
 	found   bool                 // some were, and nobody has seen to it
+
+	consulting bool // the authority is being asked when certificates are to be renewed
 
 	// What Run alone uses.
 	alarmed  map[string]alarm // findings that stand, by domain; nil: not known yet
@@ -298,6 +299,7 @@ func (s *Service) once(ctx context.Context, jobs *sync.WaitGroup) {
 		}
 		s.raise(ctx, list, time.Now())
 		s.begin(ctx, list, jobs)
+		s.consult(ctx, list, jobs)
 	}
 }
 

@@ -22,6 +22,9 @@ type Store interface {
 	Certificates(ctx context.Context, scope account.Scope) ([]cert.Certificate, error)
 	// NoteCertificate records how far a name has come; of one that is gone nothing.
 	NoteCertificate(ctx context.Context, scope account.Scope, name string, s cert.Status) error
+	// AdviseCertificate records when the authority would like a name's certificate to be renewed, if it is still the one that
+	// holds until notAfter.
+	AdviseCertificate(ctx context.Context, scope account.Scope, name string, notAfter time.Time, a cert.Advice) error
 	Vault
 }
 

@@ -2,6 +2,7 @@ package certs
 
 import (
 	"context"
+	"crypto/x509"
 
 	"github.com/mholt/acmez/v3/acme"
 
@@ -10,18 +11,33 @@ import (
 
 // Give has certificates come from a function in place of the authority, which goes by some names in CAA records.
 func (s *Service) Give(issue func(ctx context.Context, name string, kinds []cert.Challenge, csr []byte) ([]byte, error), names ...string) {
-	s.ca = given(issue)
+	s.ca = &given{give: issue}
 	s.names = func(context.Context) ([]string, error) { return names, nil }
 }
 
-type given func(ctx context.Context, name string, kinds []cert.Challenge, csr []byte) ([]byte, error)
+// Advise has a function say when certificates are to be renewed. It comes after Give.
+func (s *Service) Advise(advise func(leaf *x509.Certificate) (cert.Advice, error)) {
+	s.ca.(*given).say = advise
+}
 
-func (g given) issue(ctx context.Context, name string, ways []way, csr []byte) ([]byte, cert.Challenge, error) {
+type given struct {
+	give func(ctx context.Context, name string, kinds []cert.Challenge, csr []byte) ([]byte, error)
+	say  func(leaf *x509.Certificate) (cert.Advice, error)
+}
+
+func (g *given) advise(_ context.Context, leaf *x509.Certificate) (cert.Advice, error) {
+	if g.say == nil {
+		return cert.Advice{}, acme.ErrUnsupported
+	}
+	return g.say(leaf)
+}
+
+func (g *given) issue(ctx context.Context, name, _ string, ways []way, csr []byte) ([]byte, cert.Challenge, error) {
 	var kinds []cert.Challenge
 	for _, w := range ways {
 		kinds = append(kinds, w.kind)
 	}
-	chain, err := g(ctx, name, kinds, csr)
+	chain, err := g.give(ctx, name, kinds, csr)
 	return chain, kinds[0], err
 }
 

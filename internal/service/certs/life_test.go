@@ -106,14 +106,21 @@ func (s *scene) begin(g *giver, caa ...string) (*certs.Service, func()) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	return service, s.run(service, g, nil, caa...)
+}
+
+// run runs a node that gets certificates from the giver, and hears when they are to be renewed from advise.
+func (s *scene) run(service *certs.Service, g *giver, advise func(leaf *x509.Certificate) (cert.Advice, error), caa ...string) (stop func()) {
+	s.t.Helper()
 	service.Give(g.issue, caa...)
+	service.Advise(advise)
 	if err := service.Load(s.t.Context()); err != nil {
 		s.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { service.Run(ctx); close(ended) }()
-	return service, func() {
+	return func() {
 		cancel()
 		<-ended
 	}
@@ -169,6 +176,63 @@ func TestACertificateIsRenewedInTimeAndWhileItHoldsItIsShown(t *testing.T) {
 		time.Sleep(25 * time.Hour)
 		if got := s.config.finding(host); got != "" || leaf(t, service, host).Subject.CommonName != host {
 			t.Errorf("when the authority is back: %q", got)
+		}
+	})
+}
+
+// RFC 9773 §4.3: a certificate whose authority would like it to be replaced is, within hours, and one that is to be replaced
+// again and again is not ordered without end.
+func TestTheAuthorityMovesTheTimeOfARenewal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, g := bubble(t, 90*24*time.Hour)
+		var mu sync.Mutex
+		asked, wants := 0, func(leaf *x509.Certificate) (cert.Advice, error) {
+			return cert.Advice{From: leaf.NotBefore.Add(58 * 24 * time.Hour), Until: leaf.NotBefore.Add(59 * 24 * time.Hour), Again: time.Now().Add(6 * time.Hour)}, nil
+		}
+		service, err := certs.New(s.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := s.run(service, g, func(leaf *x509.Certificate) (cert.Advice, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			asked++
+			return wants(leaf)
+		})
+		defer stop()
+		time.Sleep(10 * 24 * time.Hour)
+		if got := g.orders(); len(got) != 1 {
+			t.Errorf("ordered %q", got)
+		}
+		mu.Lock()
+		if asked < 38 || asked > 45 {
+			t.Errorf("asked %d times in ten days", asked)
+		}
+		wants = func(leaf *x509.Certificate) (cert.Advice, error) { // all are revoked
+			return cert.Advice{From: leaf.NotBefore.Add(-time.Hour), Until: leaf.NotBefore, Page: "https://ca.example/why", Again: time.Now().Add(time.Second)}, nil
+		}
+		mu.Unlock()
+		time.Sleep(7 * time.Hour)
+		if got := g.orders(); len(got) == 0 || len(got) > 2 { // it is asked within six hours, and not again for six
+			t.Errorf("ordered %q", got)
+		}
+		time.Sleep(48 * time.Hour)
+		if got := g.orders(); len(got) < 6 || len(got) > 9 {
+			t.Errorf("an authority that wants everything to be replaced gets %d orders in two days", len(got))
+		}
+		if c := s.memory.certificate(host); c.Advice.Page != "https://ca.example/why" {
+			t.Errorf("%+v", c.Advice)
+		}
+		// Where it says nothing more, what it said holds, and it is asked as usually.
+		mu.Lock()
+		asked, wants = 0, func(*x509.Certificate) (cert.Advice, error) { return cert.Advice{}, errors.New("down") }
+		mu.Unlock()
+		time.Sleep(48 * time.Hour)
+		mu.Lock()
+		defer mu.Unlock()
+		if asked < 6 || asked > 12 {
+			t.Errorf("asked %d times in two days in which it does not answer", asked)
 		}
 	})
 }
@@ -441,14 +505,17 @@ func TestAKeyThatCannotBeOpenedIsReplaced(t *testing.T) {
 		if s.options.Box, err = seal.New([]byte(strings.Repeat("x", seal.SecretSize))); err != nil {
 			t.Fatal(err)
 		}
+		g.refuses(func(string) error { return errors.New("not now") })
 		service, stop := s.begin(g)
 		defer stop()
+		time.Sleep(time.Minute)
 		if got := leaf(t, service, host).Subject.CommonName; got != "self-signed.example" {
 			t.Errorf("without its key: %s", got)
 		}
-		time.Sleep(time.Minute)
-		if got := leaf(t, service, host).Subject.CommonName; got != host || len(g.orders()) != 2 {
-			t.Errorf("after a minute: %s", got)
+		g.refuses(nil)
+		time.Sleep(time.Hour)
+		if got := leaf(t, service, host).Subject.CommonName; got != host || len(g.orders()) != 3 {
+			t.Errorf("after an hour: %s", got)
 		}
 	})
 }

@@ -1,11 +1,17 @@
 package certs_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,4 +124,56 @@ func TestAnAuthorityThatKnowsItsCustomersOnly(t *testing.T) {
 			}
 		})
 	}
+}
+
+// RFC 9773 §4.1, §5.
+func TestPebbleSaysWhenACertificateIsToBeRenewed(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 90*24*time.Hour)
+	service, _ := s.node(true)
+	await(t, "what it says", func() bool { return !s.memory.certificate(host).Advice.From.IsZero() })
+	first := leaf(t, service, host)
+	c := s.memory.certificate(host)
+	if at := c.RenewAt(); at.Before(c.Advice.From) || at.After(c.Advice.Until) || c.Advice.From.Before(first.NotBefore.Add(58*24*time.Hour)) || c.Advice.Until.After(first.NotBefore.Add(62*24*time.Hour)) || time.Until(c.Advice.Again) < 5*time.Hour {
+		t.Errorf("%+v, renewed at %s", c.Advice, at)
+	}
+	// It finds a fault with the certificate, which came a while ago.
+	var successors atomic.Int64
+	s.acme.Answer(func(w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case strings.Contains(r.URL.Path, "renewalInfo"):
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = fmt.Fprintf(w, `{"suggestedWindow":{"start":%q,"end":%q},"explanationURL":"https://ca.example/why"}`, first.NotBefore.Add(-2*time.Hour).Format(time.RFC3339), first.NotBefore.Add(-time.Hour).Format(time.RFC3339))
+			return true
+		case strings.HasSuffix(r.URL.Path, "order-plz"):
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			var request struct{ Payload string }
+			if json.Unmarshal(body, &request) == nil {
+				text, _ := base64.RawURLEncoding.DecodeString(request.Payload)
+				if strings.Contains(string(text), `"replaces"`) {
+					successors.Add(1)
+				}
+			}
+		}
+		return false
+	})
+	s.memory.change(host, func(c *cert.Certificate) { c.Given, c.Advice.Again = c.Given.Add(-24*time.Hour), time.Time{} })
+	await(t, "another certificate", func() bool { return leaf(t, service, host).SerialNumber.Cmp(first.SerialNumber) != 0 })
+	if successors.Load() != 1 {
+		t.Errorf("%d orders name the certificate before", successors.Load())
+	}
+}
+
+func TestAnAuthorityThatKnowsNothingOfTheCertificateBeforeTakesTheOrder(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 90*24*time.Hour)
+	service, stop := s.node(true)
+	await(t, "what it says", func() bool { return !s.memory.certificate(host).Advice.From.IsZero() })
+	first := leaf(t, service, host)
+	stop()
+	s.authority(sim.ACMEOptions{}) // another one
+	s.memory.ask(host)
+	again, _ := s.node(false) // the first one answers challenges still
+	await(t, "another certificate", func() bool { return leaf(t, again, host).SerialNumber.Cmp(first.SerialNumber) != 0 })
 }

@@ -190,7 +190,7 @@ func (s *Service) get(ctx context.Context, c *cert.Certificate, asked, lost bool
 		}
 	}
 	vault := &staged{vault: s.vault}
-	wish := &order{a: s.ca, name: name, ways: ways}
+	wish := &order{a: s.ca, name: name, replaces: s.predecessor(c), ways: ways}
 	library := certmagic.New(s.cache, certmagic.Config{
 		Storage: vault, Issuers: []certmagic.Issuer{wish}, KeySource: certmagic.StandardKeyGenerator{KeyType: certmagic.P256}, RenewalWindowRatio: 1.0 / 3,
 		OCSP: certmagic.OCSPConfig{DisableStapling: true}, DisableStorageCheck: true, DisableARI: true, Logger: zapped(s.o.Log),

@@ -76,6 +76,16 @@ func (m *memory) NoteCertificate(_ context.Context, _ account.Scope, name string
 	return nil
 }
 
+func (m *memory) AdviseCertificate(_ context.Context, _ account.Scope, name string, notAfter time.Time, a cert.Advice) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c, there := m.names[name]; there && c.NotAfter.Equal(notAfter) {
+		c.Advice = a
+		m.names[name] = c
+	}
+	return nil
+}
+
 func (m *memory) Asset(_ context.Context, _ account.Scope, key string) (certs.Asset, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -148,10 +158,15 @@ func (m *memory) certificate(name string) cert.Certificate {
 
 // ask has a person ask for a certificate.
 func (m *memory) ask(name string) {
+	m.change(name, func(c *cert.Certificate) { c.Asked = time.Now().UTC() })
+}
+
+// change has a name stand otherwise.
+func (m *memory) change(name string, f func(c *cert.Certificate)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.names[name]
-	c.Asked = time.Now().UTC()
+	f(&c)
 	m.names[name] = c
 }
 

@@ -15,13 +15,17 @@ import (
 )
 
 const (
-	certificatesSQL sqldb.Stmt = `SELECT name, account_id, domain, source, created, asked, not_before, not_after, issuer, challenge, given, problem, detail, tried, next_try, failures
+	certificatesSQL sqldb.Stmt = `SELECT name, account_id, domain, source, created, asked, not_before, not_after, issuer, challenge, given, problem, detail, tried, next_try, failures,
+		window_from, window_until, window_page, window_next
 		FROM certificate WHERE @scope(account_id)`
 	certificateOwnersSQL sqldb.Stmt = `SELECT name, account_id FROM certificate WHERE @in(name, $1) AND @scope(account_id)`
 	addCertificateSQL    sqldb.Stmt = `INSERT INTO certificate (name, account_id, domain, source, created, asked) VALUES ($1, $2, $3, $4, $5, $6)`
 	setCertificateSQL    sqldb.Stmt = `UPDATE certificate SET account_id = $2, domain = $3, source = $4, created = $5, asked = $6 WHERE name = $1 AND @scope(account_id)`
-	noteCertificateSQL   sqldb.Stmt = `UPDATE certificate SET not_before = $2, not_after = $3, issuer = $4, challenge = $5, given = $6, problem = $7, detail = $8, tried = $9, next_try = $10, failures = $11
+	noteCertificateSQL   sqldb.Stmt = `UPDATE certificate SET not_before = $2, not_after = $3, issuer = $4, challenge = $5, given = $6, problem = $7, detail = $8, tried = $9, next_try = $10, failures = $11,
+		window_from = $12, window_until = $13, window_page = $14, window_next = $15
 		WHERE name = $1 AND @scope(account_id)`
+	adviseCertificateSQL sqldb.Stmt = `UPDATE certificate SET window_from = $3, window_until = $4, window_page = $5, window_next = $6
+		WHERE name = $1 AND not_after = $2 AND @scope(account_id)`
 	removeCertificatesSQL       sqldb.Stmt = `DELETE FROM certificate WHERE @in(name, $1) AND @scope(account_id)`
 	moveCertificatesSQL         sqldb.Stmt = `UPDATE certificate SET account_id = $2 WHERE domain = $1 AND @scope(account_id)`
 	removeDomainCertificatesSQL sqldb.Stmt = `DELETE FROM certificate WHERE @in(domain, $1) AND @scope(account_id)`
@@ -47,7 +51,8 @@ func (s *Store) Certificates(ctx context.Context, scope account.Scope) ([]cert.C
 		out = nil
 		return each(tx, certificatesSQL, nil, func(rows *sqldb.Rows) error {
 			var c cert.Certificate
-			err := rows.Scan(&c.Name.Name, &c.Account, &c.Domain, &c.Source, &c.Created, &c.Asked, &c.NotBefore, &c.NotAfter, &c.Issuer, &c.By, &c.Given, &c.Problem, &c.Detail, &c.Tried, &c.Next, &c.Failures)
+			err := rows.Scan(&c.Name.Name, &c.Account, &c.Domain, &c.Source, &c.Created, &c.Asked, &c.NotBefore, &c.NotAfter, &c.Issuer, &c.By, &c.Given, &c.Problem, &c.Detail, &c.Tried, &c.Next, &c.Failures,
+				&c.Advice.From, &c.Advice.Until, &c.Advice.Page, &c.Advice.Again)
 			out = append(out, c)
 			return err
 		})
@@ -59,7 +64,15 @@ func (s *Store) Certificates(ctx context.Context, scope account.Scope) ([]cert.C
 // NoteCertificate implements certs.Store.
 func (s *Store) NoteCertificate(ctx context.Context, scope account.Scope, name string, c cert.Status) error {
 	return refusal(s.db.Write(ctx, scope, func(tx *sqldb.Tx) error {
-		return tx.Post(noteCertificateSQL, name, c.NotBefore, c.NotAfter, c.Issuer, c.By, c.Given, c.Problem, c.Detail, c.Tried, c.Next, c.Failures)
+		return tx.Post(noteCertificateSQL, name, c.NotBefore, c.NotAfter, c.Issuer, c.By, c.Given, c.Problem, c.Detail, c.Tried, c.Next, c.Failures,
+			c.Advice.From, c.Advice.Until, c.Advice.Page, c.Advice.Again)
+	}))
+}
+
+// AdviseCertificate implements certs.Store.
+func (s *Store) AdviseCertificate(ctx context.Context, scope account.Scope, name string, notAfter time.Time, a cert.Advice) error {
+	return refusal(s.db.Write(ctx, scope, func(tx *sqldb.Tx) error {
+		return tx.Post(adviseCertificateSQL, name, notAfter, a.From, a.Until, a.Page, a.Again)
 	}))
 }
 

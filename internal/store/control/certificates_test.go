@@ -43,6 +43,29 @@ func TestOneHolderHasALockUntilItsTimeIsOver(t *testing.T) {
 	})
 }
 
+func TestAdviceIsOfOneCertificate(t *testing.T) {
+	engines(t, func(w *world) {
+		t := w.t
+		ann := w.add(t, "ann")
+		name := ann.Certificate.Name.Name
+		advice := cert.Advice{From: created.Add(time.Hour), Until: created.Add(2 * time.Hour), Page: "https://ca.example/why", Again: created.Add(time.Minute)}
+		of := func() cert.Certificate {
+			list, err := w.Certificates(t.Context(), account.Of(ann.Account.ID))
+			must(t, err)
+			return list[0]
+		}
+		before := of()
+		must(t, w.AdviseCertificate(t.Context(), system, name, before.NotAfter.Add(time.Second), advice))
+		same(t, "advice for another certificate", before, of())
+		must(t, w.AdviseCertificate(t.Context(), system, name, before.NotAfter, advice))
+		after := before
+		after.Advice = advice
+		same(t, "advice", after, of())
+		must(t, w.NoteCertificate(t.Context(), system, name, before.Status))
+		same(t, "what came of an attempt", before, of())
+	})
+}
+
 func TestAssetsAreKeptByTheirKeysAndDroppedWithWhatIsBelow(t *testing.T) {
 	engines(t, func(w *world) {
 		t := w.t

@@ -155,7 +155,7 @@ func newCustomer(name string) customer {
 			Name: cert.Name{Name: "mail." + domain, Account: id, Domain: domain, Source: cert.Added, Created: created, Asked: created.Add(time.Second)},
 			Status: cert.Status{
 				NotBefore: created, NotAfter: created.Add(2160 * time.Hour), Issuer: "Ä, R1", By: cert.DNS01, Given: created.Add(time.Minute), Problem: cert.Elsewhere, Detail: "ü",
-				Tried: created.Add(time.Hour), Next: created.Add(2 * time.Hour), Failures: 3,
+				Tried: created.Add(time.Hour), Next: created.Add(2 * time.Hour), Failures: 3, Advice: cert.Advice{From: created.Add(60 * 24 * time.Hour), Until: created.Add(61 * 24 * time.Hour), Page: "https://ca.example/" + name, Again: created.Add(6 * time.Hour)},
 			},
 		},
 		Probe: primary.Probe{

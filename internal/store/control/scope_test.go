@@ -210,6 +210,10 @@ var foreigners = map[string]foreign{
 		t := w.t
 		must(t, w.NoteCertificate(t.Context(), scope, bob.Certificate.Name.Name, cert.Status{}))
 	},
+	"AdviseCertificate": func(w *world, scope account.Scope, bob customer) {
+		t := w.t
+		must(t, w.AdviseCertificate(t.Context(), scope, bob.Certificate.Name.Name, bob.Certificate.NotAfter, cert.Advice{Page: "https://ann.example/"}))
+	},
 	"Asset": func(w *world, scope account.Scope, _ customer) {
 		t := w.t
 		if a, err := w.Asset(t.Context(), scope, "certificates/a"); !errors.Is(err, certs.ErrMissing) || a.Value != nil {

@@ -58,6 +58,10 @@ type CertificateInfo struct {
 	Remedy    string     `json:"remedy,omitempty" doc:"What to do"`
 	Tried     *time.Time `json:"tried,omitempty" doc:"The last attempt"`
 	Next      *time.Time `json:"next,omitempty" doc:"The next one"`
+	// Advised: RFC 9773.
+	AdvisedFrom  *time.Time `json:"advised_from,omitempty" doc:"The authority would like it to be renewed from then"`
+	AdvisedUntil *time.Time `json:"advised_until,omitempty" doc:"and until then"`
+	AdvisedPage  string     `json:"advised_page,omitempty" doc:"URL of what the authority says of the reason"`
 }
 
 func moment(t time.Time) *time.Time {
@@ -89,6 +93,7 @@ func (a *Access) info(c *cert.Certificate, now time.Time) CertificateInfo {
 	out := CertificateInfo{
 		Name: c.Name.Name, Domain: c.Domain, Account: c.Account, Source: string(c.Source), State: state(c, now), From: moment(c.NotBefore), Until: moment(c.NotAfter),
 		Issuer: c.Issuer, Challenge: string(c.By), Problem: string(c.Problem), Detail: c.Detail, Tried: moment(c.Tried),
+		AdvisedFrom: moment(c.Advice.From), AdvisedUntil: moment(c.Advice.Until), AdvisedPage: c.Advice.Page,
 	}
 	if shown := words.Show(c.Name.Name); shown != c.Name.Name {
 		out.Unicode = shown
