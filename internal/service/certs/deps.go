@@ -28,7 +28,7 @@ type Store interface {
 	Vault
 }
 
-// Vault keeps small secrets of the installation, already sealed, and locks between nodes.
+// Vault keeps small secrets of the installation, already sealed, and which node does what.
 type Vault interface {
 	// Asset gives what is kept under a key; ErrMissing.
 	Asset(ctx context.Context, scope account.Scope, key string) (Asset, error)
@@ -37,11 +37,11 @@ type Vault interface {
 	// ChangeAssets drops what is kept under keys that are among drop or below one of them, then keeps what is in put, in one
 	// durable transaction.
 	ChangeAssets(ctx context.Context, scope account.Scope, put []Asset, drop []string) error
-	// TakeLock takes a lock for its holder until a time, or holds it for longer; false when somebody else holds it, whose
-	// time is not over.
-	TakeLock(ctx context.Context, scope account.Scope, name, holder string, now, until time.Time) (bool, error)
-	// FreeLock ends it, if it is the holder's.
-	FreeLock(ctx context.Context, scope account.Scope, name, holder string) error
+	// Lease has a holder do something alone until a time, or for longer; false when somebody else has leased it, whose time is
+	// not over.
+	Lease(ctx context.Context, scope account.Scope, name, holder string, now, until time.Time) (bool, error)
+	// EndLease ends it, if it is the holder's.
+	EndLease(ctx context.Context, scope account.Scope, name, holder string) error
 }
 
 // Asset is something that the vault keeps.

@@ -24,6 +24,9 @@ const (
 	retryLock = 500 * time.Millisecond
 )
 
+// leaseOf begins the names of locks among what nodes lease.
+const leaseOf = "certificates/"
+
 // vault is the store as this service uses it: everything in it is sealed.
 type vault struct {
 	store  Vault
@@ -63,7 +66,7 @@ func (v *vault) change(ctx context.Context, put map[string][]byte, drop ...strin
 // try takes a lock if it is free.
 func (v *vault) try(ctx context.Context, name string) (bool, error) {
 	now := time.Now().UTC()
-	taken, err := v.store.TakeLock(ctx, account.System(), name, v.holder, now, now.Add(lease))
+	taken, err := v.store.Lease(ctx, account.System(), leaseOf+name, v.holder, now, now.Add(lease))
 	if taken {
 		v.mu.Lock()
 		v.held[name] = true
@@ -77,7 +80,7 @@ func (v *vault) free(ctx context.Context, name string) error {
 	v.mu.Lock()
 	delete(v.held, name)
 	v.mu.Unlock()
-	return v.store.FreeLock(context.WithoutCancel(ctx), account.System(), name, v.holder)
+	return v.store.EndLease(context.WithoutCancel(ctx), account.System(), leaseOf+name, v.holder)
 }
 
 // keep prolongs the locks that are held until ctx ends, then frees them.
@@ -97,7 +100,7 @@ func (v *vault) keep(ctx context.Context) {
 		}
 		for _, name := range v.names() {
 			now := time.Now().UTC()
-			if ok, err := v.store.TakeLock(ctx, account.System(), name, v.holder, now, now.Add(lease)); !ok && ctx.Err() == nil {
+			if ok, err := v.store.Lease(ctx, account.System(), leaseOf+name, v.holder, now, now.Add(lease)); !ok && ctx.Err() == nil {
 				v.mu.Lock()
 				delete(v.held, name)
 				v.mu.Unlock()

@@ -131,7 +131,7 @@ func (m *memory) ChangeAssets(_ context.Context, _ account.Scope, put []certs.As
 	return nil
 }
 
-func (m *memory) TakeLock(_ context.Context, _ account.Scope, name, holder string, now, until time.Time) (bool, error) {
+func (m *memory) Lease(_ context.Context, _ account.Scope, name, holder string, now, until time.Time) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if l, there := m.locks[name]; there && l.holder != holder && now.Before(l.until) {
@@ -141,7 +141,7 @@ func (m *memory) TakeLock(_ context.Context, _ account.Scope, name, holder strin
 	return true, nil
 }
 
-func (m *memory) FreeLock(_ context.Context, _ account.Scope, name, holder string) error {
+func (m *memory) EndLease(_ context.Context, _ account.Scope, name, holder string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.locks[name].holder == holder {

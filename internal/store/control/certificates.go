@@ -35,11 +35,6 @@ const (
 	putAssetSQL sqldb.Stmt = `INSERT INTO certificate_asset (name, account_id, sealed, modified) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed, modified = excluded.modified WHERE @scope(certificate_asset.account_id)`
 	dropAssetsSQL sqldb.Stmt = `DELETE FROM certificate_asset WHERE (name = $1 OR substr(name, 1, $3) = $2) AND @scope(account_id)`
-
-	takeLockSQL sqldb.Stmt = `INSERT INTO certificate_lock (name, account_id, holder, until) VALUES ($1, $2, $3, $5)
-		ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
-		WHERE (certificate_lock.holder = excluded.holder OR certificate_lock.until <= $4) AND @scope(certificate_lock.account_id)`
-	freeLockSQL sqldb.Stmt = `DELETE FROM certificate_lock WHERE name = $1 AND holder = $2 AND @scope(account_id)`
 )
 
 var _ certs.Store = (*Store)(nil)
@@ -152,25 +147,4 @@ func (s *Store) ChangeAssets(ctx context.Context, scope account.Scope, put []cer
 		}
 		return nil
 	}))
-}
-
-// TakeLock implements certs.Vault.
-func (s *Store) TakeLock(ctx context.Context, scope account.Scope, name, holder string, now, until time.Time) (taken bool, err error) {
-	if err := operates(scope); err != nil {
-		return false, err
-	}
-	err = s.db.Write(ctx, scope, func(tx *sqldb.Tx) error {
-		n, err := tx.Exec(takeLockSQL, name, account.Operator, holder, now, until)
-		taken = n > 0
-		return err
-	})
-	return taken && err == nil, refusal(err)
-}
-
-// FreeLock implements certs.Vault.
-func (s *Store) FreeLock(ctx context.Context, scope account.Scope, name, holder string) error {
-	if err := operates(scope); err != nil {
-		return err
-	}
-	return refusal(s.db.Write(ctx, scope, func(tx *sqldb.Tx) error { return tx.Post(freeLockSQL, name, holder) }))
 }

@@ -12,37 +12,6 @@ import (
 	"postroad/internal/service/control"
 )
 
-func TestOneHolderHasALockUntilItsTimeIsOver(t *testing.T) {
-	engines(t, func(w *world) {
-		t := w.t
-		for i, step := range []struct {
-			holder   string
-			at, till time.Duration
-			taken    bool
-		}{
-			{"ann", 0, time.Minute, true},
-			{"bob", 30 * time.Second, 2 * time.Minute, false},
-			{"ann", 50 * time.Second, 2 * time.Minute, true}, // prolonged
-			{"bob", 90 * time.Second, 3 * time.Minute, false},
-			{"bob", 2 * time.Minute, 3 * time.Minute, true}, // ann has ended
-			{"ann", 2 * time.Minute, 3 * time.Minute, false},
-		} {
-			taken, err := w.TakeLock(t.Context(), system, "name/x", step.holder, created.Add(step.at), created.Add(step.till))
-			if err != nil || taken != step.taken {
-				t.Errorf("step %d: taken %v, %v", i, taken, err)
-			}
-		}
-		must(t, w.FreeLock(t.Context(), system, "name/x", "ann")) // it is not hers
-		if taken, err := w.TakeLock(t.Context(), system, "name/x", "ann", created.Add(2*time.Minute), created.Add(time.Hour)); taken || err != nil {
-			t.Errorf("somebody else's lock was freed: %v", err)
-		}
-		must(t, w.FreeLock(t.Context(), system, "name/x", "bob"))
-		if taken, err := w.TakeLock(t.Context(), system, "name/x", "ann", created.Add(2*time.Minute), created.Add(time.Hour)); !taken || err != nil {
-			t.Errorf("a lock that was freed is not: %v", err)
-		}
-	})
-}
-
 func TestAdviceIsOfOneCertificate(t *testing.T) {
 	engines(t, func(w *world) {
 		t := w.t

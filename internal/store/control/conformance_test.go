@@ -597,6 +597,16 @@ func TestOneNodeAtATimeHasALease(t *testing.T) {
 				t.Errorf("%d: %s leases %s after %v: %t, %v", i, c.holder, c.what, c.after, got, err)
 			}
 		}
+		// What is ended is free; only its holder ends it.
+		now := at.Add(112 * time.Second)
+		must(t, w.EndLease(t.Context(), system, "notices", "a"))
+		if got, err := w.Lease(t.Context(), system, "notices", "a", now, now.Add(time.Minute)); err != nil || got {
+			t.Errorf("somebody else has ended it: %t, %v", got, err)
+		}
+		must(t, w.EndLease(t.Context(), system, "notices", "b"))
+		if got, err := w.Lease(t.Context(), system, "notices", "a", now, now.Add(time.Minute)); err != nil || !got {
+			t.Errorf("it was ended and is not free: %t, %v", got, err)
+		}
 	})
 }
 

@@ -50,18 +50,8 @@ func TestPausesAndTalliesOfTheSchemaBeforeAreKept(t *testing.T) {
 	for name, config := range configs {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			before := fstest.MapFS{}
-			files, err := os.ReadDir("migrations")
-			must(t, err)
-			for _, f := range files {
-				if f.Name() < "00029" {
-					text, err := os.ReadFile("migrations/" + f.Name())
-					must(t, err)
-					before[f.Name()] = &fstest.MapFile{Data: text}
-				}
-			}
 			c := config(t)
-			db, err := sqldb.Open(t.Context(), sqldb.Config{Name: "control", Path: c.Path, DSN: c.DSN, Reader: 1, Migrations: before})
+			db, err := sqldb.Open(t.Context(), sqldb.Config{Name: "control", Path: c.Path, DSN: c.DSN, Reader: 1, Migrations: schemaBefore(t, "00029")})
 			must(t, err)
 			must(t, db.Write(t.Context(), system, func(tx *sqldb.Tx) error {
 				for _, stmt := range []sqldb.Stmt{
@@ -85,4 +75,43 @@ func TestPausesAndTalliesOfTheSchemaBeforeAreKept(t *testing.T) {
 			same(t, "what was counted", []sending.Count{{Key: sending.KeyOfDomain("ann", "ann.example"), Tally: sending.Tally{Hour: 48, HourCount: 3, Day: 2, DayCount: 5}}}, list)
 		})
 	}
+}
+
+// A lock of certificates becomes a lease, and who held it holds it on.
+func TestLocksOfTheSchemaBeforeAreKept(t *testing.T) {
+	t.Parallel()
+	for name, config := range configs {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := config(t)
+			db, err := sqldb.Open(t.Context(), sqldb.Config{Name: "control", Path: c.Path, DSN: c.DSN, Reader: 1, Migrations: schemaBefore(t, "00033")})
+			must(t, err)
+			must(t, db.Write(t.Context(), system, func(tx *sqldb.Tx) error {
+				return tx.Post(`INSERT INTO certificate_lock (name, account_id, holder, until) VALUES ('lead', 'operator', 'a', $1)`, created.Add(time.Minute))
+			}))
+			must(t, db.Close())
+			w := open(t, c)
+			for _, after := range []time.Duration{30 * time.Second, time.Minute} {
+				if got, err := w.Lease(t.Context(), system, "certificates/lead", "b", created.Add(after), created.Add(after)); err != nil || got != (after == time.Minute) {
+					t.Errorf("after %s another one leases it: %t, %v", after, got, err)
+				}
+			}
+		})
+	}
+}
+
+// schemaBefore gives the migrations before one.
+func schemaBefore(t *testing.T, first string) fstest.MapFS {
+	t.Helper()
+	before := fstest.MapFS{}
+	files, err := os.ReadDir("migrations")
+	must(t, err)
+	for _, f := range files {
+		if f.Name() < first {
+			text, err := os.ReadFile("migrations/" + f.Name())
+			must(t, err)
+			before[f.Name()] = &fstest.MapFile{Data: text}
+		}
+	}
+	return before
 }

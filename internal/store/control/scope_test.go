@@ -234,15 +234,9 @@ var foreigners = map[string]foreign{
 			}
 		}
 	},
-	"TakeLock": func(w *world, scope account.Scope, _ customer) {
+	"EndLease": func(w *world, scope account.Scope, _ customer) {
 		t := w.t
-		if taken, err := w.TakeLock(t.Context(), scope, "lock", "she", created.Add(time.Hour), created.Add(2*time.Hour)); taken || !errors.Is(err, control.ErrDenied) {
-			t.Errorf("it was told %v, %v", taken, err)
-		}
-	},
-	"FreeLock": func(w *world, scope account.Scope, _ customer) {
-		t := w.t
-		if err := w.FreeLock(t.Context(), scope, "lock", "he"); !errors.Is(err, control.ErrDenied) {
+		if err := w.EndLease(t.Context(), scope, "notices", "he"); !errors.Is(err, control.ErrDenied) {
 			t.Errorf("it was told %v", err)
 		}
 	},
@@ -537,7 +531,7 @@ func TestAnotherAccountIsOutOfReach(t *testing.T) {
 		must(t, w.SetSetting(t.Context(), system, settingName, "value"))
 		must(t, w.Find(t.Context(), system, finding.Finding{Name: finding.RouteLoopSelf}, false))
 		must(t, w.ChangeAssets(t.Context(), system, []certs.Asset{{Key: "certificates/a", Value: []byte("sealed"), Modified: created}}, nil))
-		if taken, err := w.TakeLock(t.Context(), system, "lock", "he", created, created.Add(time.Minute)); !taken || err != nil {
+		if taken, err := w.Lease(t.Context(), system, "notices", "he", created, created.Add(time.Minute)); !taken || err != nil {
 			t.Fatalf("the lock: %v, %v", taken, err)
 		}
 		unsent := bob.Notice
@@ -748,13 +742,11 @@ func TestRowLevelSecurityAloneHidesRows(t *testing.T) {
 	}
 	must(t, w.SetSetting(t.Context(), system, settingName, "value"))
 	must(t, w.ChangeAssets(t.Context(), system, []certs.Asset{{Key: "certificates/a", Value: []byte("sealed"), Modified: created}}, nil))
-	_, err := w.TakeLock(t.Context(), system, "lock", "he", created, created.Add(time.Minute))
+	_, err := w.Lease(t.Context(), system, "notices", "a node", time.Now(), time.Now())
 	must(t, err)
-	_, err = w.Lease(t.Context(), system, "notices", "a node", time.Now(), time.Now())
-	must(t, err)
-	operators := []string{"setting", "certificate_asset", "certificate_lock", "lease"} // nobody else has rows there
+	operators := []string{"setting", "certificate_asset", "lease"} // nobody else has rows there
 	tables := w.tables(t)
-	if len(tables) != 38 {
+	if len(tables) != 37 {
 		t.Errorf("tables of accounts' rows: %v", tables)
 	}
 	counts := func(scope account.Scope, table string) (own, other int) {

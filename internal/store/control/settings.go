@@ -21,6 +21,7 @@ const (
 	leaseSQL sqldb.Stmt = `INSERT INTO lease (name, account_id, holder, until) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
 		WHERE (lease.holder = excluded.holder OR lease.until <= $5) AND @scope(lease.account_id) RETURNING holder`
+	endLeaseSQL sqldb.Stmt = `DELETE FROM lease WHERE name = $1 AND holder = $2 AND @scope(account_id)`
 )
 
 // Setting implements control.Facts. Without the operator's account in scope every setting is unset.
@@ -72,4 +73,12 @@ func (s *Store) Lease(ctx context.Context, scope account.Scope, name, holder str
 		return err
 	})
 	return mine && err == nil, refusal(err)
+}
+
+// EndLease ends what a holder has leased; that of another one goes on. control.ErrDenied without the operator's account in scope.
+func (s *Store) EndLease(ctx context.Context, scope account.Scope, name, holder string) error {
+	if !scope.Has(account.Operator) {
+		return fmt.Errorf("%w: what is done for the installation is the operator's", control.ErrDenied)
+	}
+	return refusal(s.db.Write(ctx, scope, func(tx *sqldb.Tx) error { return tx.Post(endLeaseSQL, name, holder) }))
 }
