@@ -137,7 +137,7 @@ func (x *expansion) targets(rule *directory.Rule, depth int) {
 func (x *expansion) target(rule *directory.Rule, to smtp.Address, depth int) {
 	dom, ours := x.view.Directory.Domain(to.Domain)
 	if !ours || !dom.Proved {
-		x.decision.leaves(x.view, x.session, rule.Domain, to)
+		x.decision.leaves(x.view, x.session, rule, to)
 		x.found(rule.Address())
 		return
 	}

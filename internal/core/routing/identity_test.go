@@ -24,6 +24,7 @@ func TestARouteOfAnIdentity(t *testing.T) {
 		{ID: "1", Account: "a", Domain: "crm.acme.example", Local: "ann"}, {ID: "2", Account: "b", Domain: "bob.example", Local: "bob"},
 	}
 	rules := []directory.Rule{{ID: "r", Account: "a", Domain: "crm.acme.example", Local: "team", Kind: directory.RuleGroup, Targets: []string{"x@far.example"}}}
+	rules = append(rules, directory.Rule{ID: "s", Account: "b", Domain: "bob.example", Local: "team", Kind: directory.RuleGroup, Targets: []string{"x@far.example"}})
 	route := func(id, of, domain, identity string) directory.Outbound {
 		return directory.Outbound{ID: id, Account: account.ID(of), Domain: domain, Identity: identity, Hop: directory.HostPort{Host: id + ".example", Port: 587}, TLS: directory.TLSVerified}
 	}
@@ -78,6 +79,7 @@ func TestARouteOfAnIdentity(t *testing.T) {
 		// What leaves by a rule of ours leaves the same way; what stays here does not leave.
 		{ann, "ann@acme.example", "", "team@crm.acme.example", "relay/aaddress.example:587#aaddress"},
 		{ann, ann, "", "team@crm.acme.example", "relay/crm.example:587#crm"},
+		{ann, "ann@acme.example", "ann@acme.example", "team@bob.example", "relay/all.example:587#all"}, // another account's rule
 		{ann, "ann@acme.example", "", bob, "local/mailboxes"},
 	} {
 		if got := lane(snap, routing.Login, c.login, c.sender, c.author, c.to); got != c.want {

@@ -317,15 +317,20 @@ func decideForeign(d *Decision, v View, s *Session, rcpt smtp.Address) {
 		return
 	}
 	d.reason(RuleOwnUser, s.Login)
-	d.leaves(v, s, s.Sender.Domain, rcpt)
+	d.leaves(v, s, nil, rcpt)
 }
 
 // leaves sends to a foreign domain: by the route of the address elsewhere as which a login sends, else by that of the
-// responsible domain.
-func (d *Decision) leaves(v View, s *Session, responsible string, rcpt smtp.Address) {
+// responsible domain. Where a rule sends it on, that is the rule's, and of the former kind those of its own account alone:
+// whoever has the rule sees the route.
+func (d *Decision) leaves(v View, s *Session, rule *directory.Rule, rcpt smtp.Address) {
+	responsible := s.Sender.Domain
+	if rule != nil {
+		responsible = rule.Domain
+	}
 	if s.Kind == Login {
 		for _, as := range [...]smtp.Address{s.Author, s.Sender} {
-			if out, ok := v.Directory.Relay(s.Login, as, v.Now); ok {
+			if out, ok := v.Directory.Relay(s.Login, as, v.Now); ok && (rule == nil || rule.Account == out.Account) {
 				d.reason(RuleIdentityRoute, as.String())
 				d.through(&out, rcpt)
 				return

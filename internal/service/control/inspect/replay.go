@@ -48,7 +48,9 @@ func (e *Explainer) Replay(ctx context.Context, actor rights.Actor, st *rights.S
 		if d, ours := st.Directory.Domain(rcpt.Domain); ours && !actor.Scope.Has(d.Account) {
 			continue
 		}
-		now := e.explain(ctx, actor, st, session, rcpt)
+		asker := session
+		asker.Author = authorOf(s)
+		now := e.explain(ctx, actor, st, asker, rcpt)
 		x := Replayed{Recipient: s.Recipient, Accepted: s.Kind == trace.Decided, Then: s.Sentence(), Now: now, Differs: differences(s, &now)}
 		if i := slices.IndexFunc(out.Recipients, func(old Replayed) bool { return old.Recipient == x.Recipient }); i >= 0 {
 			out.Recipients[i] = x // it was decided anew
@@ -57,6 +59,17 @@ func (e *Explainer) Replay(ctx context.Context, actor rights.Actor, st *rights.S
 		out.Recipients = append(out.Recipients, x)
 	}
 	return out, nil
+}
+
+// authorOf is the author of a message, as far as its route was chosen by him.
+func authorOf(s *trace.Step) smtp.Address {
+	for _, r := range s.Reasons {
+		if r.Rule == routing.RuleIdentityRoute {
+			a, _ := smtp.ParseAddress(r.Fact, true) // it was one
+			return a
+		}
+	}
+	return smtp.Address{}
 }
 
 // sessionOf rebuilds the session that sent a message.
