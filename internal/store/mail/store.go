@@ -51,10 +51,37 @@ func Open(ctx context.Context, c Config, blobs *sqldb.Blobs) (*Store, error) {
 	if err == nil {
 		err = s.clearAll(ctx)
 	}
+	for _, db := range shards {
+		if err == nil {
+			err = warm(ctx, db)
+		}
+	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// warm has the statements compiled by which a folder is opened, as they are for users, so that the first one after a start
+// does not wait for that.
+func warm(ctx context.Context, db *sqldb.DB) error {
+	return db.Read(ctx, account.Of("nobody"), func(tx *sqldb.Tx) error {
+		for stmt, args := range map[sqldb.Stmt][]any{
+			folderByNameSQL: {"", ""}, keywordsSQL: {""}, firstUnseenSQL: {"", 0, 0}, betweenSQL: {"", 0, 0, 0},
+			folderSQL: {"", 0}, listingSQL: {"", 0}, changedSQL: {"", 0, 0}, vanishedSQL: {"", 0, 0},
+		} {
+			rows, err := tx.Query(stmt, args...)
+			if err != nil {
+				return err
+			}
+			for rows.Next() { // there is no such mailbox
+			}
+			if err := rows.Close(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // Databases are the open databases, one per shard, for watching whether one has failed.

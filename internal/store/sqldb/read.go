@@ -14,41 +14,47 @@ type readSession interface {
 	close() error
 }
 
-// pool is a small number of connections for reading, opened when they are first needed.
+// pool is a small number of connections for reading, opened when they are needed beside those that are open.
 type pool struct {
-	open func(ctx context.Context) (readSession, error)
-	free chan readSession // nil stands for one that is yet to be opened
+	open  func(ctx context.Context) (readSession, error)
+	free  chan readSession
+	spare chan struct{} // as many as may still be opened
 }
 
 func newPool(n int, open func(ctx context.Context) (readSession, error)) *pool {
-	p := &pool{open: open, free: make(chan readSession, n)}
+	p := &pool{open: open, free: make(chan readSession, n), spare: make(chan struct{}, n)}
 	for range n {
-		p.free <- nil
+		p.spare <- struct{}{}
 	}
 	return p
 }
 
 func (p *pool) take(ctx context.Context) (s readSession, used bool, err error) {
 	select {
+	case s = <-p.free: // one that has its statements and pages is better than a new one
+		return s, true, nil
+	default:
+	}
+	select {
 	case s = <-p.free:
+		return s, true, nil
+	case <-p.spare:
 	case <-ctx.Done():
 		return nil, false, ctx.Err()
 	}
-	if s != nil {
-		return s, true, nil
-	}
 	s, err = p.open(ctx)
 	if err != nil {
-		p.free <- nil
+		p.spare <- struct{}{}
 		return nil, false, fmt.Errorf("%w: %w", ErrStorage, err)
 	}
 	return s, false, nil
 }
 
 func (p *pool) give(s readSession) {
-	if s != nil && s.state() == sessionLost {
+	if s.state() == sessionLost {
 		_ = s.close() // it is lost already
-		s = nil
+		p.spare <- struct{}{}
+		return
 	}
 	p.free <- s
 }
@@ -57,8 +63,10 @@ func (p *pool) give(s readSession) {
 func (p *pool) close() error {
 	var errs []error
 	for range cap(p.free) {
-		if s := <-p.free; s != nil {
+		select {
+		case s := <-p.free:
 			errs = append(errs, s.close())
+		case <-p.spare:
 		}
 	}
 	return errors.Join(errs...)
