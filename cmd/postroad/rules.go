@@ -156,7 +156,7 @@ that domain's own server, so that its SPF and DKIM hold. The password is kept en
 	set.Flags().StringVar(&domain, "domain", "", "sender's domain (default the whole installation)")
 	set.Flags().StringVar(&identity, "identity", "", "address elsewhere as which logins send, or the domain of such addresses")
 	set.Flags().StringVar(&account, "account", "", "with --identity: whose logins (default the only account that has shown it)")
-	set.Flags().StringVar(&source, "source", "", "`address` of this machine from which mail leaves, or an IPv4 and an IPv6 one with a comma between; empty: none is chosen")
+	set.Flags().StringVar(&source, "source", "", "`address` of this machine from which mail leaves, or an IPv4 and an IPv6 one with a comma between, each with =NAME for another name in EHLO; empty: none is chosen")
 	set.Flags().StringVar(&tls, "tls", "", "verified demands TLS with a verified certificate, opportunistic takes what is offered (default opportunistic without a user)")
 	set.Flags().StringVar(&user, "user", "", "user to log in as, over verified TLS only")
 	set.Flags().BoolVar(&password, "password-stdin", false, "take the password from the first line of stdin")

@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -59,5 +60,50 @@ func TestP3_5MailOfEachDomainLeavesFromItsAddress(t *testing.T) {
 	a.Await(5)
 	if m := a.Messages()[4]; m.Client.String() != "127.0.0.4" {
 		t.Errorf("it came from %v", m.Client)
+	}
+}
+
+func TestP3_5MailLeavesByBothFamiliesUnderTheNamesOfItsAddresses(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	o.zone("four.example", "@ MX 10 a\na A 127.0.0.11\n")
+	o.zone("six.example", "@ MX 10 a\na AAAA ::1\n")
+	four, six := o.peer(11, sim.Script{}), sim.NewPeer(t, sim.Script{})
+	six.Listen("[::1]:" + o.port)
+	i := newInstance(t, fmt.Sprintf("[resolver]\nservers = [%q]\n[deliver]\nport = %s\nallow = [\"127.0.0.0/8\", \"::1/128\"]\n[receive]\ntrusted_networks = [\"127.0.0.0/8\"]\n[queue]\nretry = [\"1s\"]\n", o.dns.Addr(), o.port))
+	for _, domain := range []string{"both.example", "old.example"} {
+		i.run("domain", "add", domain, "--proved")
+		i.run("mailbox", "add", "ann@"+domain)
+	}
+	out := i.run("outbound", "set", "--domain", "both.example", "--source", "127.0.0.2=out2.test.example,::1=out6.test.example", "--yes")
+	if !strings.Contains(out, "EHLO out2.test.example") || !strings.Contains(out, "EHLO out6.test.example") {
+		t.Errorf("it says\n%s", out)
+	}
+	i.run("outbound", "set", "--domain", "old.example", "--source", "127.0.0.3", "--yes")
+	s := i.sender()
+	s.send("ann@old.example", text("to nobody"), "x@six.example")
+	for _, to := range []string{"x@four.example", "x@six.example"} {
+		s.send("ann@both.example", text("by its family"), to)
+	}
+	s.send("ann@old.example", text("by IPv4"), "x@four.example")
+	four.Await(2)
+	six.Await(1)
+	came := map[string]bool{}
+	for _, m := range append(four.Messages(), six.Messages()...) {
+		came[fmt.Sprint(m.From, " ", m.Client, " ", m.Hello)] = true
+	}
+	for _, want := range []string{"ann@both.example 127.0.0.2 out2.test.example", "ann@both.example ::1 out6.test.example", "ann@old.example 127.0.0.3 mx.test.example"} {
+		if !came[want] {
+			t.Errorf("nothing came as %s: %v", want, came)
+		}
+	}
+	eventually(t, "what has no way to be told of", func() bool {
+		return strings.Contains(i.log.String(), "no host of the destination has an address of the family from which this mail leaves: 127.0.0.3")
+	})
+	if len(came) != 3 {
+		t.Errorf("it came as %v", came)
+	}
+	if _, errs, code := i.try("outbound", "set", "--domain", "old.example", "--source", "127.0.0.3=localhost", "--yes"); code != 1 || !strings.Contains(errs, "=NAME for EHLO") {
+		t.Errorf("a name that is none: %d, %s", code, errs)
 	}
 }

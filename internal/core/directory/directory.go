@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"postroad/internal/core/account"
+	"postroad/internal/proto/idna"
 )
 
 // HostPort is a host name or address literal and a TCP port.
@@ -163,7 +164,8 @@ func relayPlace(owner account.ID, identity string) string { return string(owner)
 // Source is the local addresses from which mail leaves, one of each family at most. Without any the system chooses; with
 // one the hosts of the other family are not dialled.
 type Source struct {
-	V4, V6 netip.Addr // not valid: none
+	V4, V6         netip.Addr // not valid: none
+	HeloV4, HeloV6 string     // the name in EHLO from there, an A-label; empty: the installation's
 }
 
 // IsZero reports whether no address is chosen.
@@ -177,36 +179,57 @@ func (s Source) For(host netip.Addr) netip.Addr {
 	return s.V6
 }
 
-// String is the addresses with a comma between; empty without any.
-func (s Source) String() string {
-	switch {
-	case s.IsZero():
-		return ""
-	case !s.V6.IsValid():
-		return s.V4.String()
-	case !s.V4.IsValid():
-		return s.V6.String()
+// Helo is the name in EHLO to a host; empty where none is chosen for the address from which it is dialled.
+func (s Source) Helo(host netip.Addr) string {
+	if host.Unmap().Is4() {
+		return s.HeloV4
 	}
-	return s.V4.String() + "," + s.V6.String()
+	return s.HeloV6
 }
 
-// ParseSource reads what String makes, with the families in either order.
+// String is the addresses with a comma between, each with an equals sign and the name in EHLO where one is chosen; empty
+// without any.
+func (s Source) String() string {
+	var parts []string
+	for _, from := range []struct {
+		addr netip.Addr
+		helo string
+	}{{s.V4, s.HeloV4}, {s.V6, s.HeloV6}} {
+		switch {
+		case !from.addr.IsValid():
+		case from.helo == "":
+			parts = append(parts, from.addr.String())
+		default:
+			parts = append(parts, from.addr.String()+"="+from.helo)
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+// ParseSource reads what String makes, with the families in either order. A name has two labels or more.
 func ParseSource(text string) (Source, bool) {
 	var s Source
 	if text == "" {
 		return s, true
 	}
 	for part := range strings.SplitSeq(text, ",") {
-		a, err := netip.ParseAddr(strings.TrimSpace(part))
+		addr, name, named := strings.Cut(strings.TrimSpace(part), "=")
+		a, err := netip.ParseAddr(addr)
 		a = a.Unmap()
-		to := &s.V6
+		to, helo := &s.V6, &s.HeloV6
 		if a.Is4() {
-			to = &s.V4
+			to, helo = &s.V4, &s.HeloV4
 		}
 		if err != nil || a.Zone() != "" || to.IsValid() {
 			return Source{}, false
 		}
 		*to = a
+		if !named {
+			continue
+		}
+		if *helo, err = idna.ToASCII(name); err != nil || !strings.Contains(*helo, ".") {
+			return Source{}, false
+		}
 	}
 	return s, true
 }

@@ -11,7 +11,8 @@ func TestSourcesAreOneAddressOfEachFamily(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"": "", "192.0.2.7": "192.0.2.7", "2001:db8::7": "2001:db8::7", "2001:DB8::7, 192.0.2.7": "192.0.2.7,2001:db8::7",
-		"::ffff:192.0.2.7": "192.0.2.7",
+		"::ffff:192.0.2.7": "192.0.2.7", "192.0.2.7=Mx2.Host.example": "192.0.2.7=mx2.host.example",
+		"2001:db8::7=six.host.example, 192.0.2.7=four.host.example": "192.0.2.7=four.host.example,2001:db8::7=six.host.example", "192.0.2.7,::7=m.bücher.example": "192.0.2.7,::7=m.xn--bcher-kva.example",
 	} {
 		s, ok := directory.ParseSource(text)
 		if !ok || s.String() != want || s.IsZero() != (want == "") {
@@ -21,12 +22,16 @@ func TestSourcesAreOneAddressOfEachFamily(t *testing.T) {
 			t.Errorf("%q is read back as %q", s, again)
 		}
 	}
-	for _, text := range []string{"192.0.2.7,192.0.2.8", "::1,::2", "host.example", "192.0.2.7,", ",", "fe80::1%eth0", "192.0.2.7 192.0.2.8", "192.0.2.0/24"} {
+	for _, text := range []string{"192.0.2.7,192.0.2.8", "::1,::2", "host.example", "192.0.2.7,", ",", "fe80::1%eth0", "192.0.2.7 192.0.2.8", "192.0.2.0/24", "192.0.2.7=", "192.0.2.7=localhost", "192.0.2.7=a b.example", "192.0.2.7=a.example=b.example", "=a.example", "192.0.2.7=a\r\n.example"} {
 		if s, ok := directory.ParseSource(text); ok || !s.IsZero() {
 			t.Errorf("%q is taken as %q", text, s)
 		}
 	}
-	s, _ := directory.ParseSource("192.0.2.7")
+	s, _ := directory.ParseSource("192.0.2.7=four.host.example,::7")
+	if four, six := s.Helo(netip.MustParseAddr("::ffff:198.51.100.1")), s.Helo(netip.MustParseAddr("2001:db8::1")); four != "four.host.example" || six != "" {
+		t.Errorf("EHLO %q and %q", four, six)
+	}
+	s, _ = directory.ParseSource("192.0.2.7")
 	if got := s.For(netip.MustParseAddr("::ffff:198.51.100.1")); got != s.V4 {
 		t.Errorf("an IPv4 host is dialled from %v", got)
 	}

@@ -426,7 +426,7 @@ type outboundSet struct {
 	How
 	Body struct {
 		Hop      string  `json:"hop,omitempty" doc:"Smart host, host:port; as it is when absent"`
-		Source   *string `json:"source,omitempty" doc:"Address of this machine from which mail leaves, or an IPv4 and an IPv6 address with a comma between; empty: none is chosen; as it is when absent. The operator's alone"`
+		Source   *string `json:"source,omitempty" doc:"Address of this machine from which mail leaves, or an IPv4 and an IPv6 address with a comma between, each with =NAME for another name in EHLO; empty: none is chosen; as it is when absent. The operator's alone"`
 		Domain   string  `json:"domain,omitempty" doc:"Sender's domain; the whole installation when absent, unless an identity is given"`
 		Identity string  `json:"identity,omitempty" doc:"Address elsewhere as which logins send, or the domain of such addresses: the smart host is for what they send as it"`
 		Account  string  `json:"account,omitempty" doc:"Id or name, for an identity: whose logins; the only account that has shown it when absent"`

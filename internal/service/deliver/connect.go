@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -229,7 +230,7 @@ func (s *Service) open(ctx context.Context, c *connection, p plan, secure bool) 
 }
 
 func (s *Service) hello(c *connection) (smtp.Extensions, error) {
-	ext, reply, err := c.client.Hello(s.cfg.Hostname)
+	ext, reply, err := c.client.Hello(cmp.Or(c.route.Source.Helo(c.addr.Addr()), s.cfg.Hostname))
 	return ext, judged(reply, err, 250, "EHLO", c.host)
 }
 

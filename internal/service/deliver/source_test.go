@@ -47,7 +47,7 @@ func exchanger(t *testing.T, script sim.Script) (*sim.Peer, *world) {
 func TestMailLeavesFromTheAddressOfItsRoute(t *testing.T) {
 	t.Parallel()
 	p, w := exchanger(t, sim.Script{})
-	w.leaving("127.0.0.2", "127.0.0.3,::1")
+	w.leaving("127.0.0.2=two.sender.example", "127.0.0.3,::1=six.sender.example")
 	for i, lane := range []string{"example.net#o1", "example.net#o2", "example.net", "example.net#o1", "example.net#o2"} {
 		w.expect(w.deliver(remote(lane), message(fmt.Sprintf("m%d", i+1), "a@example.net")), okMX1)
 	}
@@ -57,6 +57,11 @@ func TestMailLeavesFromTheAddressOfItsRoute(t *testing.T) {
 	}
 	if n := p.Connections(); n != 3 {
 		t.Errorf("%d connections, want one for each route", n)
+	}
+	for _, m := range p.Messages() {
+		if named := m.Hello == "two.sender.example"; named != (m.Client.String() == "127.0.0.2") || m.Hello == "six.sender.example" {
+			t.Errorf("from %v it said EHLO %s", m.Client, m.Hello)
+		}
 	}
 }
 

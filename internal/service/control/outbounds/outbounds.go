@@ -191,7 +191,7 @@ func from(actor rights.Actor, spec Spec, o *directory.Outbound) error {
 	}
 	source, ok := directory.ParseSource(*spec.Source)
 	if !ok {
-		return words.Invalid("The address from which mail leaves is "+words.Quote(*spec.Source)+".", "an IPv4 address, an IPv6 address without a zone, or one of each with a comma between")
+		return words.Invalid("The address from which mail leaves is "+words.Quote(*spec.Source)+".", "an IPv4 address, an IPv6 address without a zone, or one of each with a comma between; each may have =NAME for EHLO")
 	}
 	for _, addr := range []netip.Addr{source.V4, source.V6} {
 		if addr.IsValid() && (addr.IsUnspecified() || addr.IsMulticast() || addr.IsLinkLocalUnicast()) {
@@ -230,6 +230,11 @@ func (a *Access) sayFrom(p *plan.Plan, o *directory.Outbound) {
 		p.Say("Hosts that have IPv6 addresses only are not reached from there.")
 	case !o.Source.V4.IsValid():
 		p.Warn("Hosts that have IPv4 addresses only, as many have, are not reached from there.")
+	}
+	for _, name := range slices.Compact([]string{o.Source.HeloV4, o.Source.HeloV6}) {
+		if name != "" {
+			p.Say("It says EHLO %s from there: the name should lead to that address in DNS, and the address to the name.", name)
+		}
 	}
 	for _, addr := range []netip.Addr{o.Source.V4, o.Source.V6} {
 		if addr.IsValid() && !addr.IsLoopback() && (a.Has == nil || !a.Has(addr)) {

@@ -67,7 +67,7 @@ func ShowRule(r *directory.Rule) Rule {
 // Outbound is a way out as listings show it.
 type Outbound struct {
 	Hop      string     `json:"hop,omitempty" doc:"Smart host, host:port; absent without one"`
-	Source   string     `json:"source,omitempty" doc:"Local address from which mail leaves, or an IPv4 and an IPv6 address with a comma between; absent: as the system chooses"`
+	Source   string     `json:"source,omitempty" doc:"Local address from which mail leaves, or an IPv4 and an IPv6 address with a comma between, each with =NAME where another name in EHLO is chosen; absent: as the system chooses"`
 	Domain   string     `json:"domain,omitempty" doc:"Sender's domain; absent for the whole installation, and with an identity"`
 	Identity string     `json:"identity,omitempty" doc:"Address elsewhere as which logins of the account send, or the domain of such addresses"`
 	TLS      string     `json:"tls,omitempty" enum:"opportunistic,verified" doc:"verified: nothing is sent but under TLS with a verified certificate; opportunistic: TLS where it is offered; absent without a smart host"`
