@@ -342,3 +342,38 @@ func TestS3_8WhatAProbeToldIsStoredWhenItIsAnswered(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 }
+
+// TestS3_8PostfixIsAPrimaryThatForwards: for a sub-domain beside it, and for a domain of which some mailboxes are here.
+func TestS3_8PostfixIsAPrimaryThatForwards(t *testing.T) {
+	sim.NewDNS(t, sim.Zones{}).Listen(dnsAddress)
+	i := newInstance(t, "addresses = [\"127.0.0.12\"]\n[deliver]\nallow = [\"127.0.0.0/8\"]\n")
+	_, port, _ := net.SplitHostPort(i.smtp)
+	p := newPostfix(t, `virtual_mailbox_domains = acme.example split.example
+virtual_mailbox_maps = inline:{ { eve@acme.example = all/ } }
+virtual_alias_maps = inline:{ { ann@acme.example = ann@crm.acme.example } { carl@acme.example = gone@crm.acme.example } { sue@split.example = sue=split.example@in.mx.test.example } }
+transport_maps = inline:{ { in.mx.test.example = smtp:[127.0.0.1]:`+port+` } { crm.acme.example = smtp:[127.0.0.1]:`+port+` } { mx.test.example = smtp:[127.0.0.1]:`+port+` } }
+`)
+	i.run("domain", "add", "acme.example", "--mode", "remote", "--next-hop", p.addr, "--proved")
+	i.run("domain", "add", "crm.acme.example", "--proved")
+	for _, local := range []string{"ann", "bob", "carl"} {
+		i.run("mailbox", "add", local+"@crm.acme.example")
+	}
+	i.run("domain", "add", "split.example", "--mode", "split", "--next-hop", p.addr, "--proved")
+	i.run("mailbox", "add", "sue@split.example")
+	i.run("dkim", "on", "mx.test.example", "--algorithms", "ed25519")
+	i.run("primary", "probe", "crm.acme.example")
+	i.run("primary", "probe", "split.example")
+	i.turns("ann@crm.acme.example", "intact")
+	i.turns("sue@split.example", "intact")
+	if f := i.turns("bob@crm.acme.example", "refused"); !strings.Contains(f.Detail, "bob@acme.example was refused by ") || !strings.Contains(f.Detail, "550 5.1.1") {
+		t.Errorf("%+v", f)
+	}
+	if f := i.turns("carl@crm.acme.example", "refused"); !strings.Contains(f.Detail, "carl@acme.example was given back by ") || !strings.Contains(f.Detail, "5.1.1 550 5.1.1") {
+		t.Errorf("%+v", f)
+	}
+	for _, box := range []string{"ann@crm.acme.example", "sue@split.example", "postmaster@mx.test.example"} {
+		if list := ask[[]message](i, "mailbox", "messages", box); len(list) != 0 {
+			t.Errorf("%s has got %+v", box, list)
+		}
+	}
+}

@@ -71,6 +71,9 @@ func (s *Service) LookAtForwards(ctx context.Context) error {
 
 // elsewhere says why no server but this one takes a domain's mail; "" when one does, or that is not known.
 func (s *Service) elsewhere(ctx context.Context, snap *directory.Snapshot, d *directory.Domain) string {
+	if len(d.NextHops) > 0 {
+		return ""
+	}
 	reach := s.explainer.Reach(ctx, snap, d)
 	if !reach.Known || len(reach.Others) > 0 {
 		return ""

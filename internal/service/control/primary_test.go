@@ -308,7 +308,7 @@ func TestProbesGoToPrimariesElsewhereOnly(t *testing.T) {
 	w.box("eve@half.example")
 	p, err := w.PlanPrimaryProbe(t.Context(), w.ann, "half.example", nil, 0)
 	w.by(w.ann, p, err)
-	if row := w.m.Queued[0].Rows[0]; row.Lane != "relay/mail.half.example:25!" || row.Destination != "eve@half.example" || row.Mailbox != "" {
+	if row := w.m.Queued[0].Rows[0]; row.Lane != "relay/mail.half.example:25!" || row.Destination != "eve@half.example" || row.Mailbox != "" || !row.Copy {
 		t.Errorf("%+v", row)
 	}
 	back := w.returned(0, "eve=half.example@in.mx.host.example")

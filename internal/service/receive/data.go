@@ -94,12 +94,6 @@ func (s *session) accept(id mail.ID, c *content) error {
 	ended := time.Now()
 	header, whole := c.header()
 	passed := s.service.cfg.Trace.Read(header)
-	if s.swallow(&passed) {
-		c.abort()
-		s.service.log.Info("copy came back", "queue_id", string(id), "client", s.addr.String(), "sender", s.tx.sender.String())
-		s.say(250, smtp.Enhanced{2, 0, 0}, "the message is here already")
-		return nil
-	}
 	if none, err := s.probes(header, c); err != nil || none {
 		c.abort()
 		if err != nil {
@@ -107,6 +101,12 @@ func (s *session) accept(id mail.ID, c *content) error {
 			return nil
 		}
 		s.say(250, smtp.Enhanced{2, 0, 0}, "the test of a forward has come back")
+		return nil
+	}
+	if s.swallow(&passed) {
+		c.abort()
+		s.service.log.Info("copy came back", "queue_id", string(id), "client", s.addr.String(), "sender", s.tx.sender.String())
+		s.say(250, smtp.Enhanced{2, 0, 0}, "the message is here already")
 		return nil
 	}
 	if r, ok := s.judge(header, whole, &passed); !ok {

@@ -251,11 +251,10 @@ func (a *Access) letter(p *primary.Probe, token primary.Token) primary.Letter {
 }
 
 // way gives the row by which a probe leaves. Of a domain that is its own primary it goes to the real server past the
-// mailboxes that are here.
+// mailboxes that are here, as the copies of dual delivery do: no later decision leads it into them.
 func (a *Access) way(st *rights.State, p *primary.Probe, to, from smtp.Address) (rows []mail.Recipient, refusal string) {
 	if d, here := st.Directory.Domain(to.Domain); here && to.Domain == p.Domain {
-		lane := routing.Onward(d)
-		return []mail.Recipient{{Original: p.From, Destination: p.From, Lane: lane}}, ""
+		return []mail.Recipient{{Original: p.From, Destination: p.From, Lane: routing.Onward(d), Copy: true}}, ""
 	}
 	d := routing.Decide(a.View(st.Directory), routing.Session{Kind: routing.Local, Sender: from, UTF8: to.NeedsUTF8()}, to)
 	if !d.Accepted() {
