@@ -9,12 +9,16 @@ type Records struct {
 	known map[string]Record
 }
 
-// maxKnown is how many records are remembered; then all are forgotten.
-const maxKnown = 1000
+const (
+	// maxKnown is how many records are remembered; then all are forgotten.
+	maxKnown = 1000
+	// maxRemembered is how long a record may be that is remembered, in octets: the largest key that is believed has room.
+	maxRemembered = 2 << 10
+)
 
 // parse is [ParseRecord].
 func (r *Records) parse(text string) (Record, error) {
-	if r == nil {
+	if r == nil || len(text) > maxRemembered {
 		return ParseRecord(text)
 	}
 	r.mu.Lock()

@@ -34,6 +34,9 @@ func TestRecords(t *testing.T) {
 			t.Errorf("%d records are remembered", len(r.known))
 		}
 	}
+	if _, err := r.parse(text(0) + "; x=" + strings.Repeat("x", maxRemembered)); err != nil || len(r.known) != 30 {
+		t.Errorf("a long record: %v, %d are remembered", err, len(r.known))
+	}
 	for n := range 3 * maxKnown {
 		if _, err := r.parse(text(0) + fmt.Sprintf("; x=%d", n)); err != nil {
 			t.Fatal(err)
