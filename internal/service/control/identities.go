@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/finding"
 	"postroad/internal/service/control/identities"
 	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/words"
@@ -48,11 +49,31 @@ const identityPace = 6 * time.Hour
 // CheckIdentities looks whether the domains of a domain's identities authorise what is sent as them, and keeps the finding
 // about it. It says when to look again.
 func (s *Service) CheckIdentities(ctx context.Context, domain string) (again time.Duration, err error) {
+	if err := s.forgetRelay(ctx, domain); err != nil {
+		return time.Hour, err
+	}
 	f, gone, known := s.identities.Judge(ctx, s.current.Load(), domain, now())
 	if !known {
 		return time.Hour, nil
 	}
 	return identityPace, s.o.Store.Find(ctx, account.System(), f, gone)
+}
+
+// forgetRelay drops the finding that a relay takes no mail, for a domain as whose mailboxes' identities nothing leaves by one.
+func (s *Service) forgetRelay(ctx context.Context, domain string) error {
+	if identities.Routed(s.current.Load(), domain) {
+		return nil
+	}
+	list, err := s.o.Store.Findings(ctx, account.System(), domain)
+	if err != nil {
+		return err
+	}
+	for _, f := range list {
+		if f.Name == finding.IdentityRelayRefused {
+			return s.o.Store.Find(ctx, account.System(), f, true)
+		}
+	}
+	return nil
 }
 
 // post sends the letters of a plan that was applied.

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
 	"postroad/internal/core/finding"
 	"postroad/internal/service/control"
@@ -129,6 +132,21 @@ func TestARouteForAddressesElsewhere(t *testing.T) {
 		if _, err := w.PlanOutboundSet(w.ann, bad); err == nil {
 			t.Errorf("%+v is taken", bad)
 		}
+	}
+	// What a relay has refused is forgotten with the last identity that leaves by one.
+	refused := finding.Finding{Name: finding.IdentityRelayRefused, Domain: "bob.example", Evidence: "e", Since: time.Now()}
+	found := func() bool {
+		return slices.ContainsFunc(w.m.Found, func(f finding.Finding) bool { return f.Name == refused.Name && f.Domain == refused.Domain })
+	}
+	if err := w.m.Find(ctx, account.System(), refused, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.CheckIdentities(ctx, "bob.example"); err != nil || !found() {
+		t.Errorf("%v: it is forgotten", err)
+	}
+	w.ok(w.PlanIdentityRemove(ctx, op, "box@bob.example", "bob@far.example"))
+	if _, err := w.CheckIdentities(ctx, "bob.example"); err != nil || found() {
+		t.Errorf("%v: it stays", err)
 	}
 	// The end: of one, then of the account with all that it has.
 	if _, err := w.PlanRelayRemove(op, "far.example", ""); !errors.Is(err, control.ErrInvalid) {

@@ -132,6 +132,18 @@ func (a *Access) Judge(ctx context.Context, st *rights.State, domain string, now
 	return f, f.Evidence == "", true
 }
 
+// Routed reports whether what is sent as an identity of a domain's mailboxes leaves by a route that is set for it.
+func Routed(st *rights.State, domain string) bool {
+	for box := range st.Directory.Mailboxes(domain) {
+		for _, i := range st.Directory.Identities(box.ID) {
+			if _, routed := st.Directory.RelayOf(&i); routed {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // records asks DNS as SPF wants it.
 type records struct{ resolver Resolver }
 
