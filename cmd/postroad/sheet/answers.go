@@ -217,6 +217,9 @@ func ClientSetup(w io.Writer, s control.ClientSetup) error {
 	if err := Table(w, "USE HOST PORT TLS", rows); err != nil {
 		return err
 	}
+	if len(s.Servers) == 0 {
+		say(w, "No port at which users read or send is served or told here: the operator sets them in [listen] and [clients].\n")
+	}
 	say(w, "The name of the login is the whole address.\n\n")
 	if s.Zone != "hosted" {
 		say(w, "Enter where the zone is:\n")

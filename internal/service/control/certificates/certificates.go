@@ -139,7 +139,9 @@ func (a *Access) find(ctx context.Context, actor rights.Actor, text string) (cer
 			return list[i], nil
 		}
 	}
-	return cert.Certificate{}, words.Missing("There is no certificate for " + words.Show(name) + ".")
+	return cert.Certificate{}, &words.RefusedError{
+		Err: words.ErrNotFound, Sentence: "There is no certificate for " + words.Show(name) + ".", Hint: "postroad cert list tells which there are, postroad cert add has one fetched",
+	}
 }
 
 // Show shows one name.

@@ -198,7 +198,7 @@ func (a *Access) change(ctx context.Context, p *plan.Plan, d *directory.Domain, 
 	}
 	for _, k := range next.Waiting() {
 		if _, known := old.Key(k.Selector); !known {
-			p.Say("The zone of %s is not hosted here: `dkim show %s` tells what to enter there for the key %s, which signs once that has been seen.", words.Show(d.Name), d.Name, k.Selector)
+			p.Say("The zone of %s is not hosted here: postroad dkim show %s tells what to enter there for the key %s, which signs once that has been seen.", words.Show(d.Name), d.Name, k.Selector)
 		}
 	}
 	for i := range old.Keys {
@@ -249,7 +249,7 @@ func (a *Access) PlanRotate(ctx context.Context, actor rights.Actor, st *rights.
 	case old.Off || len(old.Keys) == 0:
 		return plan.Plan{}, words.Invalid("The mail of "+words.Show(d.Name)+" is not signed.", "postroad dkim on "+d.Name)
 	case len(old.Waiting()) > 0:
-		return plan.Plan{}, words.Invalid("The key "+old.Waiting()[0].Selector+" of "+words.Show(d.Name)+" waits for its record to be seen.", "`dkim show "+d.Name+"` tells what is waited for")
+		return plan.Plan{}, words.Invalid("The key "+old.Waiting()[0].Selector+" of "+words.Show(d.Name)+" waits for its record to be seen.", "postroad dkim show "+d.Name+" tells what is waited for")
 	}
 	next := old.Clone()
 	return p, a.rotate(ctx, &p, d, &old, &next)

@@ -142,9 +142,9 @@ func (r *reverse) bring(was *DKIMKey, now time.Time) error {
 func (r *reverse) lasts(st *rights.State, now time.Time) error {
 	switch {
 	case r.next.Aged(now) && !r.is.Aged(now):
-		return words.Lost(fmt.Sprintf("the keys are older than %s, so they would be replaced again by themselves; `dkim on %s --rotate 0` ends that", words.Plural(int64(r.next.Rotate.Hours()/24), "day", "days"), r.domain.Name))
+		return words.Lost(fmt.Sprintf("the keys are older than %s, so they would be replaced again by themselves; postroad dkim on %s --rotate 0 ends that", words.Plural(int64(r.next.Rotate.Hours()/24), "day", "days"), r.domain.Name))
 	case !r.next.Off && len(r.next.Lacks()) > len(r.is.Lacks()) && Sends(st, r.domain):
-		return words.Lost("users send as " + words.Show(r.domain.Name) + ", so keys would be made again by themselves; `dkim off " + r.domain.Name + "` ends the signing")
+		return words.Lost("users send as " + words.Show(r.domain.Name) + ", so keys would be made again by themselves; postroad dkim off " + r.domain.Name + " ends the signing")
 	}
 	return nil
 }

@@ -200,6 +200,8 @@ func (r *GatewayReport) judge(d *directory.Domain, reach *inspect.Reach) {
 	switch mode := d.Effective(); {
 	case d.Mode == directory.ModeAuto || mode == directory.ModeRemote:
 		say("Mode " + string(d.Mode) + " takes no gateways: they are for the modes local, split, backup and relay.")
+	case len(d.Gateways) == 0 && !reach.Known:
+		say("Public DNS gives no answer just now: whether a filter stands before the domain is not known.")
 	case !reach.Asked || !reach.Known:
 		say("Public DNS gives no answer just now: whether it leads to the gateways is not known.")
 	case len(d.Gateways) == 0:

@@ -116,7 +116,7 @@ func (a *Access) find(ctx context.Context, actor rights.Actor, st *rights.State,
 		break
 	}
 	if !there {
-		return place{}, words.Missing("There is no domain " + words.Show(name) + ".")
+		return place{}, words.MissingDomain(name)
 	}
 	return place{domain: own, owner: name + ".", zone: zone.Zone{Domain: name}}, nil
 }

@@ -94,7 +94,7 @@ func (a Actor) Domain(st *State, name string) (*directory.Domain, error) {
 	}
 	d, ok := st.Directory.Domain(ascii)
 	if !ok {
-		return nil, words.Missing("There is no domain " + words.Show(ascii) + ".")
+		return nil, words.MissingDomain(ascii)
 	}
 	if err := a.MustOwn(d.Account, "domain", words.Show(ascii)); err != nil {
 		return nil, err

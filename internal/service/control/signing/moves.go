@@ -203,7 +203,7 @@ func (a *Access) leaves(actor rights.Actor, p *plan.Plan, z *zone.Zone, h heard,
 	}
 	return p.Despite(actor, stale(z, evidence),
 		"The world goes by the signatures of "+words.Show(z.Domain)+" ("+evidence+"): once others answer for it, nobody who checks signatures would reach the domain.",
-		"`dnssec off --withdraw "+z.Domain+"` asks for the removal of the DS; wait until `dnssec show` says that no cache has it")
+		"postroad dnssec off --withdraw "+z.Domain+" asks for the removal of the DS; wait until postroad dnssec show says that no cache has it")
 }
 
 func stale(z *zone.Zone, evidence string) finding.Finding {

@@ -93,7 +93,7 @@ func (a *Access) Show(ctx context.Context, actor rights.Actor, st *rights.State,
 		}
 	}
 	if z.Signing == nil {
-		out.Next = "The zone is not signed: `dnssec on " + words.Show(d.Name) + "` signs it."
+		out.Next = "The zone is not signed: postroad dnssec on " + words.Show(d.Name) + " signs it."
 		if out.Parent.State == "stale" {
 			out.Next = "The zone is not signed, and the zone above says that it is: have the DS removed at the registrar before the name servers are these, or nobody who checks signatures reaches the domain."
 		}
@@ -167,9 +167,9 @@ func next(out *SigningStatus, s *dnssec.Signing, now time.Time) string {
 	case out.Parent.State == "stale":
 		return "The DS at the parent is of none of the zone's keys: replace it at the registrar by the one above, or nobody who checks signatures reaches the domain."
 	case s.Withdrawn && s.Parent.Gone(now):
-		return "No cache has the DS any more: `dnssec off` may be given."
+		return "No cache has the DS any more: postroad dnssec off may be given."
 	case s.Withdrawn && out.Parent.State == "none":
-		return fmt.Sprintf("The DS is gone from the parent, and from all caches %s; then `dnssec off` may be given.", words.When(s.Parent.Since.Add(s.Parent.Left)))
+		return fmt.Sprintf("The DS is gone from the parent, and from all caches %s; then postroad dnssec off may be given.", words.When(s.Parent.Since.Add(s.Parent.Left)))
 	case s.Withdrawn:
 		return "The DS is to be removed at the parent; registries that look for CDS records do it, at others it is done at the registrar."
 	}

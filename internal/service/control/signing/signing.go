@@ -82,7 +82,7 @@ func (c SigningChoice) read(s *dnssec.Signing, signed bool) error {
 		s.Algorithm = a
 	}
 	if signed && (s.Scheme != was.Scheme || s.Algorithm != was.Algorithm) {
-		return words.Invalid("Keys and algorithm do not change while a zone is signed.", "switch DNSSEC off first, in the order that `dnssec off` tells")
+		return words.Invalid("Keys and algorithm do not change while a zone is signed.", "switch DNSSEC off first, in the order that postroad dnssec off tells")
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func (a *Access) PlanOn(ctx context.Context, actor rights.Actor, st *rights.Stat
 		return p, err
 	}
 	if look, err := a.Parents.Look(ctx, d.Name); err == nil && len(look.DS) > 0 && !leads(&z, look, a.Parents.Now()) {
-		p.Warn("%s: the zone above %s has a DS record of the key %s, which is not a key of this zone. Whoever checks signatures is led astray once the name servers are these: have that DS removed at the registrar first, and enter the one that `dnssec show` gives.",
+		p.Warn("%s: the zone above %s has a DS record of the key %s, which is not a key of this zone. Whoever checks signatures is led astray once the name servers are these: have that DS removed at the registrar first, and enter the one that postroad dnssec show gives.",
 			finding.DNSSECDSStale, words.Show(d.Name), tags(look.DS))
 	}
 	return p, nil
@@ -192,7 +192,7 @@ func on(p *plan.Plan, z *zone.Zone, c SigningChoice) error {
 		}
 	} else {
 		p.Say("%s is signed, with %s.", words.Show(z.Domain), keysText(next))
-		p.Say("Nobody goes by the signatures until the DS stands at the parent: `dnssec show %s` gives it, and says from when on it may be entered at the registrar.", words.Show(z.Domain))
+		p.Say("Nobody goes by the signatures until the DS stands at the parent: postroad dnssec show %s gives it, and says from when on it may be entered at the registrar.", words.Show(z.Domain))
 	}
 	z.Signing = next
 	p.Tx.PutZones = append(p.Tx.PutZones, *z)
@@ -242,7 +242,7 @@ func (a *Access) PlanAll(ctx context.Context, actor rights.Actor, st *rights.Sta
 	}
 	if n := int64(len(p.Changes)); n > 1 {
 		p.Sentences = []string{}
-		p.Say("%s are signed. Nobody goes by the signatures until the DS of each stands at its parent: `dnssec show` gives it.", words.Plural(n, "zone", "zones"))
+		p.Say("%s are signed. Nobody goes by the signatures until the DS of each stands at its parent: postroad dnssec show gives it.", words.Plural(n, "zone", "zones"))
 	}
 	for _, left := range []struct {
 		n   int64
@@ -256,7 +256,7 @@ func (a *Access) PlanAll(ctx context.Context, actor rights.Actor, st *rights.Sta
 }
 
 // order is the order in which a zone becomes unsigned without an outage.
-const order = "the order is: have the DS removed at the registrar (`dnssec off --withdraw` asks registries that look for CDS records to do it), wait until `dnssec show` says that no cache has it, then switch DNSSEC off"
+const order = "the order is: have the DS removed at the registrar (postroad dnssec off --withdraw asks registries that look for CDS records to do it), wait until postroad dnssec show says that no cache has it, then switch DNSSEC off"
 
 // PlanOff plans that a zone is no longer signed; with withdraw, that the parent is asked to remove the DS, and the zone stays
 // signed.
@@ -323,12 +323,12 @@ func (a *Access) PlanRoll(ctx context.Context, actor rights.Actor, st *rights.St
 		return plan.Plan{}, err
 	}
 	if z.Signing == nil {
-		return plan.Plan{}, words.Invalid(words.Show(d.Name)+" is not signed.", "sign it with `dnssec on`")
+		return plan.Plan{}, words.Invalid(words.Show(d.Name)+" is not signed.", "sign it with postroad dnssec on")
 	}
 	r := dnssec.CSK
 	switch {
 	case role == "zsk" && z.Signing.Scheme == dnssec.SingleKey:
-		return plan.Plan{}, words.Invalid(words.Show(d.Name)+" has one key for everything.", "replace it with `dnssec roll` without --zsk")
+		return plan.Plan{}, words.Invalid(words.Show(d.Name)+" has one key for everything.", "replace it with postroad dnssec roll without --zsk")
 	case role == "zsk":
 		r = dnssec.ZSK
 	case z.Signing.Scheme == dnssec.TwoKeys && role == "ksk":
@@ -340,14 +340,14 @@ func (a *Access) PlanRoll(ctx context.Context, actor rights.Actor, st *rights.St
 	next := z.Signing.Clone()
 	switch err := next.Begin(r); {
 	case errors.Is(err, dnssec.ErrRolling):
-		return plan.Plan{}, words.Invalid("The key of "+words.Show(d.Name)+" is being replaced already.", "`dnssec show` says what it waits for")
+		return plan.Plan{}, words.Invalid("The key of "+words.Show(d.Name)+" is being replaced already.", "postroad dnssec show says what it waits for")
 	case err != nil:
 		return plan.Plan{}, err
 	}
 	z.Signing = next
 	p.Say("A new key of %s is published at once, and takes over when every cache knows it.", words.Show(d.Name))
 	if r != dnssec.ZSK {
-		p.Say("Then the DS at the parent is to be replaced by that of the new key: registries that look for CDS records do it, at others it is entered by hand, as `dnssec show` tells. The old key stays until that has been seen.")
+		p.Say("Then the DS at the parent is to be replaced by that of the new key: registries that look for CDS records do it, at others it is entered by hand, as postroad dnssec show tells. The old key stays until that has been seen.")
 	}
 	p.Tx.PutZones = append(p.Tx.PutZones, z)
 	p.Record(plan.Change{Kind: plan.KindDNSSEC, Verb: plan.VerbSet, Subject: z.Domain, Domain: z.Domain, Account: z.Account, Before: before, After: info(next)})

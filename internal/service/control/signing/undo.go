@@ -155,7 +155,7 @@ func (a *Access) PlanUndo(ctx context.Context, actor rights.Actor, st *rights.St
 	z.Signing = r.next
 	if r.change.Verb == plan.VerbAdd {
 		if look, err := a.Parents.Look(ctx, z.Domain); err == nil && !wouldLead(&z, look, a.now()) {
-			p.Warn("%s: the zone above %s has a DS record of the key %s, which is not a key of this zone: have it replaced at the registrar by the one that `dnssec show` gives.", finding.DNSSECDSStale, name, tags(look.DS))
+			p.Warn("%s: the zone above %s has a DS record of the key %s, which is not a key of this zone: have it replaced at the registrar by the one that postroad dnssec show gives.", finding.DNSSECDSStale, name, tags(look.DS))
 		}
 	}
 	p.Asks = true

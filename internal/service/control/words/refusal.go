@@ -68,6 +68,11 @@ func Exists(sentence, hint string) error {
 // Missing refuses what is not there, or not in scope.
 func Missing(sentence string) error { return &RefusedError{Err: ErrNotFound, Sentence: sentence} }
 
+// MissingDomain says that there is no such domain, as far as the actor may know.
+func MissingDomain(name string) error {
+	return &RefusedError{Err: ErrNotFound, Sentence: "There is no domain " + Show(name) + ".", Hint: "postroad domain list tells which there are"}
+}
+
 // Lost refuses to take a change back that cannot be.
 func Lost(why string) error {
 	return &RefusedError{Err: ErrInvalid, Sentence: "The change cannot be undone: " + why + ".", Hint: "make the change that you want instead"}

@@ -270,7 +270,7 @@ func (a *Access) Export(ctx context.Context, actor rights.Actor, st *rights.Stat
 	records := z.Records
 	if signed {
 		if len(z.Signatures) == 0 {
-			return ZoneFile{}, words.Invalid("The zone of "+words.Show(d.Name)+" is not signed.", "leave --signed out, or sign it with `dnssec on`")
+			return ZoneFile{}, words.Invalid("The zone of "+words.Show(d.Name)+" is not signed.", "leave --signed out, or sign it with postroad dnssec on")
 		}
 		records = z.Content()
 	}
