@@ -131,7 +131,8 @@ func (h *held) apply(f folderRow, s sums) error {
 		return nil
 	}
 	var cut int64
-	if _, err := h.tx.Row([]any{&cut}, tooOldSQL, h.id, f.Number, mailbox.MaxGone); err != nil {
+	found, err := h.tx.Row([]any{&cut}, tooOldSQL, h.id, f.Number, mailbox.MaxGone)
+	if err != nil || !found {
 		return err
 	}
 	return h.forget(f.Number, cut)
