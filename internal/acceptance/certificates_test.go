@@ -265,7 +265,7 @@ func TestP2_1CertificatesByDNS01InASignedZone(t *testing.T) {
 }
 
 // A certificate that runs out is told of in time, and no longer once its file has another one, which clients are shown then.
-func TestACertificateThatRunsOutIsTold(t *testing.T) {
+func TestP2_2ACertificateThatRunsOutIsTold(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")

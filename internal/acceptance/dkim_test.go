@@ -213,7 +213,7 @@ print(" ".join(out))`
 
 // What the world has of a key is held against it: a record that a form has cut signs nothing. Replaced keys go on signing
 // until the new ones can be checked.
-func TestDKIMKeysAreHeldAgainstTheWorldAndReplaced(t *testing.T) {
+func TestP4_1KeysAreHeldAgainstTheWorldAndReplaced(t *testing.T) {
 	t.Parallel()
 	o := newOutside(t)
 	i := newInstance(t, fmt.Sprintf("[resolver]\nservers = [%q]\n", o.dns.Addr()))

@@ -46,7 +46,7 @@ func (c *talk) bring(from, to, content, want string) {
 	c.say(strings.ReplaceAll(content, "\n", "\r\n")+"\r\n.", want)
 }
 
-func TestForwardedMailHasASenderOfItsForwarder(t *testing.T) {
+func TestP5_1ForwardedMailHasASenderOfItsForwarder(t *testing.T) {
 	t.Parallel()
 	i, far, away := forwarding(t)
 	const letter = "From: bob@away.example\nSubject: hello\n\nhi"
@@ -86,7 +86,7 @@ func TestForwardedMailHasASenderOfItsForwarder(t *testing.T) {
 	away.Await(2)
 }
 
-func TestForwardedReportsAndOwnMailKeepTheirSender(t *testing.T) {
+func TestP5_1ForwardedReportsAndOwnMailKeepTheirSender(t *testing.T) {
 	t.Parallel()
 	i, far, _ := forwarding(t)
 	c := i.from(stranger)
@@ -111,7 +111,7 @@ func TestForwardedReportsAndOwnMailKeepTheirSender(t *testing.T) {
 	i.await("ann@here.example", 1)
 }
 
-func TestForwardedMailDoesNotGoInCircles(t *testing.T) {
+func TestP5_2ForwardedMailDoesNotGoInCircles(t *testing.T) {
 	t.Parallel()
 	i, far, _ := forwarding(t)
 	c := i.from(stranger)
@@ -124,7 +124,7 @@ func TestForwardedMailDoesNotGoInCircles(t *testing.T) {
 	far.Await(2)
 }
 
-func TestForwardsThatSendTooMuchWait(t *testing.T) {
+func TestP5_3ForwardsThatSendTooMuchWait(t *testing.T) {
 	t.Parallel()
 	o := newOutside(t)
 	o.zone("far.example", "@ MX 10 a\na A 127.0.0.21\n")
@@ -224,7 +224,7 @@ func TestS3_14AnArchiveCopyTellsItsSenderNothing(t *testing.T) {
 }
 
 // What was found out about a message goes with it, under a seal of the domain that forwards it.
-func TestForwardedMailIsSealed(t *testing.T) {
+func TestP5_4ForwardedMailIsSealed(t *testing.T) {
 	t.Parallel()
 	o := newOutside(t)
 	seed := func(octet byte) (ed25519.PrivateKey, string) {
@@ -289,7 +289,7 @@ func TestForwardedMailIsSealed(t *testing.T) {
 }
 
 // A thousand messages of many shapes bear their DKIM signatures intact to where they are forwarded.
-func TestForwardedMailKeepsItsSignatures(t *testing.T) {
+func TestP5_5ForwardedMailKeepsItsSignatures(t *testing.T) {
 	t.Parallel()
 	i, far, _ := forwarding(t)
 	const count = 1000

@@ -40,7 +40,7 @@ func (c *imapTalk) never(lines []string, pattern string) {
 }
 
 // What is announced works as its standard says.
-func TestIMAPExtensionsDoWhatTheyAnnounce(t *testing.T) {
+func TestP1_4ExtensionsDoWhatTheyAnnounce(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
 	r.run("mailbox", "set", "ann@here.example", "--quota", "1MiB", "--yes")
@@ -99,7 +99,7 @@ func TestIMAPExtensionsDoWhatTheyAnnounce(t *testing.T) {
 }
 
 // Before a login little is taken, in whatever form it comes, and nothing in clear that is a secret.
-func TestIMAPTakesLittleBeforeALogin(t *testing.T) {
+func TestP1_5LittleIsTakenBeforeALogin(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
 	long := strings.Repeat("x", 9000)

@@ -7,7 +7,7 @@ import (
 )
 
 // Results of checks that a message brings in our name are removed, in whatever form; those of others stay.
-func TestForgedResultsAreRemoved(t *testing.T) {
+func TestP4_3ForgedResultsAreRemoved(t *testing.T) {
 	t.Parallel()
 	_, i := judging(t)
 	forged := []string{
@@ -37,7 +37,7 @@ func TestForgedResultsAreRemoved(t *testing.T) {
 
 // Policies are found as RFC 9989 has it: by the walk up the tree of names, with np, psd and t, and for all authors that a
 // reader may see.
-func TestDMARCPoliciesAreFoundUpTheTreeOfNames(t *testing.T) {
+func TestP4_4PoliciesAreFoundUpTheTreeOfNames(t *testing.T) {
 	t.Parallel()
 	o, i := judging(t)
 	client := "@ TXT \"v=spf1 ip4:" + stranger + " -all\"\n"

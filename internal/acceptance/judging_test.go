@@ -233,7 +233,7 @@ func TestS5_7BehindAGatewayTheClientIsTheOneThatItHadTheMailFrom(t *testing.T) {
 	}
 }
 
-func TestWhatIsPutAsideWaitsForItsOwner(t *testing.T) {
+func TestP4_6WhatIsPutAsideWaitsForItsOwner(t *testing.T) {
 	t.Parallel()
 	o, i := judging(t)
 	p := o.peer(11, sim.Script{})
@@ -283,7 +283,7 @@ func TestWhatIsPutAsideDoesNotLeaveWithItsDomain(t *testing.T) {
 	}
 }
 
-func TestHowADomainJudgesIsItsOwnChoice(t *testing.T) {
+func TestP4_5HowADomainJudgesIsItsOwnChoice(t *testing.T) {
 	t.Parallel()
 	o, i := judging(t)
 	forged := from("far.example")
@@ -310,7 +310,7 @@ func TestHowADomainJudgesIsItsOwnChoice(t *testing.T) {
 	}
 }
 
-func TestToolSPFCountsWhatEachTermCosts(t *testing.T) {
+func TestP4_7ToolSPFCountsWhatEachTermCosts(t *testing.T) {
 	t.Parallel()
 	o, i := judging(t)
 	o.zone("big.example", "@ TXT \"v=spf1 include:_a.big.example mx a:gone.big.example ip4:192.0.2.0/24 -all\"\n_a TXT \"v=spf1 a:h.big.example exists:%{i}.x.big.example -all\"\nh A 192.0.2.200\n@ MX 10 h\n")

@@ -34,7 +34,7 @@ func (i *instance) addMailbox(address, password string) {
 	}
 }
 
-func TestALoginSendsAsItselfAndAsNobodyElse(t *testing.T) {
+func TestP3_6ALoginSendsAsItselfAndAsNobodyElse(t *testing.T) {
 	t.Parallel()
 	o := newOutside(t)
 	o.zone("far.example", "@ MX 10 a\na A 127.0.0.11\n")
@@ -78,7 +78,7 @@ func TestALoginSendsAsItselfAndAsNobodyElse(t *testing.T) {
 }
 
 // mutt sends mail on both ports, after a login that shows nobody its password.
-func TestMuttSendsMailBySCRAM(t *testing.T) {
+func TestP3_6MuttSendsMailBySCRAM(t *testing.T) {
 	t.Parallel()
 	o := newOutside(t)
 	o.zone("far.example", "@ MX 10 a\na A 127.0.0.11\n")

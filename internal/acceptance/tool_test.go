@@ -47,7 +47,7 @@ const (
 		"lost TXT \"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"\n"
 )
 
-func TestTheDKIMToolVerifiesAMessage(t *testing.T) {
+func TestP4_2TheDKIMToolVerifiesAMessage(t *testing.T) {
 	t.Parallel()
 	o := newOutside(t)
 	o.zone("football.example.com", footballZone)
@@ -76,7 +76,7 @@ func TestTheDKIMToolVerifiesAMessage(t *testing.T) {
 	}
 }
 
-func TestTheDKIMToolLooksAtAKey(t *testing.T) {
+func TestP4_1TheDKIMToolLooksAtAKey(t *testing.T) {
 	t.Parallel()
 	o := newOutside(t)
 	o.zone("football.example.com", footballZone)

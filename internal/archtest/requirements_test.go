@@ -13,7 +13,7 @@ import (
 const requirements = "docs/requirements.md"
 
 var (
-	requirementID   = regexp.MustCompile(`^(S[1-5]|P[1-3])\.\d+$`)
+	requirementID   = regexp.MustCompile(`^(S[1-5]|P[1-5])\.\d+$`)
 	requirementTest = regexp.MustCompile(`^Test([SP]\d+)_(\d+)`)
 	testName        = regexp.MustCompile(`\b(?:Test|Fuzz|Benchmark)[A-Z]\w*`)
 )
