@@ -363,6 +363,13 @@ func TestP3_4APauseOutlivesWhatItIsOf(t *testing.T) {
 	ann.run("mailbox", "remove", login, "--yes")
 	i.run("queue", "retry")
 	held("while there is no mailbox")
+	i.addMailbox("b@ann.example", "password of all")
+	ann.run("alias", "add", login, "b@ann.example")
+	other := i.loggedIn("b@ann.example", "password of all")
+	other.say("MAIL FROM:<b@ann.example>", "250")
+	other.say("RSET", "250")
+	other.say("MAIL FROM:<"+login+">", "450") // nor by another login
+	ann.run("alias", "remove", login, "--yes")
 	if out := func() string { i.addMailbox(login, "password of all"); return ann.run("mailbox", "list") }(); !strings.Contains(out, " operator ") {
 		t.Errorf("the owner sees\n%s", out)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
 	"postroad/internal/core/mail"
 	"postroad/internal/proto/message"
 	"postroad/internal/proto/smtp"
@@ -62,6 +63,7 @@ func (s *session) mayUseSender(a smtp.Address) (smtp.Reply, bool) {
 		if !a.IsNull() && !view.Directory.Owns(s.login, a, view.Now) {
 			return smtp.Reply{Code: 553, Enhanced: smtp.Enhanced{5, 7, 1}, Text: "the login " + s.login + " may not send as <" + a.String() + ">"}, false
 		}
+		return notPaused(view.Directory, s.loginOf, a)
 	case s.trusted && s.kind == MX && !a.IsNull():
 		d, ok := view.Directory.Domain(a.Domain)
 		if !ok || !d.Proved {
@@ -69,6 +71,18 @@ func (s *session) mayUseSender(a smtp.Address) (smtp.Reply, bool) {
 			return smtp.Reply{}, true
 		}
 		s.tx.senderOf = d.Account
+		return notPaused(view.Directory, d.Account, a)
+	}
+	return smtp.Reply{}, true
+}
+
+// notPaused refuses what is sent as an address of an account that is paused, with or without a plus-suffix, or whose domain is:
+// by another login, which has it as an alias or as an identity, it is sent no more than by its own.
+func notPaused(dir *directory.Snapshot, owner account.ID, a smtp.Address) (smtp.Reply, bool) {
+	for _, local := range []string{a.Local, directory.Base(a.Local)} {
+		if !a.IsNull() && dir.Paused(owner, local+"@"+a.Domain) {
+			return smtp.Reply{Code: 450, Enhanced: smtp.Enhanced{4, 7, 1}, Text: "nothing is sent as <" + a.String() + "> for now: it is paused"}, false
+		}
 	}
 	return smtp.Reply{}, true
 }
@@ -86,6 +100,9 @@ func (s *session) mayUseHeader(header []byte) (smtp.Reply, bool) {
 			a, err := smtp.ParseAddress(text, true)
 			if err != nil || !view.Directory.Owns(s.login, a, view.Now) {
 				return smtp.Reply{Code: 553, Enhanced: smtp.Enhanced{5, 7, 1}, Text: "the login " + s.login + " may not send as <" + text + ">"}, false
+			}
+			if r, ok := notPaused(view.Directory, s.loginOf, a); !ok {
+				return r, false
 			}
 		}
 	}

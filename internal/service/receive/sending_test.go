@@ -2,10 +2,12 @@ package receive_test
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 
 	"postroad/internal/core/account"
+	"postroad/internal/core/directory"
 	"postroad/internal/core/sending"
 	"postroad/internal/service/receive"
 )
@@ -61,4 +63,37 @@ func sendsNothing(t *testing.T, key sending.Key) {
 	w.dial(t).secured().play("S: 220\nC: EHLO c\nS: 250\nC: AUTH PLAIN " + plain("", ann, secret) + "\nS: 235\n" +
 		"C: MAIL FROM:<ann@local.example>\nS: 450 4.7.1 the login ann@local.example is paused: it reads its mail, and sends none until whoever manages its domain resumes it\n" +
 		"C: MAIL FROM:<>\nS: 450 4.7.1\nC: RCPT TO:<bob@local.example>\nS: 503\nC: QUIT\nS: 221")
+}
+
+// Nobody sends as an address that is paused, or of a domain that is: no other login that has it as an alias, in the envelope or
+// in the header, and no trusted network.
+func TestNobodySendsAsAPausedAddress(t *testing.T) {
+	t.Parallel()
+	for _, key := range []sending.Key{sending.KeysOf("a", "old@other.example")[0], sending.KeyOfDomain("a", "other.example")} {
+		t.Run(string(key.Kind), func(t *testing.T) {
+			t.Parallel()
+			w, _ := newSubmission(t, receive.Submissions, &logins{}, nil)
+			w.mu.Lock()
+			w.view.Directory = w.view.Directory.With(directory.Delta{
+				PutDomains: []directory.Domain{{ID: "o", Account: "a", Name: "other.example", Proved: true, Mode: directory.ModeLocal}},
+				PutRules:   []directory.Rule{{ID: "al", Account: "a", Domain: "other.example", Local: "old", Kind: directory.RuleAlias, Targets: []string{ann}}},
+				PutSenders: []sending.Rule{{Key: key, Pause: &sending.Pause{By: sending.ByOperator}}},
+			})
+			w.mu.Unlock()
+			w.dial(t).secured().play("S: 220\nC: EHLO c\nS: 250\nC: AUTH PLAIN " + plain("", ann, secret) + "\nS: 235\n" +
+				"C: MAIL FROM:<Old@other.example>\nS: 450 4.7.1 nothing is sent as <Old@other.example> for now: it is paused\nC: MAIL FROM:<old+x@other.example>\nS: 450\n" +
+				"C: MAIL FROM:<" + ann + ">\nS: 250\nC: RCPT TO:<bob@local.example>\nS: 250\nC: DATA\nS: 354\nC: From: old@other.example\nC: \nC: .\nS: 450 4.7.1\n" +
+				"C: MAIL FROM:<" + ann + ">\nS: 250\nC: RCPT TO:<bob@local.example>\nS: 250\nC: DATA\nS: 354\nC: From: " + ann + "\nC: \nC: .\nS: 250\nC: QUIT\nS: 221")
+			if len(w.accepted) != 1 {
+				t.Errorf("accepted %+v", w.accepted)
+			}
+			trusted := newWorld(t, func(c *receive.Config) {
+				c.TrustedNetworks = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
+			})
+			trusted.mu.Lock()
+			trusted.view.Directory = w.view.Directory
+			trusted.mu.Unlock()
+			trusted.dial(t).play("S: 220\nC: EHLO c\nS: 250\nC: MAIL FROM:<old@other.example>\nS: 450 4.7.1\nC: MAIL FROM:<ann@local.example>\nS: 250\nC: QUIT\nS: 221")
+		})
+	}
 }
