@@ -137,7 +137,7 @@ func TestS3_10MailAsThePrimaryAddressLeavesThroughThePrimary(t *testing.T) {
 	if text := b.run("audit", "--json") + b.run("outbound", "list", "--json"); strings.Contains(text, "crm's password") {
 		t.Errorf("the password is shown: %s", text)
 	}
-	b.run("undo", fmt.Sprint(ask[entries](b.instance, "audit", "--limit", "1")[0].ID), "--yes")
+	b.run("undo", fmt.Sprint(ask[entries](b.instance, "audit").newest("outbound").ID), "--yes")
 	if out := b.run("explain", "x@far.example", "--as", annsOwn, "--sender", annsOther); strings.Contains(out, "smtp.acme.example") {
 		t.Errorf("undone, it is explained as %s", out)
 	}
