@@ -32,7 +32,7 @@ func (s *Service) consult(ctx context.Context, list []cert.Certificate, jobs *sy
 	shown := *s.shown.Load()
 	s.working.Lock()
 	defer s.working.Unlock()
-	if s.consulting || now.Before(s.pause) {
+	if s.consulting || now.Before(s.pause) || now.Before(s.unasked) {
 		return
 	}
 	type question struct {
@@ -92,6 +92,9 @@ func (s *Service) hear(ctx context.Context, c *cert.Certificate, leaf *x509.Cert
 	c.Advice = advice
 	if err := s.o.Store.AdviseCertificate(ctx, system, c.Name.Name, c.NotAfter, advice); err != nil {
 		s.o.Log.WarnContext(ctx, "when a certificate is to be renewed could not be recorded", slog.String("name", c.Name.Name), slog.Any(obs.KeyError, err))
+		s.working.Lock()
+		s.unasked = now.Add(leftAlone)
+		s.working.Unlock()
 		return false
 	}
 	if at := c.RenewAt(); at.Before(before) && !now.Before(at) {

@@ -96,7 +96,8 @@ type Service struct {
 	looking bool                 // they are being looked up
 	found   bool                 // some were, and nobody has seen to it
 
-	consulting bool // the authority is being asked when certificates are to be renewed
+	consulting bool      // the authority is being asked when certificates are to be renewed
+	unasked    time.Time // until when it is not asked that, because what it says could not be recorded
 
 	// What Run alone uses.
 	alarmed  map[string]alarm // findings that stand, by domain; nil: not known yet

@@ -79,6 +79,9 @@ func (m *memory) NoteCertificate(_ context.Context, _ account.Scope, name string
 func (m *memory) AdviseCertificate(_ context.Context, _ account.Scope, name string, notAfter time.Time, a cert.Advice) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.mute {
+		return errors.New("the disk is full")
+	}
 	if c, there := m.names[name]; there && c.NotAfter.Equal(notAfter) {
 		c.Advice = a
 		m.names[name] = c

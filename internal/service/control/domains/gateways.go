@@ -104,7 +104,7 @@ func (a *Access) PlanGatewayAdd(ctx context.Context, actor rights.Actor, st *rig
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	if !slices.Contains(wanted, gateway) && !strings.Contains(gateway, "/") {
+	if _, err := netip.ParseAddr(gateway); err != nil && !strings.Contains(gateway, "/") {
 		p.Say("%s leads to %s now: that is what may deliver. When its addresses change, they are to be added.", strings.TrimSuffix(gateway, "."), strings.Join(wanted, ", "))
 	}
 	return p, nil
