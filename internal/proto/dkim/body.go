@@ -3,6 +3,7 @@ package dkim
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"hash"
 	"io"
@@ -142,23 +143,55 @@ type relaxedBody struct {
 // gathered is how many octets are put together before they are hashed.
 const gathered = 2 << 10
 
-var twoSpaces = []byte("  ")
-
-// run is how many octets stay as they are, of those that p begins with; the first one does. Single spaces between words are
-// among them, and LF, which means something only after a CR.
+// run is how many octets stay as they are, of those that p begins with; the first one does. Lines and single spaces between
+// words are among them, and bare CR and LF, which are text; what may change at its end is left.
 func run(p []byte) int {
-	const most = 128 // what is looked at again when little of it stays
-	p = p[:min(len(p), most)]
-	if i := bytes.IndexByte(p, '\r'); i >= 0 {
-		p = p[:i]
-	}
 	if i := bytes.IndexByte(p, '\t'); i >= 0 {
 		p = p[:i]
 	}
-	if i := bytes.Index(p, twoSpaces); i >= 0 {
-		p = p[:i]
+	n := spaceThatGoes(p)
+	for n > 1 {
+		switch {
+		case p[n-1] == ' ', p[n-1] == '\r':
+			n--
+		case p[n-1] == '\n' && p[n-2] == '\r':
+			n -= 2
+		default:
+			return n
+		}
 	}
-	return len(bytes.TrimSuffix(p, twoSpaces[:1]))
+	return 1
+}
+
+// spaceThatGoes finds the first SP that another one or a CR follows; without one it is the length of p.
+func spaceThatGoes(p []byte) int {
+	const (
+		ones   = 0x0101010101010101
+		highs  = 0x8080808080808080
+		spaces = ' ' * ones
+		crs    = '\r' * ones
+	)
+	goes := func(i int) bool { return p[i] == ' ' && (p[i+1] == ' ' || p[i+1] == '\r') }
+	i := 0
+	for ; i+9 <= len(p); i += 8 {
+		// The high bit of an octet is set where a space stands, and sometimes where none does, but never the other way round.
+		here, next := binary.LittleEndian.Uint64(p[i:]), binary.LittleEndian.Uint64(p[i+1:])
+		space, after, cr := here^spaces, next^spaces, next^crs
+		if (space-ones)&^space&((after-ones)&^after|(cr-ones)&^cr)&highs == 0 {
+			continue
+		}
+		for n := range 8 {
+			if goes(i + n) {
+				return i + n
+			}
+		}
+	}
+	for ; i+1 < len(p); i++ {
+		if goes(i) {
+			return i
+		}
+	}
+	return len(p)
 }
 
 func (r *relaxedBody) write(p []byte) {
@@ -169,6 +202,8 @@ func (r *relaxedBody) write(p []byte) {
 		*b, r.out = r.out, nil
 		giveBack(b)
 	}()
+	const least, most = 128, 4 << 10 // what is looked at again when little of it stays
+	window := most
 	for len(p) > 0 {
 		o := p[0]
 		if r.cr {
@@ -191,7 +226,12 @@ func (r *relaxedBody) write(p []byte) {
 			p = p[1:]
 			continue
 		}
-		n := run(p)
+		n := run(p[:min(len(p), window)])
+		if n < window/2 {
+			window = max(window/2, least)
+		} else {
+			window = min(window*2, most)
+		}
 		r.text(p[:n])
 		p = p[n:]
 	}

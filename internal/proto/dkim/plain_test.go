@@ -33,7 +33,7 @@ func relaxed(body string) string {
 func TestBodyIsThatOfTheStandard(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
-	words := []string{"a", " ", "\t", "\r\n", "\r\n", "  ", "word", strings.Repeat("x", 127), strings.Repeat("y ", 70), strings.Repeat("z", 1500), ".", "\n"}
+	words := []string{"a", " ", "\t", "\r\n", "\r\n", "  ", "word", strings.Repeat("x", 127), strings.Repeat("y ", 70), strings.Repeat("z", 1500), ".", "\n", "\r", "!", strings.Repeat("w! w\r\n", 300)}
 	for range 3000 {
 		var text strings.Builder
 		for range random.IntN(30) {
