@@ -44,7 +44,7 @@ func TestP3_5MailOfEachDomainLeavesFromItsAddress(t *testing.T) {
 	}
 
 	// An address that is not there is told when it is chosen and when mail waits for it; nothing leaves from another.
-	if out, _, code := i.try("outbound", "set", "--domain", "here.example", "--source", "192.0.2.7"); code == 0 || !strings.Contains(out, "does not have the address 192.0.2.7") {
+	if out, _, code := i.try("outbound", "set", "--domain", "here.example", "--source", "192.0.2.7"); code == 0 || !strings.Contains(out, "does not have the address 192.0.2.7") || !strings.Contains(out, "SOURCE_NOT_AUTHORISED: SPF of here.example for 192.0.2.7: none") {
 		t.Errorf("exit %d:\n%s", code, out)
 	}
 	i.run("outbound", "set", "--domain", "here.example", "--source", "192.0.2.7", "--yes")

@@ -87,6 +87,9 @@ const (
 // IdentityNotAuthorised: mail that is sent from here as another domain's address is not authorised by that domain.
 const IdentityNotAuthorised Name = "IDENTITY_NOT_AUTHORISED"
 
+// SourceNotAuthorised: the SPF record of a domain does not cover an address of this machine from which its mail leaves.
+const SourceNotAuthorised Name = "SOURCE_NOT_AUTHORISED"
+
 // IdentityRelayRefused: the host through which mail is to leave that is sent as another domain's address does not take it.
 const IdentityRelayRefused Name = "IDENTITY_RELAY_REFUSED"
 
@@ -157,6 +160,8 @@ func (n Name) Sentence() string {
 		return "In the place of the record of a key by which this domain's mail is signed stands something else: signatures fail."
 	case IdentityNotAuthorised:
 		return "Mail is sent from here as an address of another domain, and that domain authorises neither our address by SPF nor a key of ours by DKIM, nor does it leave through that domain's own server: receivers may refuse it."
+	case SourceNotAuthorised:
+		return "An address of this server was chosen from which this domain's mail leaves, and the domain's SPF record does not cover it: receivers may take that mail for forged."
 	case IdentityRelayRefused:
 		return "Mail that is sent from here as an address of another domain is to leave through that domain's own server, and that server does not take it from us."
 	case NSNotDelegated:

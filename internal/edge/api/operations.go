@@ -448,12 +448,12 @@ func (a *api) registerOutbound() {
 	listing(a, "outbound-list", "/outbound", "List smart hosts and addresses from which mail leaves", func(_ context.Context, actor control.Actor, _ *struct{}) ([]control.OutboundInfo, error) {
 		return a.control.Outbounds(actor), nil
 	})
-	changing(a, "outbound-set", http.MethodPut, "/outbound", "Set the smart host of a sender's domain, of the installation or of what is sent as an identity, or the addresses from which its mail leaves", func(_ context.Context, actor control.Actor, in *outboundSet) (control.Plan, error) {
+	changing(a, "outbound-set", http.MethodPut, "/outbound", "Set the smart host of a sender's domain, of the installation or of what is sent as an identity, or the addresses from which its mail leaves", func(ctx context.Context, actor control.Actor, in *outboundSet) (control.Plan, error) {
 		spec := control.OutboundSpec{Hop: in.Body.Hop, Source: in.Body.Source, Domain: in.Body.Domain, Identity: in.Body.Identity, Account: in.Body.Account, TLS: in.Body.TLS, User: in.Body.User}
 		if in.Body.Password != "" {
 			spec.Password = control.NewSecret(in.Body.Password)
 		}
-		return a.control.PlanOutboundSet(actor, spec)
+		return a.control.PlanOutboundSet(ctx, actor, spec)
 	})
 	changing(a, "outbound-remove", http.MethodDelete, "/outbound", "Remove a smart host", func(_ context.Context, actor control.Actor, in *outboundRemove) (control.Plan, error) {
 		if in.Identity != "" {

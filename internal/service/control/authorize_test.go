@@ -66,7 +66,7 @@ func deedsOnAnn(t *testing.T) []deed {
 			return planned(w.PlanRuleSet(a, rule(directory.RuleCatchAll, "ann.example")))
 		}},
 		{"outbound set", func(w *world, a control.Actor) error {
-			return planned(w.PlanOutboundSet(a, control.OutboundSpec{Hop: "smart.example:587", Domain: "ann.example"}))
+			return planned(w.PlanOutboundSet(t.Context(), a, control.OutboundSpec{Hop: "smart.example:587", Domain: "ann.example"}))
 		}},
 		{"outbound remove", func(w *world, a control.Actor) error { return planned(w.PlanOutboundRemove(a, "ann.example", false)) }},
 		{"token add", func(w *world, a control.Actor) error { return planned(w.PlanTokenAdd(a, "x", string(w.annID))) }},
@@ -107,7 +107,7 @@ func (w *world) furnish() {
 	w.box("box@ann.example")
 	w.box("box@bob.example")
 	w.rule(directory.RuleAlias, "al@ann.example", "box@ann.example")
-	w.ok(w.PlanOutboundSet(control.Operator(), control.OutboundSpec{Hop: "smart.example:587", Domain: "ann.example"}))
+	w.ok(w.PlanOutboundSet(w.t.Context(), control.Operator(), control.OutboundSpec{Hop: "smart.example:587", Domain: "ann.example"}))
 	w.ok(w.PlanTokenAdd(control.Operator(), "t", "ann"))
 	w.m.Queued = []mail.Listed{{
 		Message: mail.Message{ID: queuedID, Root: queuedID, Account: w.annID, Sender: "box@ann.example"},
@@ -159,13 +159,13 @@ func TestWhatOnlyTheOperatorMay(t *testing.T) {
 			return planned(w.PlanDomainSet(t.Context(), a, "ann.example", control.DomainSettings{Proved: new(false)}))
 		}},
 		{"outbound set of all", func(w *world, a control.Actor) error {
-			return planned(w.PlanOutboundSet(a, control.OutboundSpec{Hop: "smart.example:587"}))
+			return planned(w.PlanOutboundSet(t.Context(), a, control.OutboundSpec{Hop: "smart.example:587"}))
 		}},
 		{"outbound set --source", func(w *world, a control.Actor) error {
-			return planned(w.PlanOutboundSet(a, control.OutboundSpec{Domain: "ann.example", Source: new("192.0.2.7")}))
+			return planned(w.PlanOutboundSet(t.Context(), a, control.OutboundSpec{Domain: "ann.example", Source: new("192.0.2.7")}))
 		}},
 		{"outbound set --source with a smart host", func(w *world, a control.Actor) error {
-			return planned(w.PlanOutboundSet(a, control.OutboundSpec{Hop: "smart.example:587", Domain: "ann.example", Source: new("")}))
+			return planned(w.PlanOutboundSet(t.Context(), a, control.OutboundSpec{Hop: "smart.example:587", Domain: "ann.example", Source: new("")}))
 		}},
 		{"outbound remove of all", func(w *world, a control.Actor) error { return planned(w.PlanOutboundRemove(a, "", false)) }},
 		{"domain without a dot", func(w *world, a control.Actor) error {

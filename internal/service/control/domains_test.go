@@ -112,8 +112,8 @@ func TestWhoNamedANextHopIsKept(t *testing.T) {
 	if got := lane("x@ann.example"); got != plain {
 		t.Errorf("named by the customer again: %s", got)
 	}
-	ann(w.PlanOutboundSet(w.ann, control.OutboundSpec{Hop: "smart.corp.example:587", Domain: "ann.example"}))
-	w.ok(w.PlanOutboundSet(control.Operator(), control.OutboundSpec{Hop: "smart.corp.example:587"}))
+	ann(w.PlanOutboundSet(t.Context(), w.ann, control.OutboundSpec{Hop: "smart.corp.example:587", Domain: "ann.example"}))
+	w.ok(w.PlanOutboundSet(t.Context(), control.Operator(), control.OutboundSpec{Hop: "smart.corp.example:587"}))
 	for sender, want := range map[string]string{"": "relay/smart.corp.example:587!", "x@ann.example": "relay/smart.corp.example:587"} {
 		e, err := w.Explain(t.Context(), control.Operator(), control.ExplainRequest{Address: "x@far.example", As: "local", Sender: sender})
 		if err != nil || e.Destinations[0].Lane != want {
@@ -142,7 +142,7 @@ func TestTheTLSOfASmartHost(t *testing.T) {
 		if tt.user != "" {
 			spec.Password = control.NewSecret("hunter four")
 		}
-		p, err := w.PlanOutboundSet(control.Operator(), spec)
+		p, err := w.PlanOutboundSet(t.Context(), control.Operator(), spec)
 		if tt.want == "" {
 			if !errors.Is(err, control.ErrInvalid) || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("%+v: %v", tt, err)
@@ -217,7 +217,7 @@ func TestWhatAsks(t *testing.T) {
 		{"domain remove", true, "1 mailbox with 1 message", func() (control.Plan, error) { return w.PlanDomainRemove(ctx, op, "ann.example") }},
 		{"token add", false, "", func() (control.Plan, error) { return w.PlanTokenAdd(op, "n", "ann") }},
 		{"outbound set", true, "", func() (control.Plan, error) {
-			return w.PlanOutboundSet(op, control.OutboundSpec{Hop: "smart.example:587"})
+			return w.PlanOutboundSet(t.Context(), op, control.OutboundSpec{Hop: "smart.example:587"})
 		}},
 		{"queue retry", false, "", func() (control.Plan, error) {
 			return w.PlanQueue(ctx, op, control.VerbRetry, control.QueueFilter{})

@@ -145,7 +145,7 @@ func TestExplainTellsWhyNotOtherwise(t *testing.T) {
 	domain("probed.example", control.DomainSettings{Mode: new("split"), NextHops: &[]string{"mail.probed.example"}})
 	w.box("kim@relay.example")
 	w.rule(directory.RuleForward, "fw@ann.example", "x@away.example")
-	w.ok(w.PlanOutboundSet(control.Operator(), control.OutboundSpec{Hop: "smart.example:587", Domain: "ann.example", User: "u", Password: control.NewSecret("smart secret")}))
+	w.ok(w.PlanOutboundSet(t.Context(), control.Operator(), control.OutboundSpec{Hop: "smart.example:587", Domain: "ann.example", User: "u", Password: control.NewSecret("smart secret")}))
 	for _, tt := range []struct{ address, as, way, says string }{
 		{"nobody@bob.example", "", "here", "nobody of this name is here, and the domain has no catch-all"},
 		{"nobody@bob.example", "", "mx", "the mode is local"},

@@ -7,6 +7,7 @@ import (
 	"postroad/internal/core/account"
 	"postroad/internal/core/finding"
 	"postroad/internal/service/control/identities"
+	"postroad/internal/service/control/outbounds"
 	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/words"
 )
@@ -46,17 +47,21 @@ func (s *Service) PlanIdentityRemove(_ context.Context, actor Actor, mailbox, ad
 // identityPace is how often it is looked whether identities are authorised by their domains.
 const identityPace = 6 * time.Hour
 
-// CheckIdentities looks whether the domains of a domain's identities authorise what is sent as them, and keeps the finding
-// about it. It says when to look again.
+// CheckIdentities looks whether the domains of a domain's identities authorise what is sent as them, and the domain itself the
+// addresses that were chosen for its mail to leave from, and keeps the findings about it. It says when to look again.
 func (s *Service) CheckIdentities(ctx context.Context, domain string) (again time.Duration, err error) {
 	if err := s.forgetRelay(ctx, domain); err != nil {
+		return time.Hour, err
+	}
+	source, err := s.checkSource(ctx, domain)
+	if err != nil {
 		return time.Hour, err
 	}
 	f, gone, known := s.identities.Judge(ctx, s.current.Load(), domain, now())
 	if !known {
 		return time.Hour, nil
 	}
-	return identityPace, s.o.Store.Find(ctx, account.System(), f, gone)
+	return source, s.o.Store.Find(ctx, account.System(), f, gone)
 }
 
 // forgetRelay drops the finding that a relay takes no mail, for a domain as whose mailboxes' identities nothing leaves by one.
@@ -64,12 +69,31 @@ func (s *Service) forgetRelay(ctx context.Context, domain string) error {
 	if identities.Routed(s.current.Load(), domain) {
 		return nil
 	}
+	return s.forget(ctx, domain, finding.IdentityRelayRefused)
+}
+
+// checkSource looks whether a domain's SPF record covers the addresses that were chosen for its mail to leave from, and keeps the
+// finding about it. It says when to look again.
+func (s *Service) checkSource(ctx context.Context, domain string) (again time.Duration, err error) {
+	access := outbounds.Access{Ours: &s.ours, SPF: s.identities.SPF}
+	switch f, chosen, known := access.Judge(ctx, s.current.Load(), domain, now()); {
+	case !known:
+		return time.Hour, nil
+	case !chosen || f.Evidence == "":
+		return identityPace, s.forget(ctx, domain, f.Name)
+	default:
+		return identityPace, s.o.Store.Find(ctx, account.System(), f, false)
+	}
+}
+
+// forget drops a finding about a domain if it is there.
+func (s *Service) forget(ctx context.Context, domain string, name finding.Name) error {
 	list, err := s.o.Store.Findings(ctx, account.System(), domain)
 	if err != nil {
 		return err
 	}
 	for _, f := range list {
-		if f.Name == finding.IdentityRelayRefused {
+		if f.Name == name {
 			return s.o.Store.Find(ctx, account.System(), f, true)
 		}
 	}

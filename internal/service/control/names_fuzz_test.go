@@ -35,7 +35,7 @@ func FuzzNames(f *testing.F) {
 				return svc.PlanMailboxAdd(control.Operator(), control.MailboxSpec{Address: s})
 			},
 			"next hop": func() (control.Plan, error) {
-				return svc.PlanOutboundSet(control.Operator(), control.OutboundSpec{Hop: s})
+				return svc.PlanOutboundSet(t.Context(), control.Operator(), control.OutboundSpec{Hop: s})
 			},
 			"alias": func() (control.Plan, error) {
 				return svc.PlanRuleAdd(control.Operator(), control.RuleSpec{Kind: directory.RuleForward, Address: s, Targets: []string{"x@away.example"}})

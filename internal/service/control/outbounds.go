@@ -27,10 +27,10 @@ func (s *Service) Outbounds(actor Actor) []OutboundInfo { return outbounds.List(
 
 // PlanOutboundSet plans the smart host of a sender's domain or of the installation, the addresses from which its mail leaves,
 // or both.
-func (s *Service) PlanOutboundSet(actor Actor, spec OutboundSpec) (Plan, error) {
+func (s *Service) PlanOutboundSet(ctx context.Context, actor Actor, spec OutboundSpec) (Plan, error) {
 	st := s.current.Load()
-	access := outbounds.Access{Ours: &s.ours, NewID: newID, Has: s.machine, Usable: s.usable}
-	p, err := access.PlanSet(actor, st, spec)
+	access := outbounds.Access{Ours: &s.ours, NewID: newID, Has: s.machine, Usable: s.usable, SPF: s.identities.SPF}
+	p, err := access.PlanSet(ctx, actor, st, spec)
 	return s.weighedIf(actor, st, p, err)
 }
 

@@ -139,7 +139,7 @@ func TestEveryChangeLeavesOneEntryWithBeforeAndAfter(t *testing.T) {
 			return w.PlanRuleSet(control.Operator(), control.RuleSpec{Kind: directory.RuleCatchAll, Address: "ann.example", Targets: []string{"a@ann.example"}})
 		}},
 		{"outbound set", "smart.example:587", false, true, func() (control.Plan, error) {
-			return w.PlanOutboundSet(control.Operator(), control.OutboundSpec{Hop: "smart.example:587", User: "u", Password: control.NewSecret("hunter four")})
+			return w.PlanOutboundSet(t.Context(), control.Operator(), control.OutboundSpec{Hop: "smart.example:587", User: "u", Password: control.NewSecret("hunter four")})
 		}},
 		{"outbound remove", "smart.example:587", true, false, func() (control.Plan, error) { return w.PlanOutboundRemove(control.Operator(), "", false) }},
 		{"token add", "script", false, true, func() (control.Plan, error) { return w.PlanTokenAdd(control.Operator(), "script", "ann") }},

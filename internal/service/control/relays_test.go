@@ -43,12 +43,12 @@ func TestARouteForAddressesElsewhere(t *testing.T) {
 		return control.OutboundSpec{Hop: "mail.far.example:465", Identity: identity, User: "u", Password: control.NewSecret("a long secret")}
 	}
 	for _, identity := range []string{"far.example", "ann@far.example"} {
-		if _, err := w.PlanOutboundSet(w.ann, spec(identity)); !errors.Is(err, control.ErrNotFound) {
+		if _, err := w.PlanOutboundSet(t.Context(), w.ann, spec(identity)); !errors.Is(err, control.ErrNotFound) {
 			t.Errorf("%s without proof: %v", identity, err)
 		}
 	}
 	w.ok(w.PlanIdentityAdd(ctx, op, "box@ann.example", "ann@far.example"))
-	if _, err := w.PlanOutboundSet(w.ann, spec("far.example")); !errors.Is(err, control.ErrNotFound) {
+	if _, err := w.PlanOutboundSet(t.Context(), w.ann, spec("far.example")); !errors.Is(err, control.ErrNotFound) {
 		t.Errorf("before the proof: %v", err)
 	}
 	w.ok(w.PlanIdentityConfirm(ctx, op, "box@ann.example", "ann@far.example", l.code()))
@@ -57,7 +57,7 @@ func TestARouteForAddressesElsewhere(t *testing.T) {
 		t.Fatalf("%v %+v", err, w.m.Found)
 	}
 	// Each account has its own, of which the other sees nothing.
-	w.by(w.ann, planOf(t)(w.PlanOutboundSet(w.ann, spec("Far.Example"))), nil)
+	w.by(w.ann, planOf(t)(w.PlanOutboundSet(t.Context(), w.ann, spec("Far.Example"))), nil)
 	if got := w.relays(w.ann); got != "far.example through mail.far.example:465 verified u" || w.relays(w.bob) != "" {
 		t.Errorf("%q, %q", got, w.relays(w.bob))
 	}
@@ -70,17 +70,17 @@ func TestARouteForAddressesElsewhere(t *testing.T) {
 	if p, err := w.PlanIdentityAdd(ctx, w.ann, "box@ann.example", "sales@far.example"); err != nil || !strings.Contains(strings.Join(p.Sentences, " "), "it: mail as sales@far.example leaves through mail.far.example:465.") {
 		t.Errorf("%v %q", err, p.Sentences)
 	}
-	if _, err := w.PlanOutboundSet(op, spec("far.example")); !errors.Is(err, control.ErrInvalid) || !strings.Contains(err.Error(), "More than one account") {
+	if _, err := w.PlanOutboundSet(t.Context(), op, spec("far.example")); !errors.Is(err, control.ErrInvalid) || !strings.Contains(err.Error(), "More than one account") {
 		t.Errorf("the operator names no account: %v", err)
 	}
-	if _, err := w.PlanOutboundSet(w.bob, control.OutboundSpec{Hop: "x.example:25", Identity: "ann@far.example"}); !errors.Is(err, control.ErrNotFound) {
+	if _, err := w.PlanOutboundSet(t.Context(), w.bob, control.OutboundSpec{Hop: "x.example:25", Identity: "ann@far.example"}); !errors.Is(err, control.ErrNotFound) {
 		t.Errorf("another account's address: %v", err)
 	}
-	if _, err := w.PlanOutboundSet(w.bob, control.OutboundSpec{Hop: "x.example:25", Identity: "far.example", Account: "ann"}); !errors.Is(err, control.ErrNotFound) {
+	if _, err := w.PlanOutboundSet(t.Context(), w.bob, control.OutboundSpec{Hop: "x.example:25", Identity: "far.example", Account: "ann"}); !errors.Is(err, control.ErrNotFound) {
 		t.Errorf("another account's route: %v", err)
 	}
-	w.by(w.bob, planOf(t)(w.PlanOutboundSet(w.bob, control.OutboundSpec{Hop: "bobs.example:25", Identity: "far.example"})), nil)
-	w.ok(w.PlanOutboundSet(op, control.OutboundSpec{Hop: "127.0.0.1:2525", Identity: "ann@far.example", TLS: "verified"}))
+	w.by(w.bob, planOf(t)(w.PlanOutboundSet(t.Context(), w.bob, control.OutboundSpec{Hop: "bobs.example:25", Identity: "far.example"})), nil)
+	w.ok(w.PlanOutboundSet(t.Context(), op, control.OutboundSpec{Hop: "127.0.0.1:2525", Identity: "ann@far.example", TLS: "verified"}))
 	if got := w.relays(op); got != "ann@far.example through 127.0.0.1:2525 verified; far.example through mail.far.example:465 verified u; far.example through bobs.example:25 opportunistic" &&
 		got != "ann@far.example through 127.0.0.1:2525 verified; far.example through bobs.example:25 opportunistic; far.example through mail.far.example:465 verified u" {
 		t.Errorf("%q", got)
@@ -114,7 +114,7 @@ func TestARouteForAddressesElsewhere(t *testing.T) {
 	yes := true
 	w.ok(w.PlanDomainAdd(ctx, op, control.DomainSpec{Name: "own.example", Account: "ann", DomainSettings: control.DomainSettings{Proved: &yes}}))
 	w.ok(w.PlanIdentityAdd(ctx, op, "box@ann.example", "ann@own.example"))
-	if _, err := w.PlanOutboundSet(w.ann, spec("own.example")); err == nil || !strings.Contains(err.Error()+fmt.Sprint(hintOf(err)), "--domain own.example") {
+	if _, err := w.PlanOutboundSet(t.Context(), w.ann, spec("own.example")); err == nil || !strings.Contains(err.Error()+fmt.Sprint(hintOf(err)), "--domain own.example") {
 		t.Errorf("an own domain: %v", err)
 	}
 	for _, bad := range []control.OutboundSpec{
@@ -129,7 +129,7 @@ func TestARouteForAddressesElsewhere(t *testing.T) {
 		{Hop: "x.example:25", Identity: "far.example", TLS: "opportunistic", User: "u", Password: control.NewSecret("a long secret")},
 		{Hop: "x.example:25", Identity: "far.example", User: "u"},
 	} {
-		if _, err := w.PlanOutboundSet(w.ann, bad); err == nil {
+		if _, err := w.PlanOutboundSet(t.Context(), w.ann, bad); err == nil {
 			t.Errorf("%+v is taken", bad)
 		}
 	}
@@ -176,7 +176,7 @@ func TestARouteForAddressesElsewhereIsTakenBack(t *testing.T) {
 	w, l, _ := newIdentities(t)
 	w.confirmed(l, "box@ann.example", "ann@far.example")
 	set := func(hop string) {
-		w.by(w.ann, planOf(t)(w.PlanOutboundSet(w.ann, control.OutboundSpec{Hop: hop, Identity: "far.example", TLS: "verified"})), nil)
+		w.by(w.ann, planOf(t)(w.PlanOutboundSet(t.Context(), w.ann, control.OutboundSpec{Hop: hop, Identity: "far.example", TLS: "verified"})), nil)
 	}
 	want := func(text string) {
 		t.Helper()
@@ -196,7 +196,7 @@ func TestARouteForAddressesElsewhereIsTakenBack(t *testing.T) {
 	if again := w.Directory().Outbounds()[0].ID; again != id {
 		t.Errorf("the route is %s, and was %s: mail that waits for it finds it no more", again, id)
 	}
-	w.by(w.ann, planOf(t)(w.PlanOutboundSet(w.ann, control.OutboundSpec{Hop: "c.example:25", Identity: "far.example", User: "u", Password: control.NewSecret("a long secret")})), nil)
+	w.by(w.ann, planOf(t)(w.PlanOutboundSet(t.Context(), w.ann, control.OutboundSpec{Hop: "c.example:25", Identity: "far.example", User: "u", Password: control.NewSecret("a long secret")})), nil)
 	w.back(w.ann, "outbound set")
 	want("far.example through a.example:25 verified")
 	w.stays("outbound set", "password of the route that was there is not kept")
@@ -240,7 +240,7 @@ func TestPasswordsOfRoutesLieSealedInTheStore(t *testing.T) {
 	if got := way(); got.Password != "of an earlier program" || got.Sealed != "" {
 		t.Errorf("%+v", got)
 	}
-	w.ok(w.PlanOutboundSet(control.Operator(), control.OutboundSpec{Hop: "h.example:465", User: "u", Password: control.NewSecret("a new one")}))
+	w.ok(w.PlanOutboundSet(t.Context(), control.Operator(), control.OutboundSpec{Hop: "h.example:465", User: "u", Password: control.NewSecret("a new one")}))
 	if got := m.Outbounds["old"]; got.Sealed != "sealed for outbound old: a new one" || got.Password != "" || way().Password != "a new one" {
 		t.Errorf("%+v %+v", got, way())
 	}
@@ -250,7 +250,7 @@ func TestPasswordsOfRoutesLieSealedInTheStore(t *testing.T) {
 	if err := again.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	again.ok(again.PlanOutboundSet(control.Operator(), control.OutboundSpec{Source: new("192.0.2.7")}))
+	again.ok(again.PlanOutboundSet(t.Context(), control.Operator(), control.OutboundSpec{Source: new("192.0.2.7")}))
 	out, _ := again.Directory().Outbound("")
 	if kept := m.Outbounds["old"]; out.Password != "" || kept.Sealed != "sealed for outbound old: a new one" || kept.Source.V4 != netip.MustParseAddr("192.0.2.7") {
 		t.Errorf("%+v %+v", out, kept)

@@ -102,12 +102,12 @@ func (s *Service) undo(ctx context.Context, actor Actor, step *undo.Step) (Plan,
 	case undo.RemoveRule:
 		return s.PlanRuleRemove(actor, directory.RuleKind(step.Rule.Kind), step.Subject)
 	case undo.SetOutbound:
-		return s.PlanOutboundSet(actor, OutboundSpec{Hop: step.Outbound.Hop, Source: step.Source, Domain: step.Subject, TLS: step.Outbound.TLS})
+		return s.PlanOutboundSet(ctx, actor, OutboundSpec{Hop: step.Outbound.Hop, Source: step.Source, Domain: step.Subject, TLS: step.Outbound.TLS})
 	case undo.RemoveOutbound:
 		return s.PlanOutboundRemove(actor, step.Subject, step.Keep)
 	case undo.SetRelay:
 		o := step.Outbound
-		return s.PlanOutboundSet(actor, OutboundSpec{Hop: o.Hop, Identity: o.Identity, Account: string(o.Account), TLS: o.TLS})
+		return s.PlanOutboundSet(ctx, actor, OutboundSpec{Hop: o.Hop, Identity: o.Identity, Account: string(o.Account), TLS: o.TLS})
 	case undo.RemoveRelay:
 		return s.PlanRelayRemove(actor, step.Outbound.Identity, string(step.Outbound.Account))
 	case undo.RemoveProvider:

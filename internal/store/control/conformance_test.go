@@ -734,7 +734,7 @@ func TestTheServiceStandsOnTheStore(t *testing.T) {
 		apply(s.PlanAccountAdd(control.Operator(), "ann"))
 		apply(s.PlanDomainAdd(t.Context(), control.Operator(), control.DomainSpec{Name: "ann.example", Account: "ann", DomainSettings: control.DomainSettings{Proved: &yes}}))
 		apply(s.PlanMailboxAdd(control.Operator(), control.MailboxSpec{Address: "bob@ann.example", Password: control.NewSecret("password")}))
-		apply(s.PlanOutboundSet(control.Operator(), control.OutboundSpec{Hop: "smart.example:587", Domain: "ann.example"}))
+		apply(s.PlanOutboundSet(t.Context(), control.Operator(), control.OutboundSpec{Hop: "smart.example:587", Domain: "ann.example"}))
 		other := control.New(options)
 		must(t, other.Start(t.Context()))
 		if _, found := other.Directory().Mailbox("ann.example", "bob"); !found || other.Version() != s.Version() {

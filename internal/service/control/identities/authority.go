@@ -50,7 +50,7 @@ func (a *Access) authority(ctx context.Context, st *rights.State, i *directory.I
 		return authority{says: "from which addresses mail leaves is not configured (addresses), so SPF cannot be asked"}
 	}
 	for _, addr := range from {
-		o := spf.Check(ctx, records{a.Resolver}, spf.Query{Addr: addr, Helo: a.Hostname, Sender: i.Address, Receiver: a.Hostname, At: time.Now()})
+		o := a.SPF(ctx, addr, a.Hostname, i.Address)
 		says := fmt.Sprintf("SPF of %s for %s: %s", words.Show(domain), addr, o.Result)
 		switch {
 		case o.Mechanism != "":
@@ -67,6 +67,15 @@ func (a *Access) authority(ctx context.Context, st *rights.State, i *directory.I
 		}
 	}
 	return authority{known: true, yes: true, says: fmt.Sprintf("SPF of %s covers this server", words.Show(domain))}
+}
+
+// SPF asks what the SPF record of a sender's domain says of mail from an address that says EHLO by a name. Without a resolver
+// it is not known.
+func (a *Access) SPF(ctx context.Context, addr netip.Addr, helo, sender string) spf.Outcome {
+	if a.Resolver == nil {
+		return spf.Outcome{Result: spf.TempError, Problem: "No DNS is asked."}
+	}
+	return spf.Check(ctx, records{a.Resolver}, spf.Query{Addr: addr, Helo: helo, Sender: sender, Receiver: a.Hostname, At: time.Now()})
 }
 
 // tellAuthority says in a plan whether the domain of an identity authorises what is sent as it, and what to do if not.

@@ -8,11 +8,13 @@ package outbounds
 
 import (
 	"cmp"
+	"context"
 	"net/netip"
 	"slices"
 
 	"postroad/internal/core/account"
 	"postroad/internal/core/directory"
+	"postroad/internal/proto/spf"
 	"postroad/internal/service/control/plan"
 	"postroad/internal/service/control/rights"
 	"postroad/internal/service/control/settings"
@@ -40,6 +42,8 @@ type Access struct {
 	Has func(netip.Addr) bool
 	// Usable refuses passwords that cannot be used.
 	Usable func(p *words.Secret) error
+	// SPF asks what the SPF record of a sender's domain says of mail from an address that says EHLO by a name; nil: nobody asks.
+	SPF func(ctx context.Context, addr netip.Addr, helo, sender string) spf.Outcome
 }
 
 // demand is the TLS that a route demands: with a login always that the host shows who it is.
@@ -93,7 +97,7 @@ func whose(domain string) string {
 
 // PlanSet plans the smart host of a sender's domain or of the installation, the addresses from which its mail leaves, or
 // both. The plan is not weighed yet.
-func (a *Access) PlanSet(actor rights.Actor, st *rights.State, spec Spec) (plan.Plan, error) {
+func (a *Access) PlanSet(ctx context.Context, actor rights.Actor, st *rights.State, spec Spec) (plan.Plan, error) {
 	if spec.Identity != "" {
 		return a.planRelay(actor, st, spec)
 	}
@@ -133,9 +137,11 @@ func (a *Access) PlanSet(actor rights.Actor, st *rights.State, spec Spec) (plan.
 	p.Record(c)
 	if spec.Hop != "" {
 		sayThrough(&p, &o)
+		settle(&p, domain)
 	}
 	if o.Source != old.Source {
 		a.sayFrom(&p, &o)
+		a.tellAuthority(ctx, &p, st, &o)
 	}
 	return p, nil
 }
@@ -263,6 +269,7 @@ func PlanRemove(actor rights.Actor, st *rights.State, domain string, keep bool) 
 	shown := undo.ShowOutbound(old)
 	p.Remove(plan.KindOutbound, old.ID)
 	p.Delta.RemoveOutbounds = []string{old.ID}
+	settle(&p, domain)
 	p.Record(plan.Change{Kind: plan.KindOutbound, Verb: plan.VerbRemove, Subject: subject(&old), Domain: domain, Account: old.Account, Before: shown})
 	p.Say("Mail of %s to foreign domains no longer leaves %s.", whose(domain), shown.Way())
 	return p, nil
