@@ -122,7 +122,7 @@ func newCustomer(name string) customer {
 		Outbound: directory.Outbound{
 			ID: "outbound-" + name, Account: id, Domain: domain, Hop: directory.HostPort{Host: "smart." + domain, Port: 587}, Operator: true, TLS: directory.TLSVerified,
 			User: "user-" + name, Sealed: "\x01\xff sealed\t" + name,
-			Source: directory.Source{V4: netip.MustParseAddr("192.0.2.7"), V6: netip.MustParseAddr("2001:db8::7")},
+			Source: directory.Source{V4: netip.MustParseAddr("192.0.2.7"), V6: netip.MustParseAddr("2001:db8::7"), HeloV4: "mx4.host.example", HeloV6: "mx6.host.example"},
 		},
 		Token: control.Token{ID: "token-" + name, Account: id, Name: "laptop of " + name, Hash: []byte("\x00\xff hash of " + name), Created: created.Add(time.Microsecond)},
 		Entry: control.Entry{
