@@ -15,7 +15,7 @@ import (
 )
 
 // importBatch is how many mailboxes are sent at a time: few enough that each answer comes within seconds although
-// every password is hashed 600,000 times.
+// every password is hashed 65,536 times.
 const importBatch = 200
 
 // importMailboxes adds the mailboxes of a CSV file. All of it is checked before any is added.

@@ -174,19 +174,20 @@ func withoutValidity(s string) string {
 	return strings.Join(words, " ")
 }
 
-// mbsync keeps a folder of files and the mailbox equal: new mail, flags and removals in both directions.
+// mbsync keeps a folder of files and the mailbox equal: new mail, flags and removals in both directions. It logs in as it
+// likes to, and by SCRAM alone.
 func TestP1_1MbsyncKeepsBothSidesEqual(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
 	local := filepath.Join(r.dir, "mail")
-	rc := r.file("mbsyncrc", fmt.Sprintf(`IMAPAccount here
+	const config = `IMAPAccount here
 Host 127.0.0.1
 Port %s
 User ann@here.example
 Pass "%s"
 SSLType IMAPS
 CertificateFile %s
-AuthMechs PLAIN
+AuthMechs %s
 
 IMAPStore far
 Account here
@@ -203,14 +204,18 @@ Patterns *
 Create Both
 Expunge Both
 SyncState *
-`, port(t, r.imaps), annsPassword, filepath.Join(r.data, "self-signed.crt"), local, local))
-	sync := func() { r.client("", "mbsync", "-c", rc, "-a") }
+`
+	sync := func(mechanism string) {
+		t.Helper()
+		rc := r.file("mbsyncrc", fmt.Sprintf(config, port(t, r.imaps), annsPassword, filepath.Join(r.data, "self-signed.crt"), mechanism, local, local))
+		r.client("", "mbsync", "-c", rc, "-a")
+	}
 	r.mail("one")
 	r.mail("two")
 	if err := os.MkdirAll(local, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	sync()
+	sync("*") // whatever it chooses
 	files := func(folder, part string) []string {
 		list, err := filepath.Glob(filepath.Join(local, folder, part, "*"))
 		if err != nil {
@@ -245,7 +250,7 @@ SyncState *
 	}
 	r.file("mail/Sent/new/1.local", "Subject: written here\n\nText.\n")
 	r.mail("three")
-	sync()
+	sync("SCRAM-SHA-256")
 	if got := r.flags(); len(got) != 2 || !slices.Equal(got["one"], []string{`\Flagged`, `\Seen`}) || got["three"] == nil {
 		t.Errorf("after the second run the server has %v", got)
 	}
@@ -256,10 +261,12 @@ SyncState *
 	if !strings.Contains(out, "Subject: written here\r\n") {
 		t.Errorf("curl reads %q", out)
 	}
-	sync()
+	sync("SCRAM-SHA-256")
 	if got := r.flags(); len(got) != 2 {
 		t.Errorf("a run without changes changed %v", got)
 	}
+	const by = "login=ann@here.example mechanism="
+	eventually(t, "the logins in the log", func() bool { return strings.Count(r.log.String(), by+"SCRAM-SHA-256") >= 2 })
 }
 
 // fingerprint is that of the server's certificate.

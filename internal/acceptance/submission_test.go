@@ -103,6 +103,69 @@ set from="Bob <bob@here.example>" use_envelope_from=yes copy=no hostname=client.
 	eventually(t, "the logins in the log", func() bool { return strings.Count(r.log.String(), "mechanism=SCRAM-SHA-256") == 2 })
 }
 
+// Postfix, as it is configured for a smart host by default, lets no password be seen: it logs in by SCRAM or not at all.
+func TestP3_6PostfixSendsMailBySCRAM(t *testing.T) {
+	t.Parallel()
+	o := newOutside(t)
+	o.zone("far.example", "@ MX 10 a\na A 127.0.0.11\n")
+	far := o.peer(11, sim.Script{})
+	i := o.instance("")
+	i.addMailbox("bob@here.example", "passphrase")
+	p := newPostfix(t, "relayhost = [127.0.0.1]:"+port(t, i.submit)+`
+smtp_tls_security_level = encrypt
+smtp_sasl_auth_enable = yes
+smtp_sasl_password_maps = static:bob@here.example:passphrase
+`)
+	out, code := swaks(t, "--server", p.addr, "--from", "bob@here.example", "--h-From", "bob@here.example", "--to", "x@far.example", "--h-Subject", "by Postfix")
+	if code != 0 {
+		t.Fatalf("Postfix does not take it:\n%s", out)
+	}
+	if m := far.Await(1)[0]; m.From != "bob@here.example" || !bytes.Contains(m.Body, []byte("Subject: by Postfix")) {
+		t.Errorf("it arrives from %s:\n%s", m.From, m.Body)
+	}
+	eventually(t, "the login in the log", func() bool { return strings.Contains(i.log.String(), "login=bob@here.example mechanism=SCRAM-SHA-256") })
+}
+
+// Whoever has a copy of the database without the secret beside it has nothing to guess passwords by; and without the secret
+// nobody is let in.
+func TestMailboxPasswordsLieSealedInTheDatabase(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t, "")
+	i.run("domain", "add", "here.example", "--proved")
+	i.addMailbox("bob@here.example", "a pass phrase")
+	login := func(want string) {
+		t.Helper()
+		out, _ := swaks(t, "--server", i.submit, "--tls", "--auth", "PLAIN", "--auth-user", "bob@here.example", "--auth-password", "a pass phrase", "--quit-after", "AUTH")
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	login("235 2.7.0")
+	if err := i.kill(syscall.SIGTERM); err != nil {
+		t.Fatalf("SIGTERM: %v", err)
+	}
+	text, err := os.ReadFile(filepath.Join(i.data, "control.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(text, []byte("sealed:")) || bytes.Contains(text, []byte("SCRAM-SHA-256")) {
+		t.Error("the database holds a verifier that is not sealed")
+	}
+	i.start()
+	login("235 2.7.0")
+	if err := i.kill(syscall.SIGTERM); err != nil {
+		t.Fatalf("SIGTERM: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(i.data, "keys.secret"), []byte(strings.Repeat("ab", 32)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	i.start()
+	login("454 4.7.0")
+	eventually(t, "the reason in the log", func() bool {
+		return strings.Contains(i.log.String(), "the password of bob@here.example cannot be read: set it again, or bring back keys.secret")
+	})
+}
+
 func TestSmartHostGetsItsLoginOverVerifiedTLSOnly(t *testing.T) {
 	t.Parallel()
 	o := newOutside(t)

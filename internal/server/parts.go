@@ -20,7 +20,6 @@ import (
 	"postroad/internal/core/mailbox"
 	"postroad/internal/core/policy"
 	"postroad/internal/core/routing"
-	"postroad/internal/proto/sasl"
 	"postroad/internal/service/access"
 	"postroad/internal/service/control"
 	"postroad/internal/service/deliver"
@@ -343,14 +342,7 @@ func (s *Server) logins(ctx context.Context, v *view) (logins, error) {
 	if err != nil {
 		return logins{}, err
 	}
-	lookUp := func(ctx context.Context, scope account.Scope, address string) (string, string, error) {
-		box, text, err := s.stores.control.Verifier(ctx, scope, address)
-		if errors.Is(err, control.ErrNotFound) {
-			err = access.ErrNoMailbox
-		}
-		return box, text, err
-	}
-	return logins{access.NewLogins(access.LoginConfig{Secret: []byte(secret)}, access.VerifiersFunc(lookUp), v, s.log)}, nil
+	return logins{access.NewLogins(access.LoginConfig{Secret: []byte(secret)}, passwords{s.box}.lookUp(s.stores.control), v, s.log)}, nil
 }
 
 // logins shows access's exchanges as receive wants them.
@@ -359,19 +351,6 @@ type logins struct{ *access.Logins }
 // Begin implements receive.Logins.
 func (l logins) Begin(ctx context.Context, client netip.Addr, mechanism string) (receive.Exchange, bool) {
 	return l.Logins.Begin(ctx, client, mechanism)
-}
-
-// verifier makes what is stored of a password (RFC 5802 §3, docs/durability.md).
-func verifier(password string) (string, error) {
-	salt := make([]byte, sasl.SaltSize)
-	if _, err := rand.Read(salt); err != nil {
-		return "", err
-	}
-	v, err := sasl.NewVerifier(password, salt, sasl.DefaultIterations)
-	if err != nil {
-		return "", err
-	}
-	return v.String(), nil
 }
 
 // tries tells whether somebody takes connections at an address.

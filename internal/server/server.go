@@ -241,7 +241,7 @@ func (s *Server) join(ctx context.Context) error {
 	judges := judge.New(judge.Config{Hostname: s.cfg.Hostname, Findings: findings{s.stores.control}, Known: s.resolver.Known(), Patterns: forwarder}, s.resolver, view, s.metrics, s.log)
 	s.control = control.New(control.Options{
 		Store: s.stores.control, Boxes: s.mailstore, Queue: s.queue, Traces: s.traces(), Names: s.names(), Signer: s.signer, Parents: s.signer, Box: s.box, Exchange: s.exchange(), Resolver: s.resolver, DNS: s.resolver, ProofSecret: proofSecret,
-		Hops: view.hops, Facts: s.verify, Returns: forwarder, Forwards: forwarder, Judge: judges, Dial: s.tries, Fetcher: s.verify, Answers: s.self.Answers, Verifier: verifier,
+		Hops: view.hops, Facts: s.verify, Returns: forwarder, Forwards: forwarder, Judge: judges, Dial: s.tries, Fetcher: s.verify, Answers: s.self.Answers, Verifier: passwords{s.box}.verifier,
 		Hostname: s.cfg.Hostname, RoutingDomain: s.cfg.RoutingDomain, Addresses: s.cfg.Addresses, Listeners: s.self.listeners, Machine: hasAddress,
 		DeliverPort: uint16(s.cfg.Deliver.Port), TrustedNetworks: s.cfg.Receive.TrustedNetworks, //nolint:gosec // config checks the range
 		Certificates: s.certificateOptions(), Writer: &providers.Service{}, Seal: s.box, Providers: providers.Kinds(), Keyring: s.dkim, Hold: s.queueHold(), Post: poster{&notices.Letters{Hostname: s.cfg.Hostname, Queue: s.queue, Dir: view, Signer: s.dkim}}, Probes: s.probes(), Support: s.cfg.Support.URL, Clients: s.clients(), Sending: s.sending, Metrics: s.metrics, Log: s.log,

@@ -37,7 +37,7 @@ type LoginConfig struct {
 	// Secret shapes what is said of users that do not exist. It must be the same after a restart, and on every
 	// node: from changing SCRAM salts a stranger would see who does not exist. Empty: a random one.
 	Secret []byte
-	// Checks is how many passwords are checked at once, 0: one per processor. Each takes a tenth of a second of one.
+	// Checks is how many passwords are checked at once, 0: one per processor. Each takes a hundredth of a second of one.
 	Checks int
 }
 

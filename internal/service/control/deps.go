@@ -24,7 +24,7 @@ type Store interface {
 	Update(ctx context.Context, scope account.Scope, version int64, tx Tx) (int64, error)
 	// Audit lists entries, newest first, of one domain or of all (empty), before the given id (0: from the newest).
 	Audit(ctx context.Context, scope account.Scope, domain string, before int64, limit int) ([]Entry, error)
-	// Verifier gives a mailbox's SCRAM verifier and id by address; ErrNotFound.
+	// Verifier gives a mailbox's id and what is stored of its password by address; ErrNotFound.
 	Verifier(ctx context.Context, scope account.Scope, address string) (mailbox, verifier string, err error)
 	// Zones, and what stands in them.
 	Published

@@ -73,8 +73,8 @@ type Options struct {
 	Judge       inspect.Judge    // tells how strangers' mail would be judged; nil: nobody does
 	Dial        inspect.Dial     // tries whether another server answers, for proposals; nil: nobody does
 	Sending     sendings.Counter // of what our own users send; nil: nothing is counted
-	// Verifier makes the SCRAM verifier of a password (RFC 5802 §3). It is slow on purpose and called from several
-	// goroutines at a time. Its error is shown to whoever gave the password.
+	// Verifier makes what is stored of a password: its SCRAM verifier (RFC 5802 §3), sealed. It is slow on purpose and
+	// called from several goroutines at a time. Its error is shown to whoever gave the password.
 	Verifier func(password string) (string, error)
 	// Hostname and RoutingDomain are the installation's own names: nobody but the operator adds them as domains.
 	Hostname      string

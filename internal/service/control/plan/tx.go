@@ -20,7 +20,7 @@ type Tx struct {
 	PutAccounts  []account.Account
 	PutDomains   []directory.Domain
 	PutMailboxes []directory.Mailbox
-	PutVerifiers map[string]string // mailbox id → SCRAM verifier text
+	PutVerifiers map[string]string // mailbox id → what is stored of its password
 	PutRules     []directory.Rule
 	PutOutbounds []directory.Outbound
 	PutTokens    []Token
