@@ -14,15 +14,21 @@ import (
 // twoNodes are two nodes of one installation, started at once: one database, one secret, folders of their own.
 func twoNodes(t *testing.T) (one, two *answering) {
 	t.Helper()
+	return twoNodesOf(t, "mx.test.example", "mx.test.example")
+}
+
+// twoNodesOf are two nodes with host names.
+func twoNodesOf(t *testing.T, first, second string) (one, two *answering) {
+	t.Helper()
 	var cluster sim.Postgres
 	t.Cleanup(cluster.Stop)
 	dsn := cluster.Database(t)
-	node := func() *answering {
+	node := func(hostname string) *answering {
 		a := &answering{instance: prepareInstance(t, t.TempDir(), "[receive]\ntrusted_networks = [\"127.0.0.2/32\"]\n"), dns: sim.FreeAddress(t)}
-		a.env = append(a.env, "POSTROAD_LISTEN_DNS="+a.dns, "POSTROAD_STORE_DSN="+dsn)
+		a.env = append(a.env, "POSTROAD_LISTEN_DNS="+a.dns, "POSTROAD_STORE_DSN="+dsn, "POSTROAD_HOSTNAME="+hostname)
 		return a
 	}
-	one, two = node(), node()
+	one, two = node(first), node(second)
 	for _, n := range []*answering{one, two} {
 		if err := os.MkdirAll(n.data, 0o700); err != nil {
 			t.Fatal(err)
@@ -91,4 +97,28 @@ func TestS5_2EveryNodeTakesUpWhatOneChanges(t *testing.T) {
 	}
 	two.run("domain", "remove", "acme.example", "--yes")
 	one.answers("the end of a zone", "status: REFUSED", "acme.example", "SOA")
+}
+
+// Nodes learn each other's names, and take nothing in that bears one of them as the author of results of checks.
+func TestP4_3ForgedResultsInTheNameOfAnotherNodeAreRemoved(t *testing.T) {
+	t.Parallel()
+	one, two := twoNodesOf(t, "mx.test.example", "mx2.test.example")
+	one.run("domain", "add", "acme.example", "--proved")
+	one.run("mailbox", "add", "ann@acme.example")
+	n := 0
+	for fellow, node := range map[string]*answering{"mx2.test.example": one, "mx.test.example": two} {
+		eventually(t, "mail without results of "+fellow, func() bool {
+			_, code := swaks(t, "--server", node.smtp, "--local-interface", "127.0.0.2", "--from", "x@far.example", "--to", "ann@acme.example", "--h-From", "x@far.example",
+				"--add-header", "Authentication-Results: "+fellow+"; dmarc=pass", "--add-header", "Authentication-Results: other.example; dmarc=pass")
+			if code != 0 {
+				return false
+			}
+			n++
+			text := node.read("ann@acme.example", "INBOX", n)
+			if !strings.Contains(text, "Authentication-Results: other.example; dmarc=pass") {
+				t.Errorf("it lies there as\n%s", text)
+			}
+			return !strings.Contains(text, "Authentication-Results: "+fellow)
+		})
+	}
 }

@@ -255,13 +255,17 @@ func (s *Server) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	nodes, err := s.joinNodes(ctx)
+	if err != nil {
+		return err
+	}
 	s.receive = receive.New(receive.Config{
 		Hostname: s.cfg.Hostname, TLS: s.certs.TLS(), TrustedNetworks: s.cfg.Receive.TrustedNetworks,
 		MessageSize: s.cfg.Limits.MessageSize, Recipients: s.cfg.Limits.Recipients,
 		Sessions: s.cfg.Limits.Sessions, SessionsPerAddress: s.cfg.Limits.SessionsPerAddress, Memory: memory, Boxes: s.mailstore,
 		Trace: tracer, Facts: s.verify, Recorder: s.recorder(), Turns: s.queue, Findings: findings{s.stores.control}, Signer: s.dkim, Forwarder: forwarder,
 		Judge:   judging{judges},
-		Sending: s.sending, Probes: s.control,
+		Sending: s.sending, Probes: s.control, Names: nodes.names,
 	}, queueing{s.queue}, view, blobs{s.stores.blobs}, logins, s.metrics, s.log)
 	s.joinIMAP(s.certs.TLS(), memory, logins)
 	if err := s.control.Start(ctx); err != nil {

@@ -24,7 +24,7 @@ type border struct {
 
 // newBorder makes the border for the content in hand.
 func (s *session) newBorder(c *content) *border {
-	return &border{content: c, judging: s.tx.judging, rows: s.tx.rows, ids: []string{s.service.cfg.Hostname}}
+	return &border{content: c, judging: s.tx.judging, rows: s.tx.rows, ids: s.service.cfg.Names()}
 }
 
 // Write takes the next octets of the content.

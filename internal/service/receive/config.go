@@ -50,6 +50,7 @@ type Config struct {
 	Findings           Findings        // is told of mail that goes in circles or around a filter; nil: nobody is
 	Signer             Signer          // signs mail of our own users; nil: nobody does
 	Forwarder          Forwarder       // makes forwarded mail believable; nil: it is forwarded as it came
+	Names              func() []string // in which results of checks are removed from what comes in, as claims to be ours; nil: Hostname alone
 	Judge              Judge           // judges strangers' mail; nil: nobody does
 	Probes             Probes          // knows probes of forwards that come back; nil: nobody does
 	Sending            Sending         // holds what logins send against limits; nil: nobody does
@@ -71,6 +72,10 @@ func (c Config) withDefaults() Config {
 	}
 	if c.ReceivedFields <= 0 {
 		c.ReceivedFields = 50
+	}
+	if c.Names == nil {
+		own := []string{c.Hostname}
+		c.Names = func() []string { return own }
 	}
 	return c
 }

@@ -151,6 +151,21 @@ func TestVerdictsOfSeveralRecipients(t *testing.T) {
 	}
 }
 
+func TestResultsInTheNamesOfOtherNodesAreRemoved(t *testing.T) {
+	t.Parallel()
+	const ours, nodes, others = `Authentication-Results: mx.test.example; none\r\n`, `Authentication-Results: MX2.test.example; spf=pass\r\n`, `Authentication-Results: mx3.test.example; spf=pass\r\n`
+	raw := strings.NewReplacer(`\r`, "\r", `\n`, "\n")
+	for names, want := range map[string]string{"mx.test.example": nodes + others, "mx.test.example mx2.test.example": others} {
+		w := newWorld(t, func(c *receive.Config) { c.Names = func() []string { return strings.Fields(names) } })
+		c := w.dial(t)
+		c.play("S: 220\nC: EHLO client.example\nS: 250")
+		c.message([]string{"ann@local.example"}, ours+nodes+others+`From: a@b\r\n\r\nbody\r\n`, "250")
+		if _, stored, _ := strings.Cut(w.contents[0], " +0000\r\n"); stored != raw.Replace(want+`From: a@b\r\n\r\nbody\r\n`) {
+			t.Errorf("as %s: stored %q", names, stored)
+		}
+	}
+}
+
 // TestResultsInOurNameAreRemoved: what a stranger says in our name is not stored, byte for byte the rest is, and the judge
 // sees the message as it came.
 func TestResultsInOurNameAreRemoved(t *testing.T) {
