@@ -22,6 +22,7 @@ import (
 	"postroad/internal/core/transfer"
 	"postroad/internal/core/zone"
 	"postroad/internal/proto/dns"
+	"postroad/internal/sim"
 )
 
 // world is the service over memory: what is stored, what is answered for, and servers that are dialled.
@@ -304,7 +305,12 @@ func (w *world) DialContext(_ context.Context, network, address string) (net.Con
 	if serve == nil {
 		return nil, errors.New("connection refused")
 	}
-	here, there := net.Pipe()
+	if network != "tcp" {
+		here, there := net.Pipe() // one Write, one Read: datagrams
+		go serve(there)
+		return here, nil
+	}
+	here, there := sim.Pipe(&net.TCPAddr{}, &net.TCPAddr{})
 	go serve(there)
 	return here, nil
 }
