@@ -102,23 +102,21 @@ func TestS5_2EveryNodeTakesUpWhatOneChanges(t *testing.T) {
 // Nodes learn each other's names, and take nothing in that bears one of them as the author of results of checks.
 func TestP4_3ForgedResultsInTheNameOfAnotherNodeAreRemoved(t *testing.T) {
 	t.Parallel()
-	one, two := twoNodesOf(t, "mx.test.example", "mx2.test.example")
+	one, _ := twoNodesOf(t, "mx.test.example", "mx2.test.example")
 	one.run("domain", "add", "acme.example", "--proved")
 	one.run("mailbox", "add", "ann@acme.example")
 	n := 0
-	for fellow, node := range map[string]*answering{"mx2.test.example": one, "mx.test.example": two} {
-		eventually(t, "mail without results of "+fellow, func() bool {
-			_, code := swaks(t, "--server", node.smtp, "--local-interface", "127.0.0.2", "--from", "x@far.example", "--to", "ann@acme.example", "--h-From", "x@far.example",
-				"--add-header", "Authentication-Results: "+fellow+"; dmarc=pass", "--add-header", "Authentication-Results: other.example; dmarc=pass")
-			if code != 0 {
-				return false
-			}
-			n++
-			text := node.read("ann@acme.example", "INBOX", n)
-			if !strings.Contains(text, "Authentication-Results: other.example; dmarc=pass") {
-				t.Errorf("it lies there as\n%s", text)
-			}
-			return !strings.Contains(text, "Authentication-Results: "+fellow)
-		})
-	}
+	eventually(t, "mail without results of the other node", func() bool {
+		_, code := swaks(t, "--server", one.smtp, "--local-interface", "127.0.0.2", "--from", "x@far.example", "--to", "ann@acme.example", "--h-From", "x@far.example",
+			"--add-header", "Authentication-Results: mx2.test.example; dmarc=pass", "--add-header", "Authentication-Results: other.example; dmarc=pass")
+		if code != 0 {
+			return false
+		}
+		n++
+		text := one.read("ann@acme.example", "INBOX", n)
+		if !strings.Contains(text, "Authentication-Results: other.example; dmarc=pass") {
+			t.Errorf("it lies there as\n%s", text)
+		}
+		return !strings.Contains(text, "Authentication-Results: mx2.test.example")
+	})
 }
